@@ -1,0 +1,116 @@
+"""The error tree.
+
+Every error that a user can cause is a `FewshotError`. Its message is one readable paragraph: what was
+given, what was expected, what to do next. The command line prints it without a traceback.
+
+    FewshotError
+    ├── TaskError          task.toml or its label words
+    ├── SupportError       the labelled rows
+    ├── TemplateError      a prompt template, or what it was asked to render
+    ├── ModelError         a model that is unknown, absent, damaged or does not fit
+    │   └── PullError      fetching or checking a model's files
+    ├── ScoringError       a prompt that cannot be scored (too long, labels that tokenise alike)
+    ├── CalibrationError   too few or unusable out-of-fold scores
+    ├── TuningError        a recipe or a training run
+    ├── AdapterError       an adapter folder that is damaged or belongs to another base or task
+    ├── ExportError        an export that a server would not serve as trained
+    │   └── CertificateError  a server that answers otherwise than the toolkit
+    ├── ServerError        a remote scorer's server
+    ├── BatchError         a batch job or its manifest
+    └── DataFileError      reading or writing rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "AdapterError",
+    "BatchError",
+    "CalibrationError",
+    "CertificateError",
+    "DataFileError",
+    "ExportError",
+    "FewshotError",
+    "ModelError",
+    "PullError",
+    "ScoringError",
+    "ServerError",
+    "SupportError",
+    "TaskError",
+    "TemplateError",
+    "TuningError",
+    "nearest",
+]
+
+
+class FewshotError(Exception):
+    """Anything the user can put right."""
+
+
+class TaskError(FewshotError):
+    """A `task.toml`, its labels or its label words."""
+
+
+class SupportError(FewshotError):
+    """The labelled rows."""
+
+
+class TemplateError(FewshotError):
+    """A prompt template, or what it was asked to render."""
+
+
+class ModelError(FewshotError):
+    """A model that is unknown, absent, damaged or does not fit."""
+
+
+class PullError(ModelError):
+    """Fetching, checking or converting a model's files."""
+
+
+class ScoringError(FewshotError):
+    """A prompt that cannot be scored."""
+
+
+class CalibrationError(FewshotError):
+    """Too few or unusable out-of-fold scores."""
+
+
+class TuningError(FewshotError):
+    """A recipe or a training run."""
+
+
+class AdapterError(FewshotError):
+    """An adapter folder that is damaged, or belongs to another base model or task."""
+
+
+class ExportError(FewshotError):
+    """An export that a server would not serve as it was trained."""
+
+
+class CertificateError(ExportError):
+    """A server that answers otherwise than the toolkit."""
+
+
+class ServerError(FewshotError):
+    """A remote scorer's server."""
+
+
+class BatchError(FewshotError):
+    """A batch job or its manifest."""
+
+
+class DataFileError(FewshotError):
+    """Reading or writing rows."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest known ones, else all of them.
+
+    >>> nearest("review-sentimnt", ["review-sentiment", "customer-intent"])
+    'Did you mean review-sentiment?'
+    """
+    known = sorted(known)
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(known) or 'none'}."

@@ -1,0 +1,64 @@
+"""What every scorer takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot_llm.prompting.prompt import Prompt
+
+__all__ = ["FloatArray", "LabelScores", "Progress", "Scorer", "TopLabels"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (rows finished, rows in all)."""
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """The scores of one prompt's answers.
+
+    Attributes:
+        log_probs: natural log P(answer | prompt) summed over the answer's tokens, shape [labels].
+        token_counts: how many tokens each sum runs over, shape [labels].
+    """
+
+    log_probs: FloatArray
+    token_counts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TopLabels:
+    """The exactly best answers of one prompt, best first.
+
+    Attributes:
+        indices: positions in `Prompt.answers`, best first, length k.
+        log_probs: their log P(answer | prompt), nats.
+        bound: no answer outside `indices` has a log-probability above this (-inf when there is none).
+    """
+
+    indices: tuple[int, ...]
+    log_probs: tuple[float, ...]
+    bound: float
+
+
+class Scorer(Protocol):
+    """Anything that scores answers: the slow reference, the token tree, a remote server."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that may change a score: model, revision, adapter, dtype."""
+        ...
+
+    def log_probs(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> list[LabelScores]:
+        """Scores of all answers of all prompts, in input order."""
+        ...
+
+    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+        """The exactly best k answers of each prompt, in input order."""
+        ...

@@ -1,0 +1,147 @@
+"""Tiny models built in memory: odd shapes, random weights, byte-level tokenizers. Nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from fewshot_llm.models.language_model import LanguageModel
+
+SHAPES = ("llama", "qwen2", "gemma3", "gpt2")
+"""Tied and untied heads, grouped queries, sliding windows, learned positions; with and without a BOS."""
+
+CORPUS = [
+    "Review: the parcel came late and the box was broken\nSentiment: negative\n",
+    "Review: great quality, fast delivery, will buy again!\nSentiment: positive\n",
+    "评论：物流很快，质量也不错，下次还会再来。\n情感：正面\n",
+    "评论：包装破损，客服态度差，再也不买了！\n情感：负面\n",
+    "Customer: where is my order 12345?\nIntent: track order\n",
+    "客户：我想取消订单，可以退款吗？\n意图：取消订单\n",
+]
+
+CHAT_TEMPLATE = (
+    "{{ bos_token or '' }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@cache
+def tiny_tokenizer(bos: bool) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of 600 tokens with a chat template; it adds a BOS when `bos`."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(CORPUS, trainer)
+    if bos:
+        core.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", core.token_to_id("<s>"))]
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<pad>",
+        eos_token="</s>",
+        bos_token="<s>" if bos else None,
+        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def _network(shape: str, vocabulary: int) -> torch.nn.Module:
+    common = {"vocab_size": vocabulary, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    body = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+    }
+    torch.manual_seed(0)
+    match shape:
+        case "llama":
+            return LlamaForCausalLM(LlamaConfig(**common, **body, num_hidden_layers=2, tie_word_embeddings=True))
+        case "qwen2":
+            return Qwen2ForCausalLM(Qwen2Config(**common, **body, num_hidden_layers=2, tie_word_embeddings=False))
+        case "gemma3":
+            layers = ["sliding_attention", "full_attention", "sliding_attention"]
+            config = Gemma3TextConfig(
+                **common, **body, head_dim=16, num_hidden_layers=3, layer_types=layers, sliding_window=16,
+                query_pre_attn_scalar=16,
+            )
+            return Gemma3ForCausalLM(config)
+        case "gpt2":
+            return GPT2LMHeadModel(GPT2Config(**common, n_embd=32, n_layer=2, n_head=4, n_positions=4096))
+    raise ValueError(shape)
+
+
+@cache
+def tiny_model(shape: str) -> LanguageModel:
+    """A tiny random model of one of `SHAPES`; weights are spread so that labels differ clearly."""
+    tokenizer = tiny_tokenizer(bos=shape in ("llama", "gemma3"))
+    network = _network(shape, len(tokenizer)).eval()
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if weight.ndim > 1:
+                weight.normal_(0.0, 0.15 if "emb" in name or "wte" in name else 0.25)
+    return LanguageModel(
+        name=f"tiny-{shape}",
+        model=network,
+        tokenizer=tokenizer,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        context_length=4096,
+    )
+
+
+@pytest.fixture(params=SHAPES)
+def any_model(request: pytest.FixtureRequest) -> LanguageModel:
+    """Each of the four shapes in turn."""
+    return tiny_model(request.param)
+
+
+@pytest.fixture
+def llama() -> LanguageModel:
+    """The tiny Llama shape alone."""
+    return tiny_model("llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Llama as a Hugging Face folder, for everything that loads from disk."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
+    tiny = tiny_model("llama")
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Where the real data sets are (`FEWSHOT_DATA`); the test is skipped where they are absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("FEWSHOT_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}; set FEWSHOT_DATA to the folder that holds them")
+    return folder
