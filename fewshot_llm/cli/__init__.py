@@ -1,1 +1,59 @@
+"""`fewshot-llm`: a thin Typer layer over the library. No logic lives here.
 
+One file per command. A command is a plain function whose parameters are taken from `options`; its body
+imports what it needs, so that `fewshot-llm --help` answers at once. Here each one is given its name and its
+help panel.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fewshot_llm.cli.failure import FailureGroup
+
+__all__ = ["app", "main"]
+
+LABEL = "Label texts"
+LOOK = "Look before you label"
+MODELS = "Models"
+
+app = typer.Typer(
+    name="fewshot-llm",
+    cls=FailureGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("fewshot-llm"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole traceback of an error. May stand anywhere.")
+    ] = False,
+) -> None:
+    """Few-shot text work for online shops: a few labelled texts in, labels with probabilities out.
+
+    Labels are scored by a causal language model on this machine, never generated and parsed.
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point of `fewshot-llm` and `python -m fewshot_llm`."""
+    app(prog_name="fewshot-llm")

@@ -1,0 +1,59 @@
+# `make demo` and `make test` need Python 3.11 or newer, nothing else.
+# Another build of torch:  make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cu130"
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH  ?= torch==2.13.0
+VENV   ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint typecheck bench eval certify clean
+
+help:  ## Say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+# Torch goes first and on its own: left to the other packages' wishes, pip may fetch gigabytes of GPU libraries.
+$(VENV)/.torch: | $(BIN)/python
+	$(PIP) --upgrade pip
+	$(PIP) $(TORCH)
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml $(VENV)/.torch
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+install: $(VENV)/.installed-demo  ## Make the virtual environment and install the project
+
+demo: $(VENV)/.installed-demo  ## Label real Chinese shopping reviews with a few-shot prompt
+	@echo 'The demo uses Gemma 3 270M. By continuing you accept the Gemma Terms of Use (https://ai.google.dev/gemma/terms).'
+	$(BIN)/fewshot-llm models pull gemma3-270m --accept-licence
+	$(BIN)/fewshot-llm demo
+
+test: $(VENV)/.installed-test  ## Run all tests; tests of the real model are skipped when it cannot be fetched
+	-$(BIN)/fewshot-llm models pull smollm2-135m
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## Check style and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.installed-dev  ## Check types
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test  ## Time the scorer against other ways of doing the same work
+	$(BIN)/python -m eval.speed
+
+eval: $(VENV)/.installed-test  ## Measure accuracy on the small suite and compare with the committed baseline
+	$(BIN)/python -m eval.run small
+
+certify: $(VENV)/.installed-test  ## Check that real servers answer as the toolkit does
+	$(BIN)/python -m pytest -m server
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

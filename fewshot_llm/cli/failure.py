@@ -1,0 +1,89 @@
+"""Errors as one readable paragraph, and the exit codes.
+
+0 done · 1 failed · 2 bad use (what the command line alone shows to be wrong) · 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fewshot_llm.errors import FewshotError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FAILED", "INTERRUPTED", "FailureGroup", "refuse_output"]
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+class FailureGroup(TyperGroup):
+    """The root command: an exception of any command becomes a paragraph on standard error and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Lets `--debug` stand anywhere: people add it to the end of the command that failed."""
+        options = args[: args.index("--")] if "--" in args else args
+        if "--debug" in options:
+            args.remove("--debug")
+            args.insert(0, "--debug")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; with `--debug` exceptions pass through untouched."""
+        if ctx.params.get("debug"):
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except (typer.TyperException, typer.Exit, typer.Abort, BrokenPipeError):
+            raise  # Typer's own: usage messages with exit code 2, and a quiet end when the reader has gone
+        except KeyboardInterrupt:
+            _say("Stopped by Ctrl-C. A file that was not finished has not been written.")
+            raise typer.Exit(INTERRUPTED) from None
+        except FewshotError as error:
+            _say(f"Error: {error}")
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _say(f"Error: {where}{error.strerror or error}. Nothing was left half-written.")
+        except Exception as error:
+            _say(
+                f"Error: this should not happen ({type(error).__name__}: {error}). Run the same command with "
+                "--debug and report the traceback."
+            )
+        raise typer.Exit(FAILED)
+
+
+def refuse_output(output: Path | None, inputs: tuple[Path, ...], *, overwrite: bool) -> None:
+    """Refuses an output file that would destroy something, before any work is done.
+
+    Raises:
+        typer.BadParameter: `output` is one of the inputs, or exists and `overwrite` is not set.
+    """
+    if output is None or str(output) == "-":
+        return
+    for path in inputs:
+        if str(path) != "-" and path.exists() and output.exists() and path.samefile(output):
+            raise typer.BadParameter(
+                f"{output} is also an input and would be lost. Choose another file.", param_hint="--output"
+            )
+    if output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder; a file name is expected.", param_hint="--output")
+    if output.exists() and not overwrite:
+        raise typer.BadParameter(
+            f"{output} exists. Choose another name, or replace it with --overwrite.", param_hint="--output"
+        )
+
+
+def _say(paragraph: str) -> None:
+    """One paragraph on standard error: wrapped by words on a terminal, a single line in a log."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    text = Text(paragraph.encode("utf-8", "backslashreplace").decode())
+    if paragraph.startswith("Error:"):
+        text.stylize("bold red", 0, len("Error:"))
+    console.print(text, soft_wrap=not console.is_terminal)

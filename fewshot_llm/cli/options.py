@@ -1,0 +1,242 @@
+"""Options that commands share, each defined once so that it reads and behaves the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+__all__ = [
+    "Adapter",
+    "Calibrate",
+    "Device",
+    "Dtype",
+    "Input",
+    "Json",
+    "LabelColumn",
+    "Lang",
+    "Model",
+    "Normalisation",
+    "Output",
+    "Overwrite",
+    "Permutations",
+    "Seed",
+    "Select",
+    "Shots",
+    "Support",
+    "Task",
+    "TemplateVersion",
+    "Test",
+    "TextColumn",
+    "Threads",
+]
+
+DATA = "Data"
+PROMPT = "Prompt"
+MODEL = "Model"
+RESULT = "Result"
+
+Task: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="A built-in task (review-sentiment, customer-intent) or a folder that holds a task.toml.",
+        show_default=False,
+    ),
+]
+
+Support: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--support",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="The few labelled rows: JSONL, CSV or Parquet by ending.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Test: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--test",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Labelled rows that are only measured on, never learned from.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Input: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--input",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        allow_dash=True,
+        help="The rows to label: JSONL, CSV or Parquet by ending; - is JSONL on standard input.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Output: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        metavar="FILE",
+        allow_dash=True,
+        help="Where the labelled rows go: JSONL, CSV or Parquet by ending; - is JSONL on standard output.",
+        rich_help_panel=RESULT,
+        show_default=False,
+    ),
+]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace --output if it exists.", rich_help_panel=RESULT)
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=RESULT)
+]
+TextColumn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        metavar="C",
+        help="The column that holds the text, where it is not named as the task's field.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+LabelColumn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="C",
+        help="The column that holds the label in labelled files. [dim]\\[default: label][/dim]",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+
+Shots: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--shots", metavar="K", min=0, help="Demonstrations per class; 0 shows none.", rich_help_panel=PROMPT
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", metavar="S", help="Fixes every random choice.", rich_help_panel=PROMPT)
+]
+Lang: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--lang",
+        metavar="L",
+        help="Language of the prompt (zh, en); auto looks at the texts.",
+        rich_help_panel=PROMPT,
+    ),
+]
+TemplateVersion: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--template-version",
+        metavar="N",
+        min=1,
+        help="Version of the prompt template. [dim]\\[default: the newest][/dim]",
+        rich_help_panel=PROMPT,
+        show_default=False,
+    ),
+]
+Select: TypeAlias = Annotated[
+    Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"],
+    typer.Option(
+        "--selection",
+        help="How demonstrations are chosen: class by class, at random, most like the text by words "
+        "or by the model's hidden state, or varied.",
+        rich_help_panel=PROMPT,
+    ),
+]
+Permutations: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--permutations",
+        metavar="N",
+        min=1,
+        help="Average over N draws of the demonstrations; time grows N-fold.",
+        rich_help_panel=PROMPT,
+    ),
+]
+Normalisation: TypeAlias = Annotated[
+    Literal["sum", "mean"],
+    typer.Option(
+        "--normalisation",
+        help="A label's score: the sum over its tokens, or the mean.",
+        rich_help_panel=PROMPT,
+    ),
+]
+Calibrate: TypeAlias = Annotated[
+    Literal["out-of-fold", "contextual", "batch", "none"],
+    typer.Option(
+        "--calibration",
+        help="How scores become probabilities: fitted out of fold on the support set, from neutral "
+        "texts, from the rows to label, or not at all.",
+        rich_help_panel=PROMPT,
+    ),
+]
+
+Model: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="M",
+        help="An embedded model (see `fewshot-llm models list`), a folder or a Hugging Face id; auto chooses "
+        "by language.",
+        rich_help_panel=MODEL,
+    ),
+]
+Adapter: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--adapter",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="LoRA weights to put on the model.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="D",
+        help="cpu, cuda, cuda:1 or mps. [dim]\\[default: the fastest present][/dim]",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Dtype: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="T",
+        help="float32, bfloat16 or float16. [dim]\\[default: float32 on a CPU, bfloat16 on a GPU][/dim]",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="CPU threads. [dim]\\[default: one per core][/dim]",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
