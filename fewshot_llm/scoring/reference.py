@@ -1,0 +1,64 @@
+"""The slow, obviously right scorer: one full, unpadded forward pass per prompt and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
+from fewshot_llm.scoring.encoding import encode_slowly
+
+__all__ = ["ReferenceScorer", "best_of"]
+
+
+class ReferenceScorer:
+    """What every faster scorer is tested against.
+
+    score(answer) = Σ_t log softmax(logits_t)[answer_t], over all tokens of the answer.
+    """
+
+    def __init__(self, language_model: LanguageModel) -> None:
+        self.language_model = language_model
+
+    @property
+    def fingerprint(self) -> str:
+        """Model, revision, adapter and dtype."""
+        return self.language_model.fingerprint
+
+    def log_probs(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> list[LabelScores]:
+        """See `Scorer.log_probs`."""
+        results = []
+        for done, encoded in enumerate(encode_slowly(self.language_model.tokenizer, prompts), start=1):
+            scores = [self._score(encoded.context, answer) for answer in encoded.answers]
+            counts = [len(answer) for answer in encoded.answers]
+            results.append(LabelScores(np.array(scores, dtype=np.float64), np.array(counts, dtype=np.int64)))
+            if progress:
+                progress(done, len(prompts))
+        return results
+
+    def best(
+        self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None
+    ) -> list[TopLabels]:
+        """See `Scorer.best`."""
+        return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+
+    @torch.inference_mode()
+    def _score(self, context: tuple[int, ...], answer: tuple[int, ...]) -> float:
+        ids = torch.tensor([context + answer], device=self.language_model.device)
+        log_probs = torch.log_softmax(self.language_model.model(input_ids=ids).logits[0].float(), dim=-1)
+        return sum(log_probs[len(context) + t - 1, token].item() for t, token in enumerate(answer))
+
+
+def best_of(scores: LabelScores, k: int) -> TopLabels:
+    """The k best answers of fully scored ones; ties go to the earlier answer."""
+    order = np.argsort(-scores.log_probs, kind="stable")
+    top, rest = order[:k], order[k:]
+    return TopLabels(
+        indices=tuple(int(i) for i in top),
+        log_probs=tuple(float(scores.log_probs[i]) for i in top),
+        bound=float(scores.log_probs[rest[0]]) if len(rest) else float("-inf"),
+    )
