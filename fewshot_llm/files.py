@@ -1,0 +1,326 @@
+"""Rows in, rows out, and files that are either whole or absent."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from fewshot_llm.errors import DataFileError
+
+__all__ = [
+    "atomic_write",
+    "atomic_write_json",
+    "atomic_write_text",
+    "iter_rows",
+    "normalise_text",
+    "read_rows",
+    "sha256_file",
+    "write_rows",
+]
+
+Row = dict[str, Any]
+
+JSONL_ENDINGS = (".jsonl", ".ndjson")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+ENDINGS = (*JSONL_ENDINGS, *DELIMITERS, ".parquet")
+
+_CANNOT_WRITE = {
+    errno.ENOSPC: "the disk is full; free some space, then run it again",
+    errno.EDQUOT: "the disk quota is used up; free some space, then run it again",
+    errno.EACCES: "there is no permission to write there; choose another place",
+    errno.EPERM: "there is no permission to write there; choose another place",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+    errno.EISDIR: "that is a folder; give the path of a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file under a temporary name, then put it in place: a reader sees the old file or the new one.
+
+    Args:
+        path: the file to write. Missing parent folders are made; a symbolic link is written through.
+
+    Yields:
+        A path in the same folder that does not exist yet. Write the whole file there.
+
+    Raises:
+        DataFileError: the disk is full, the place is not writable, or the path is not a regular file.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise DataFileError(
+            f"{path} is not a regular file, so it cannot be replaced. Give the path of a file."
+        )
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = _CANNOT_WRITE.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise DataFileError(f"Could not write {path}: {reason}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8, all of it or nothing. Line ends are written as given."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def atomic_write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write `value` as indented JSON, readable in every script, all of it or nothing."""
+    atomic_write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def normalise_text(text: str) -> str:
+    """The form in which two texts count as the same: for duplicates and leaks.
+
+    Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters
+    removed, runs of whitespace made one space.
+
+    >>> normalise_text("  ＧＯＯＤ   Quality\\n")
+    'good quality'
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    return " ".join(visible.split())
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[Row]:
+    """All rows of a JSONL, CSV, TSV or Parquet file, by its ending; `-` is JSONL on standard input.
+
+    A byte order mark and CRLF line ends are accepted. Values of CSV files stay strings. Bytes that are not
+    UTF-8 are kept as lone surrogates (`surrogateescape`), so that `write_rows` can give them back unchanged.
+
+    Raises:
+        DataFileError: the file is missing, has another ending, is not UTF-8, or a line is malformed.
+    """
+    return list(iter_rows(path))
+
+
+def iter_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
+    """The rows of `read_rows`, one at a time, for files larger than memory."""
+    if os.fspath(path) == "-":
+        # The wrapper is detached, not closed: standard input belongs to the caller.
+        stream = io.TextIOWrapper(
+            sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
+        )
+        try:
+            yield from _iter_jsonl(stream, "standard input")
+        finally:
+            stream.detach()
+        return
+    source = Path(path)
+    ending = _ending(source)
+    if not source.is_file():
+        raise DataFileError(f"There is no file {source}. Check the path; the working folder is {Path.cwd()}.")
+    if ending == ".parquet":
+        yield from _iter_parquet(source)
+        return
+    _require_utf8(source)
+    with source.open(
+        encoding="utf-8-sig", errors="surrogateescape", newline="" if ending in DELIMITERS else "\n"
+    ) as text:
+        if ending in DELIMITERS:
+            yield from _iter_csv(text, str(source), DELIMITERS[ending])
+        else:
+            yield from _iter_jsonl(text, str(source))
+
+
+def write_rows(
+    path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], overwrite: bool = False
+) -> None:
+    """Write rows as JSONL, CSV, TSV or Parquet, by the path's ending; `-` is JSONL on standard output.
+
+    Columns are the union of the rows' keys in order of first appearance. In CSV and TSV, lists and mappings are
+    written as JSON and a missing value as an empty cell.
+
+    Args:
+        path: where to write.
+        rows: the rows.
+        overwrite: replace a file that is already there.
+
+    Raises:
+        DataFileError: the file exists, has another ending, or a value does not fit the format.
+    """
+    if os.fspath(path) == "-":
+        for row in rows:
+            sys.stdout.buffer.write(_json_line(row))
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    ending = _ending(target)
+    if target.exists() and not overwrite:
+        raise DataFileError(
+            f"{target} already exists. Choose another path, or allow it to be replaced (--overwrite)."
+        )
+    with atomic_write(target) as temporary:
+        if ending == ".parquet":
+            _write_parquet(temporary, list(rows), target)
+        elif ending in DELIMITERS:
+            _write_csv(temporary, list(rows), DELIMITERS[ending])
+        else:
+            with temporary.open("wb") as stream:
+                stream.writelines(_json_line(row) for row in rows)
+
+
+def _ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise DataFileError(f"{path} ends in {ending or 'nothing'}; expected one of {', '.join(ENDINGS)}.")
+    return ending
+
+
+def _require_utf8(path: Path) -> None:
+    """Refuse a file in another encoding; a few broken bytes in a UTF-8 file are left to the cleaning."""
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    hint = "Save it as UTF-8 (in Excel: “CSV UTF-8”) and try again."
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataFileError(f"{path} is in UTF-16, expected UTF-8. {hint}")
+    lines = [line for line in head.split(b"\n")[:-1] or [head] if not line.isascii()]
+    broken = sum(not _is_utf8(line) for line in lines)
+    if broken > max(1, len(lines) // 2):
+        raise DataFileError(
+            f"{path} is not UTF-8: {broken} of its first {len(lines)} non-ASCII lines cannot be read; "
+            f"it may be GB18030 (GBK), which Excel writes on Chinese systems. {hint}"
+        )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _iter_jsonl(stream: IO[str], name: str) -> Iterator[Row]:
+    for number, line in enumerate(stream, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataFileError(
+                f"{name}, line {number} is not JSON ({error}). Expected one JSON object per line."
+            ) from error
+        if not isinstance(row, dict):
+            raise DataFileError(
+                f"{name}, line {number} holds a JSON {type(row).__name__}, expected one object per line, "
+                'for example {"text": "…", "label": "…"}.'
+            )
+        yield row
+
+
+def _iter_csv(stream: TextIO, name: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(stream, delimiter=delimiter)
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                repeated = sorted({column for column in header if header.count(column) > 1})
+                if repeated:
+                    raise DataFileError(
+                        f"{name} has more than one column named {', '.join(repeated)}. Rename them."
+                    )
+                continue
+            if len(cells) > len(header):
+                raise DataFileError(
+                    f"{name}, line {reader.line_num} has {len(cells)} cells, but the header has {len(header)}. "
+                    f"Put texts that contain “{delimiter}” in double quotes."
+                )
+            yield dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True))
+    except csv.Error as error:
+        raise DataFileError(
+            f"{name}, near line {reader.line_num}: {error}. Is there a double quote that is never closed? "
+            f"A text longer than {csv.field_size_limit():,} characters fits JSONL or Parquet, not CSV."
+        ) from error
+
+
+def _iter_parquet(path: Path) -> Iterator[Row]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as table:
+            for batch in table.iter_batches():
+                yield from batch.to_pylist()
+    except pyarrow.ArrowInvalid as error:
+        raise DataFileError(
+            f"{path} cannot be read as Parquet: {error}. Write it again, or use JSONL."
+        ) from error
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _json_line(row: Mapping[str, Any]) -> bytes:
+    line = json.dumps(row, ensure_ascii=False) + "\n"
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # A lone surrogate that came in as a JSON escape; give it back as one.
+        return (json.dumps(row) + "\n").encode("ascii")
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], delimiter: str) -> None:
+    columns = _columns(rows)
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        # csv quotes a cell that holds a character of the line terminator, and readers stop at a bare "\r":
+        # so each line is made with "\r\n" and then ended in the way other tools here end lines.
+        for cells in [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]:
+            line = io.StringIO()
+            csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+            stream.write(line.getvalue()[:-2] + "\n")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value
+
+
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], target: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = _columns(rows)
+    try:
+        table = pyarrow.table({column: [row.get(column) for row in rows] for column in columns})
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, UnicodeEncodeError) as error:
+        raise DataFileError(
+            f"The rows do not fit Parquet ({error}): a column there holds one type, and text is UTF-8. "
+            f"Write JSONL instead of {target.name}."
+        ) from error
+    pyarrow.parquet.write_table(table, path)

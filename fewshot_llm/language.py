@@ -1,0 +1,51 @@
+"""What can be told from the writing itself: the language of texts, the readable form of a label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+__all__ = ["detect_language", "readable_label"]
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+_CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def detect_language(texts: Iterable[str], languages: Sequence[str]) -> str:
+    """The one of `languages` that the texts are written in, by their share of Han characters.
+
+    A Han character counts as much as a word of letters, so a Chinese review that names an English brand is
+    still Chinese. Texts without letters get the first language.
+
+    Args:
+        texts: what to look at.
+        languages: what to choose from, for example a task's languages.
+
+    >>> detect_language(["iPhone 手机很好"], ["zh", "en"])
+    'zh'
+    >>> detect_language(["Arrived late"], ["zh", "en"])
+    'en'
+    """
+    han = words = 0
+    for text in texts:
+        han += len(_HAN.findall(text))
+        words += len(_WORD.findall(text))
+    if not han + words:
+        return languages[0]
+    chinese = 2 * han >= han + words
+    return next((language for language in languages if language.startswith("zh") == chinese), languages[0])
+
+
+def readable_label(label: str) -> str:
+    """A label's name as words a language model may know.
+
+    >>> readable_label("cancel_order"), readable_label("alarm/set_alarm"), readable_label("GetRefund")
+    ('cancel order', 'alarm: set alarm', 'get refund')
+    """
+    if re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", label) or re.fullmatch(r"[a-z]+(?:[A-Z][a-z0-9]+)+", label):
+        label = _CAMEL_CASE.sub(" ", label).lower()
+    if re.fullmatch(r"[A-Z0-9]+(?:_[A-Z0-9]+)+", label):
+        label = label.lower()
+    parts = [" ".join(re.split(r"[_\-\s]+", part)).strip() for part in re.split(r"[/.:]+", label)]
+    return ": ".join(part for part in parts if part) or label.strip()
