@@ -1,0 +1,177 @@
+"""`Source`: the input of a batch job as one stream of rows, whatever files it lies in."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from fewshot_llm.batch.readers import ENDINGS, kind_of, open_bytes, read_file
+from fewshot_llm.batch.rows import InputRow
+from fewshot_llm.errors import BatchError
+
+__all__ = ["FileSource", "Limited", "Source", "open_source"]
+
+
+class Source(Protocol):
+    """Where rows come from. Reading twice gives the same rows in the same order."""
+
+    def rows(self) -> Iterator[InputRow]:
+        """Every row, in order, one at a time."""
+        ...
+
+    def count(self) -> int:
+        """How many rows there are; reads the input once where no index says so."""
+        ...
+
+    def identity(self) -> list[dict[str, Any]]:
+        """What tells this input from any other, JSON-able; paths are no part of it."""
+        ...
+
+    def schema(self) -> Any | None:
+        """The Arrow schema of the columns, where the input has one."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Files in a fixed order.
+
+    Attributes:
+        files: pairs of (name in reports, path).
+    """
+
+    files: tuple[tuple[str, Path], ...]
+
+    def rows(self) -> Iterator[InputRow]:
+        """Every row of every file, bad ones included."""
+        position = 0
+        for name, path in self.files:
+            for line, values, problem in read_file(path):
+                yield InputRow(position, name, line, values, problem)
+                position += 1
+
+    def count(self) -> int:
+        """Rows in all; Parquet says so in its footer, other files are read once."""
+        return sum(_count(path) for _, path in self.files)
+
+    def identity(self) -> list[dict[str, Any]]:
+        """Name, size and SHA-256 of every file."""
+        described = []
+        for name, path in self.files:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            described.append({"file": name, "bytes": path.stat().st_size, "sha256": digest})
+        return described
+
+    def schema(self) -> Any | None:
+        """The first file's schema if that is Parquet; the other formats have none."""
+        name, path = self.files[0]
+        if kind_of(path) != "parquet":
+            return None
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_schema(path).remove_metadata()
+        except (OSError, pa.ArrowInvalid):
+            return None  # reading the rows will report it, with the file's name
+
+
+@dataclass(frozen=True)
+class Limited:
+    """The first `limit` rows of another source."""
+
+    source: Source
+    limit: int
+
+    def rows(self) -> Iterator[InputRow]:
+        """The first rows."""
+        return islice(self.source.rows(), self.limit)
+
+    def count(self) -> int:
+        """At most `limit`; no more than `limit` rows are read to find out."""
+        return sum(1 for _ in self.rows())
+
+    def identity(self) -> list[dict[str, Any]]:
+        """The source's, and the limit."""
+        return [*self.source.identity(), {"limit": self.limit}]
+
+    def schema(self) -> Any | None:
+        """The source's."""
+        return self.source.schema()
+
+
+def open_source(paths: str | Path | Sequence[str | Path], *, limit: int | None = None) -> Source:
+    """The rows of files, folders, globs or one hub data set.
+
+    Args:
+        paths: files (`.jsonl`, `.csv`, `.tsv`, each also `.gz` or `.zst`; `.parquet`), folders (every such file
+            below, sorted), globs (sorted), or one `hub:NAME[@REVISION][:SPLIT]`.
+        limit: only the first rows.
+
+    Raises:
+        BatchError: nothing is there, or a named file has an ending that is not known.
+    """
+    if limit is not None and limit < 1:
+        raise BatchError(f"The limit must be at least 1 row; {limit} was given.")
+    named = [paths] if isinstance(paths, str | Path) else list(paths)
+    source: Source
+    if any(str(path).startswith("hub:") for path in named):
+        if len(named) > 1:
+            raise BatchError("A hub data set is an input of its own: give it alone, without other files.")
+        from fewshot_llm.batch.hub import HubSource
+
+        source = HubSource.parse(str(named[0]))
+    else:
+        files = tuple(file for path in named for file in _files(str(path)))
+        if not files:
+            raise BatchError(
+                f"No input rows: {', '.join(map(str, named)) or 'no path'} holds no file that can be read. "
+                f"Expected files ending in {', '.join(ENDINGS)}."
+            )
+        source = FileSource(files)
+    return source if limit is None else Limited(source, limit)
+
+
+def _files(path: str) -> Iterable[tuple[str, Path]]:
+    place = Path(path)
+    if place.is_dir():
+        found = sorted(p for p in place.rglob("*") if kind_of(p) and p.is_file() and not _hidden(p, place))
+        return [(p.relative_to(place).as_posix(), p) for p in found]
+    if not place.exists() and glob.has_magic(path):
+        return [(p.name, p) for p in map(Path, sorted(glob.glob(path, recursive=True))) if kind_of(p)]
+    if not place.exists():
+        raise BatchError(f"There is no input at {path}. Give a file, a folder, a glob or hub:NAME.")
+    if kind_of(place) is None:
+        raise BatchError(
+            f"The input {place.name} has an ending that is not known. Expected one of {', '.join(ENDINGS)}, "
+            "the text formats also with .gz or .zst."
+        )
+    return [(place.name, place)]
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+def _count(path: Path) -> int:
+    if kind_of(path) == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except (OSError, pa.ArrowInvalid):
+            return 1
+    if kind_of(path) == "jsonl":
+        try:
+            with open_bytes(path) as stream:
+                return sum(1 for line in stream if line.strip(b" \t\r\n"))
+        except (OSError, EOFError):
+            pass  # a cut archive: only reading it row by row says where it ends
+    return sum(1 for _ in read_file(path))
