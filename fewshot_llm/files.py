@@ -62,9 +62,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        raise DataFileError(
-            f"{path} is not a regular file, so it cannot be replaced. Give the path of a file."
-        )
+        raise DataFileError(f"{path} is not a regular file, so it cannot be replaced. Give the path of a file.")
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,12 +97,12 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 
 def normalise_text(text: str) -> str:
-    """The form in which two texts count as the same: for duplicates and leaks.
+    r"""The form in which two texts count as the same: for duplicates and leaks.
 
     Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters
     removed, runs of whitespace made one space.
 
-    >>> normalise_text("  ＧＯＯＤ   Quality\\n")
+    >>> normalise_text("  ＧＯＯＤ   Quality\n")
     'good quality'
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -128,9 +126,7 @@ def iter_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
     """The rows of `read_rows`, one at a time, for files larger than memory."""
     if os.fspath(path) == "-":
         # The wrapper is detached, not closed: standard input belongs to the caller.
-        stream = io.TextIOWrapper(
-            sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
-        )
+        stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
         try:
             yield from _iter_jsonl(stream, "standard input")
         finally:
@@ -153,9 +149,7 @@ def iter_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
             yield from _iter_jsonl(text, str(source))
 
 
-def write_rows(
-    path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], overwrite: bool = False
-) -> None:
+def write_rows(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], overwrite: bool = False) -> None:
     """Write rows as JSONL, CSV, TSV or Parquet, by the path's ending; `-` is JSONL on standard output.
 
     Columns are the union of the rows' keys in order of first appearance. In CSV and TSV, lists and mappings are
@@ -177,9 +171,7 @@ def write_rows(
     target = Path(path)
     ending = _ending(target)
     if target.exists() and not overwrite:
-        raise DataFileError(
-            f"{target} already exists. Choose another path, or allow it to be replaced (--overwrite)."
-        )
+        raise DataFileError(f"{target} already exists. Choose another path, or allow it to be replaced (--overwrite).")
     with atomic_write(target) as temporary:
         if ending == ".parquet":
             _write_parquet(temporary, list(rows), target)
@@ -250,9 +242,7 @@ def _iter_csv(stream: TextIO, name: str, delimiter: str) -> Iterator[Row]:
                 header = [cell.strip() for cell in cells]
                 repeated = sorted({column for column in header if header.count(column) > 1})
                 if repeated:
-                    raise DataFileError(
-                        f"{name} has more than one column named {', '.join(repeated)}. Rename them."
-                    )
+                    raise DataFileError(f"{name} has more than one column named {', '.join(repeated)}. Rename them.")
                 continue
             if len(cells) > len(header):
                 raise DataFileError(
@@ -276,9 +266,7 @@ def _iter_parquet(path: Path) -> Iterator[Row]:
             for batch in table.iter_batches():
                 yield from batch.to_pylist()
     except pyarrow.ArrowInvalid as error:
-        raise DataFileError(
-            f"{path} cannot be read as Parquet: {error}. Write it again, or use JSONL."
-        ) from error
+        raise DataFileError(f"{path} cannot be read as Parquet: {error}. Write it again, or use JSONL.") from error
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -299,7 +287,8 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], delimiter: str) ->
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         # csv quotes a cell that holds a character of the line terminator, and readers stop at a bare "\r":
         # so each line is made with "\r\n" and then ended in the way other tools here end lines.
-        for cells in [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]:
+        table: list[list[Any]] = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+        for cells in table:
             line = io.StringIO()
             csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
             stream.write(line.getvalue()[:-2] + "\n")

@@ -91,9 +91,7 @@ class Task(BaseModel):
                     )
             _require_distinct(self.name, f"[label_words.{language}] entry", words.values())
         for language in self.languages:
-            _require_distinct(
-                self.name, f"[label_words.{language}] entry", self._words(language, every_label).values()
-            )
+            _require_distinct(self.name, f"[label_words.{language}] entry", self._words(language, every_label).values())
         return self
 
     def words(self, language: str) -> dict[str, str]:
@@ -136,14 +134,10 @@ class Task(BaseModel):
         words = dict(words or {})
         for label in words:
             if label not in labels:
-                raise TaskError(
-                    f"Label words are given for {label!r}, which is not a label. {nearest(label, labels)}"
-                )
+                raise TaskError(f"Label words are given for {label!r}, which is not a label. {nearest(label, labels)}")
         label_words = {
             language: {
-                label: word
-                for label, word in (self.label_words.get(language, {}) | words).items()
-                if label in labels
+                label: word for label, word in (self.label_words.get(language, {}) | words).items() if label in labels
             }
             for language in self.languages
         }
@@ -207,9 +201,7 @@ def load_task(name_or_path: str | os.PathLike[str]) -> Task:
     if file.is_file():
         return _read_task(file)
     if path.is_dir():
-        raise TaskError(
-            f"The folder {path} has no task.toml. Add one; prompts/README.md says what belongs in it."
-        )
+        raise TaskError(f"The folder {path} has no task.toml. Add one; prompts/README.md says what belongs in it.")
     raise TaskError(
         f"There is no task {given!r}: it is neither a built-in task nor a folder with a task.toml. "
         f"{nearest(given, known)}"
@@ -253,7 +245,5 @@ def _require_distinct(task: str, what: str, values: Iterable[str]) -> None:
                 "no control characters (the template owns the white space)."
             )
         if key in seen:
-            raise TaskError(
-                f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}."
-            )
+            raise TaskError(f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}.")
         seen[key] = value

@@ -1,0 +1,73 @@
+"""`Example`: one row, as a template sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["Example", "readable_text"]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Example:
+    r"""The fields of one row, and its label where it has one.
+
+    Attributes:
+        fields: the inputs by name, in reading order. Read-only.
+        label: the label; `None` for a text that is to be labelled.
+
+    >>> Example.of("很好").fields["text"]
+    '很好'
+    >>> Example({"title": "Great", "text": "Would buy again"}, "positive").text
+    'Great\nWould buy again'
+    """
+
+    fields: Mapping[str, Any]
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+    @classmethod
+    def of(cls, value: str | Mapping[str, Any] | Example) -> Example:
+        """A query from a text, from its fields, or as it is.
+
+        Strings are made readable (see `readable_text`), so that every query can be tokenised.
+        """
+        if isinstance(value, Example):
+            return value
+        fields = {"text": value} if isinstance(value, str) else value
+        return cls({name: readable_text(part) if isinstance(part, str) else part for name, part in fields.items()})
+
+    @property
+    def text(self) -> str:
+        """All fields as one text, a line each; empty ones left out."""
+        return "\n".join(str(value) for value in self.fields.values() if value not in (None, ""))
+
+    @property
+    def canonical(self) -> str:
+        """Fields and label as one line of JSON: equal for equal examples, whatever the order of the fields."""
+        return json.dumps([dict(self.fields), self.label], ensure_ascii=False, sort_keys=True, default=repr)
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
+
+    def __reduce__(self) -> tuple[type[Example], tuple[dict[str, Any], str | None]]:
+        # A mapping proxy cannot be pickled.
+        return Example, (dict(self.fields), self.label)
+
+
+def readable_text(text: str) -> str:
+    r"""The text without what no tokenizer accepts: NUL is removed, bytes that were not UTF-8 become U+FFFD.
+
+    >>> readable_text("go\0od \udcff")
+    'good �'
+    """
+    return _SURROGATE.sub("\ufffd", text.replace("\0", ""))
