@@ -1,1 +1,1 @@
-
+"""Causal language models: the embedded ones, the cache, loading."""

@@ -46,6 +46,4 @@ class LanguageModel:
     @property
     def fingerprint(self) -> str:
         """Everything that may change a score, as one line."""
-        return "|".join(
-            (self.name, self.revision, self.sha256, self.adapter, str(self.dtype).removeprefix("torch."))
-        )
+        return "|".join((self.name, self.revision, self.sha256, self.adapter, str(self.dtype).removeprefix("torch.")))

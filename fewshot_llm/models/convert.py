@@ -1,0 +1,118 @@
+"""Turn a GGUF file into a model folder that loads in seconds."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fewshot_llm.errors import PullError
+from fewshot_llm.models.quiet import quiet_transformers
+
+__all__ = ["convert_gguf", "converter_versions"]
+
+WEIGHTS = "model.safetensors"
+
+PROBES = (
+    "Order 20231111 arrived 3 days late:  2 of 10 cups broken.\n",
+    "物流很快，质量不错！客服态度好👍\n评价：正面",
+)
+"""Texts that tokenizers differ on: runs of digits and spaces, full-width punctuation, emoji, newlines."""
+
+
+def convert_gguf(gguf: Path, folder: Path) -> Path:
+    """Write a GGUF file's network and tokenizer as `model.safetensors`, `config.json` and `tokenizer.json`.
+
+    Weights are expanded to float32 once, exactly; the tokenizer is built once, which is what makes loading a
+    GGUF file directly take tens of seconds.
+
+    Args:
+        gguf: the file.
+        folder: an existing folder for the result.
+
+    Returns:
+        The weights' file.
+
+    Raises:
+        PullError: the file is no GGUF file, or of a kind that transformers cannot read.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet_transformers():
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+        except Exception as error:  # the reader raises ValueError, KeyError, NotImplementedError, OSError, …
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PullError(f"{gguf.name} cannot be converted: {reason[:300]} Is it a whole GGUF file?") from error
+        _restore_pre_tokenizer(tokenizer, gguf)
+        _plain_copy(model).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        _check_tokenizer(tokenizer, folder, gguf)
+    weights = folder / WEIGHTS
+    _share(weights)
+    return weights
+
+
+def converter_versions() -> dict[str, str]:
+    """Versions of everything that a conversion's result may depend on."""
+    return {name: version(name) for name in ("fewshot-llm", "transformers", "torch", "gguf", "tokenizers")}
+
+
+def _plain_copy(model: Any) -> Any:
+    """The same network without the quantisation settings, for which `save_pretrained` refuses to save."""
+    import torch
+
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.device("meta"):
+        plain = type(model)(config)
+    plain.load_state_dict(model.state_dict(), assign=True)
+    plain.tie_weights()
+    return plain
+
+
+def _restore_pre_tokenizer(tokenizer: Any, gguf: Path) -> None:
+    """Cut digits apart where the GGUF file says that the tokenizer does (`tokenizer.ggml.pre = smollm`).
+
+    transformers builds every GPT-2 style tokenizer with GPT-2's own word splitting; SmolLM was trained, and is
+    served by llama.cpp, with each digit as a word of its own, which also changes how spaces before it merge.
+    """
+    from gguf import GGUFReader
+    from tokenizers import pre_tokenizers
+
+    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    if field is not None and field.contents() == "smollm":
+        core = tokenizer.backend_tokenizer
+        core.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), core.pre_tokenizer]
+        )
+
+
+def _check_tokenizer(tokenizer: Any, folder: Path, gguf: Path) -> None:
+    """Read the tokenizer back: some classes rebuild parts of themselves and would change ids silently.
+
+    Raises:
+        PullError: the saved tokenizer gives other ids.
+    """
+    from transformers import AutoTokenizer
+
+    saved = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for text in PROBES:
+        if saved(text).input_ids != tokenizer(text).input_ids:
+            raise PullError(
+                f"The tokenizer of {gguf.name} does not survive being saved ({type(tokenizer).__name__}): the "
+                f"same text gets other tokens afterwards. This kind of GGUF file is not supported."
+            )
+
+
+def _share(path: Path) -> None:
+    """Give a file the permissions that any new file has; safetensors makes it readable for its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)

@@ -1,0 +1,122 @@
+"""Terms that have to be accepted before a model is fetched."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import TypeAlias
+
+from fewshot_llm.errors import PullError
+from fewshot_llm.models.cache import Acceptance
+from fewshot_llm.models.registry import EmbeddedModel
+
+__all__ = ["ENVIRONMENT", "Ask", "ask_on_terminal", "obtain_acceptance", "terms_text"]
+
+ENVIRONMENT = "FEWSHOT_ACCEPT_LICENCE"
+"""Names of models whose terms the user accepts, separated by commas."""
+
+Ask: TypeAlias = Callable[[EmbeddedModel, str], bool | None]
+"""Shows a model's terms and asks: True or False as answered, None where nobody can be asked."""
+
+
+def obtain_acceptance(
+    model: EmbeddedModel, text: Callable[[], str], *, accept_licence: bool, ask: Ask
+) -> Acceptance | None:
+    """Make sure that somebody agreed to the model's terms.
+
+    Args:
+        model: the model that is about to be fetched.
+        text: gives the terms as plain text; only called when somebody is asked.
+        accept_licence: the caller agrees already.
+        ask: how to ask.
+
+    Returns:
+        The record of the agreement; None for a licence that needs none.
+
+    Raises:
+        PullError: not agreed; the message says where the terms are and how to accept them.
+    """
+    licence = model.licence
+    if licence.terms is None:
+        return None
+    if accept_licence:
+        how = "accept_licence"
+    elif model.name in (name.strip() for name in os.environ.get(ENVIRONMENT, "").split(",")):
+        how = ENVIRONMENT
+    else:
+        answer = ask(model, text())
+        if answer is None:
+            raise PullError(
+                f"{model.name} comes under the {licence.name}, which you have to accept first: read them at "
+                f"{licence.url}, then run `fewshot-llm models pull {model.name} --accept-licence`, or set "
+                f"{ENVIRONMENT}={model.name}."
+            )
+        if not answer:
+            raise PullError(f"{model.name} was not fetched, because the {licence.name} were not accepted.")
+        how = "terminal"
+    return Acceptance(how=how, at=datetime.now(UTC).isoformat(timespec="seconds"), terms_sha256=licence.terms_sha256)
+
+
+def ask_on_terminal(model: EmbeddedModel, text: str) -> bool | None:
+    """Print the terms and read yes or no; None unless a person sits at a terminal.
+
+    Everything goes to standard error: standard output may be a data file.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    print(f"{text}\n\n{model.name} comes under these terms ({model.licence.url}).", file=sys.stderr)
+    print("Do you accept them? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def terms_text(html: str) -> str:
+    """The readable text of a page of terms: that of its last article body, or of the whole page without one."""
+    parser = _Article()
+    parser.feed(html)
+    return parser.text()
+
+
+class _Article(HTMLParser):
+    """Collects a page's text, block by block."""
+
+    BLOCKS = frozenset({"p", "li", "ul", "ol", "h1", "h2", "h3", "h4", "tr", "br", "div", "table"})
+    HIDDEN = frozenset({"script", "style", "head", "nav", "header", "footer", "devsite-toc", "button"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._hidden = 0
+        self._article = 0
+        self._everything: list[str] = []
+        self._body: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.HIDDEN:
+            self._hidden += 1
+        if tag == "article":
+            self._article += 1
+        if tag in self.BLOCKS:
+            self._write("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.HIDDEN:
+            self._hidden = max(0, self._hidden - 1)
+        if tag == "article":
+            self._article = max(0, self._article - 1)
+        if tag in self.BLOCKS:
+            self._write("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self._write(data.replace("\n", " "))
+
+    def _write(self, text: str) -> None:
+        self._everything.append(text)
+        if self._article:
+            self._body.append(text)
+
+    def text(self) -> str:
+        lines = (" ".join(line.split()) for line in "".join(self._body or self._everything).split("\n"))
+        return "\n\n".join(line for line in lines if line)

@@ -1,0 +1,158 @@
+"""From what a user typed to a folder of weights: an embedded model's name, a local folder, or a hub id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot_llm.errors import ModelError, nearest
+from fewshot_llm.models.cache import cached_sha256
+from fewshot_llm.models.pull import PullProgress, convert_local, pull_model
+from fewshot_llm.models.registry import EMBEDDED
+
+__all__ = ["LocatedModel", "locate_model"]
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+"""Data only: no pickled weights, no Python files."""
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A model's files.
+
+    Attributes:
+        name: what the user typed.
+        folder: holds `config.json`, the tokenizer and `*.safetensors`.
+        revision: hub commit, or the registry's pinned version; empty for a plain folder.
+        sha256: of the weights file (of the sorted list of hashes where there are several).
+    """
+
+    name: str
+    folder: Path
+    revision: str
+    sha256: str
+
+
+def locate_model(name: str, progress: PullProgress | None = None) -> LocatedModel:
+    """Find a model's files; those of an embedded or a hub model are fetched if they are not here yet.
+
+    An embedded model's name is looked up first, then a local path, then the hub. `owner/name@revision` pins a
+    hub model to a branch, tag or commit.
+
+    Args:
+        name: an embedded model's name, a folder, a `.gguf` file, or a hub id.
+        progress: told of each step of a pull.
+
+    Raises:
+        ModelError: nothing of that name; the message says what was tried.
+        PullError: an embedded model could not be fetched.
+    """
+    if name in EMBEDDED:
+        folder, record = pull_model(EMBEDDED[name], progress=progress)
+        return LocatedModel(name, folder, record.revision, record.weights.sha256)
+    path = Path(name).expanduser()
+    if path.exists():
+        return _local(name, path, progress)
+    if HUB_ID.fullmatch(name):
+        return _from_hub(name)
+    raise ModelError(
+        f"There is no model {name!r}: it is not an embedded model ({', '.join(sorted(EMBEDDED))}), there is no "
+        f"file or folder of that name, and it is not a hub id, which looks like owner/name. "
+        f"{nearest(name, EMBEDDED)}"
+    )
+
+
+def _local(name: str, path: Path, progress: PullProgress | None) -> LocatedModel:
+    if path.suffix == ".gguf":
+        folder, record = convert_local(path, progress)
+        return LocatedModel(name, folder, record.revision, record.weights.sha256)
+    if not path.is_dir():
+        raise ModelError(f"{name} is a file, but not a .gguf file. Give a model's folder or a .gguf file.")
+    if not (path / "config.json").exists():
+        if (path / "adapter_config.json").exists():
+            raise ModelError(
+                f"The folder {name} holds an adapter, not a base model. Give its base as the model and the folder "
+                f"as the adapter."
+            )
+        ggufs = sorted(path.glob("*.gguf"))
+        if len(ggufs) == 1:
+            return _local(name, ggufs[0], progress)
+        raise ModelError(
+            f"The folder {name} holds no model: neither config.json nor exactly one .gguf file "
+            f"({len(ggufs)} of them). A model folder is what save_pretrained writes."
+        )
+    return LocatedModel(name, path, "", _weights_sha256(name, path))
+
+
+def _weights_sha256(name: str, folder: Path) -> str:
+    """Hash of the one weights file, or of the sorted hashes of several.
+
+    Raises:
+        ModelError: no safetensors; where there are pickled weights instead, the message says why not.
+    """
+    import hashlib
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        pickled = sorted(path.name for path in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")))
+        reason = (
+            f"only {', '.join(pickled)}, and pickled weights can run code when they are read. Convert them with "
+            f"save_pretrained (which writes safetensors) on a machine that you trust with it."
+            if pickled
+            else "expected model.safetensors, or several shards of it."
+        )
+        raise ModelError(f"The model folder {name} holds no *.safetensors file: {reason}")
+    hashes = sorted(cached_sha256(path) for path in files)
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _from_hub(name: str) -> LocatedModel:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repository, _, revision = name.partition("@")
+    tried = f"it is not an embedded model, there is no folder {name}, and on the hub"
+    try:
+        folder = Path(
+            snapshot_download(
+                repository,
+                revision=revision or None,
+                allow_patterns=HUB_FILES,
+                ignore_patterns=["*/*", "consolidated*"],
+            )
+        )
+    except GatedRepoError as error:
+        raise ModelError(
+            f"Model {name!r} cannot be fetched: its owner wants its terms accepted first. Accept them on "
+            f"https://huggingface.co/{repository}, then run `hf auth login`."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"Model {repository!r} has no revision {revision!r} on the hub.") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"There is no model {name!r}: {tried} no public model has that id. {nearest(name, EMBEDDED)} "
+            f"A private model needs `hf auth login`."
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"Model {name!r} cannot be loaded: {tried} it could not be reached and no earlier download of it is in "
+            f"the hub's cache ({_first_line(error)}). Check the network (and HF_HUB_OFFLINE, HF_ENDPOINT), give "
+            f"a local folder, or use an embedded model: {', '.join(sorted(EMBEDDED))}."
+        ) from error
+    # The hub's cache names a snapshot's folder after its commit.
+    return LocatedModel(name, folder, folder.name, _weights_sha256(name, folder))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
