@@ -1,11 +1,12 @@
-"""What can be told from the writing itself: the language of texts, the readable form of a label."""
+"""What can be told from the writing itself: its language, its sameness, the readable form of a label."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["detect_language", "readable_label"]
+__all__ = ["detect_language", "normalise_text", "readable_label"]
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
@@ -49,3 +50,17 @@ def readable_label(label: str) -> str:
         label = label.lower()
     parts = [" ".join(re.split(r"[_\-\s]+", part)).strip() for part in re.split(r"[/.:]+", label)]
     return ": ".join(part for part in parts if part) or label.strip()
+
+
+def normalise_text(text: str) -> str:
+    r"""The form in which two texts count as the same: for duplicates and leaks.
+
+    Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters
+    removed, runs of whitespace made one space.
+
+    >>> normalise_text("  ＧＯＯＤ   Quality\n")
+    'good quality'
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    return " ".join(visible.split())

@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fewshot_llm.errors import TaskError, nearest
-from fewshot_llm.files import normalise_text
-from fewshot_llm.language import detect_language, readable_label
+from fewshot_llm.language import detect_language, normalise_text, readable_label
 
 __all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder"]
 
@@ -152,7 +151,8 @@ class Task(BaseModel):
         for label in labels:
             if label not in self.optional_labels:
                 raise TaskError(
-                    f"{label!r} is not an optional label of the task {self.name}. {nearest(label, self.optional_labels)}"
+                    f"{label!r} is not an optional label of the task {self.name}. "
+                    f"{nearest(label, self.optional_labels)}"
                 )
         rest = tuple(label for label in self.optional_labels if label not in labels)
         return self._changed(labels=self.labels + labels, optional_labels=rest)

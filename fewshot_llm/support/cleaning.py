@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewshot_llm.errors import SupportError, nearest
-from fewshot_llm.files import normalise_text
+from fewshot_llm.language import normalise_text
 from fewshot_llm.support.columns import LABEL, LABEL_WORDS, Columns
 from fewshot_llm.support.example import Example, readable_text
 from fewshot_llm.support.finding import Finding, Severity, describe
 from fewshot_llm.task import Task
 
-__all__ = ["CleaningReport", "clean"]
+__all__ = ["Cleaned", "CleaningReport", "clean"]
 
 
 @dataclass(frozen=True)

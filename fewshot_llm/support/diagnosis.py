@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from fewshot_llm.files import normalise_text
+from fewshot_llm.language import normalise_text
 from fewshot_llm.support.finding import Finding, describe
 from fewshot_llm.support.supportset import SupportSet
 from fewshot_llm.task import Task, detect_language

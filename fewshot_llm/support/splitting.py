@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files import normalise_text
+from fewshot_llm.language import normalise_text
 from fewshot_llm.support.supportset import SupportSet
 
 __all__ = ["folds"]

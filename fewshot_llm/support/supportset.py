@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files import normalise_text, read_rows
+from fewshot_llm.files import read_rows
+from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
 from fewshot_llm.support.example import Example

@@ -1,113 +1,26 @@
-"""Rows in, rows out, and files that are either whole or absent."""
+"""Rows in and rows out: JSONL, CSV, TSV and Parquet by a path's ending."""
 
 from __future__ import annotations
 
 import csv
-import errno
-import hashlib
 import io
 import json
 import os
-import secrets
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
 
 from fewshot_llm.errors import DataFileError
+from fewshot_llm.files.atomic import atomic_write
 
-__all__ = [
-    "atomic_write",
-    "atomic_write_json",
-    "atomic_write_text",
-    "iter_rows",
-    "normalise_text",
-    "read_rows",
-    "sha256_file",
-    "write_rows",
-]
+__all__ = ["ENDINGS", "Row", "iter_rows", "read_rows", "write_rows"]
 
 Row = dict[str, Any]
 
 JSONL_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*JSONL_ENDINGS, *DELIMITERS, ".parquet")
-
-_CANNOT_WRITE = {
-    errno.ENOSPC: "the disk is full; free some space, then run it again",
-    errno.EDQUOT: "the disk quota is used up; free some space, then run it again",
-    errno.EACCES: "there is no permission to write there; choose another place",
-    errno.EPERM: "there is no permission to write there; choose another place",
-    errno.EROFS: "the file system is read-only; choose another place",
-    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
-    errno.EISDIR: "that is a folder; give the path of a file",
-    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
-}
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file under a temporary name, then put it in place: a reader sees the old file or the new one.
-
-    Args:
-        path: the file to write. Missing parent folders are made; a symbolic link is written through.
-
-    Yields:
-        A path in the same folder that does not exist yet. Write the whole file there.
-
-    Raises:
-        DataFileError: the disk is full, the place is not writable, or the path is not a regular file.
-    """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise DataFileError(f"{path} is not a regular file, so it cannot be replaced. Give the path of a file.")
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        reason = _CANNOT_WRITE.get(error.errno or 0)
-        if reason is None:
-            raise
-        raise DataFileError(f"Could not write {path}: {reason}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8, all of it or nothing. Line ends are written as given."""
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
-
-
-def atomic_write_json(path: str | os.PathLike[str], value: object) -> None:
-    """Write `value` as indented JSON, readable in every script, all of it or nothing."""
-    atomic_write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def sha256_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def normalise_text(text: str) -> str:
-    r"""The form in which two texts count as the same: for duplicates and leaks.
-
-    Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters
-    removed, runs of whitespace made one space.
-
-    >>> normalise_text("  ＧＯＯＤ   Quality\n")
-    'good quality'
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
-    return " ".join(visible.split())
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
