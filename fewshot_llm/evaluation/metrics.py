@@ -1,0 +1,158 @@
+"""What an answer is worth: accuracy, macro-F1, log loss, calibration error, AUC, confusion.
+
+All but the calibration error are scikit-learn's; they are wrapped to take label positions and to give
+intervals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+
+from fewshot_llm.evaluation.intervals import Interval, bootstrap, wilson
+from fewshot_llm.scoring.base import FloatArray
+
+__all__ = [
+    "accuracy",
+    "area_under_curve",
+    "balanced_accuracy",
+    "confusion",
+    "expected_calibration_error",
+    "log_loss",
+    "macro_f1",
+    "row_losses",
+]
+
+IntArray = npt.NDArray[np.int64]
+
+TINIEST = float(np.finfo(np.float64).tiny)
+
+
+def accuracy(targets: IntArray, predictions: IntArray, level: float = 0.95) -> Interval:
+    """Share of rows that are right, with Wilson's interval.
+
+    >>> print(accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1])))
+    0.750 [0.301, 0.954]
+    """
+    return wilson(int((targets == predictions).sum()), len(targets), level)
+
+
+def balanced_accuracy(
+    targets: IntArray, predictions: IntArray, *, seed: int, draws: int = 1000, level: float = 0.95
+) -> Interval:
+    """Mean over the classes that occur of the share of their rows that are right; bootstrap interval."""
+
+    def figure(rows: IntArray) -> float:
+        present, where = np.unique(targets[rows], return_inverse=True)
+        right = np.bincount(where, weights=targets[rows] == predictions[rows], minlength=len(present))
+        return float((right / np.bincount(where)).mean()) if len(rows) else float("nan")
+
+    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+
+
+def macro_f1(
+    targets: IntArray,
+    predictions: IntArray,
+    labels: int,
+    *,
+    seed: int,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Unweighted mean of the F1 of every class that occurs among targets or predictions; bootstrap interval.
+
+    The interval's resamples count confusions rather than call scikit-learn, which is a hundred times faster;
+    the value itself is scikit-learn's.
+    """
+    pairs = targets * labels + predictions
+
+    def figure(rows: IntArray) -> float:
+        table = np.bincount(pairs[rows], minlength=labels * labels).reshape(labels, labels)
+        support = table.sum(axis=0) + table.sum(axis=1)
+        present = support > 0
+        return float((2 * np.diag(table)[present] / support[present]).mean()) if present.any() else float("nan")
+
+    found = bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+    if len(targets) == 0:
+        return found
+    value = float(f1_score(targets, predictions, average="macro", zero_division=0.0))
+    return Interval(value, found.low, found.high, level)
+
+
+def log_loss(
+    targets: IntArray, probabilities: FloatArray, *, seed: int, draws: int = 1000, level: float = 0.95
+) -> Interval:
+    """Mean of −log P(right label), nats; bootstrap interval. log(labels) is what guessing gets."""
+    losses = row_losses(targets, probabilities)
+
+    def figure(rows: IntArray) -> float:
+        return float(losses[rows].mean()) if len(rows) else float("nan")
+
+    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+
+
+def row_losses(targets: IntArray, probabilities: FloatArray) -> FloatArray:
+    """−log P(right label) of each row, nats, shape [rows]; finite even where the probability is 0."""
+    losses: FloatArray = -np.log(np.maximum(probabilities[np.arange(len(targets)), targets], TINIEST))
+    return losses
+
+
+def expected_calibration_error(
+    targets: IntArray,
+    probabilities: FloatArray,
+    *,
+    seed: int,
+    bins: int = 10,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """ECE of the top label (Guo et al. 2017): Σ_bin share of rows × |accuracy − mean confidence|.
+
+    Args:
+        targets: the right labels' positions, shape [rows].
+        probabilities: shape [rows, labels].
+        seed: of the bootstrap.
+        bins: as many bins of equal width over [0, 1].
+        draws: bootstrap resamples. ECE is biased upward on few rows and its resamples more so: read the
+            interval as its spread, the value may lie near its low end.
+        level: the interval's level.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == targets
+    where = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = right - confidence
+
+    def figure(rows: IntArray) -> float:
+        sums = np.bincount(where[rows], weights=gap[rows], minlength=bins)
+        return float(np.abs(sums).sum() / len(rows)) if len(rows) else float("nan")
+
+    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+
+
+def area_under_curve(
+    targets: IntArray, scores: FloatArray, *, seed: int, draws: int = 1000, level: float = 0.95
+) -> Interval:
+    """Area under the ROC curve of two classes; bootstrap interval. NaN where only one class occurs.
+
+    Args:
+        targets: 0 or 1, shape [rows].
+        scores: higher means class 1, shape [rows]; any monotone scale.
+        seed: of the bootstrap.
+        draws: bootstrap resamples.
+        level: the interval's level.
+    """
+
+    def figure(rows: IntArray) -> float:
+        positive = int(targets[rows].sum())
+        if positive in (0, len(rows)):
+            return float("nan")
+        return float(roc_auc_score(targets[rows], scores[rows]))
+
+    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+
+
+def confusion(targets: IntArray, predictions: IntArray, labels: int) -> list[list[int]]:
+    """How many rows of each class (outer list) were given each label (inner list)."""
+    table: list[list[int]] = confusion_matrix(targets, predictions, labels=range(labels)).tolist()
+    return table
