@@ -1,0 +1,171 @@
+"""`LoraAdapter`: a peft adapter folder as data, with no model built."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fewshot_llm.errors import AdapterError
+
+__all__ = [
+    "CONFIG_NAME",
+    "WEIGHTS_NAME",
+    "LoraAdapter",
+    "LoraPair",
+    "read_adapter",
+    "read_config",
+    "tensor_shapes",
+]
+
+CONFIG_NAME = "adapter_config.json"
+WEIGHTS_NAME = "adapter_model.safetensors"
+
+_KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight")
+
+
+@dataclass(frozen=True)
+class LoraPair:
+    """The two factors of one module's update, which is `scaling * b @ a`.
+
+    Attributes:
+        a: `lora_A`, shape [rank, inputs].
+        b: `lora_B`, shape [outputs, rank].
+    """
+
+    a: torch.Tensor
+    b: torch.Tensor
+
+    @property
+    def rank(self) -> int:
+        """The inner size."""
+        return int(self.a.shape[0])
+
+
+@dataclass(frozen=True)
+class LoraAdapter:
+    """A trained LoRA.
+
+    Attributes:
+        config: the parsed `adapter_config.json`.
+        pairs: factors by module path inside the base model, for example `model.layers.0.self_attn.q_proj`.
+        extra: names of tensors that are no `lora_A` or `lora_B` of a linear module.
+    """
+
+    config: Mapping[str, Any]
+    pairs: Mapping[str, LoraPair]
+    extra: tuple[str, ...] = ()
+
+    def scaling(self, path: str) -> float:
+        """What peft multiplies `b @ a` by: alpha / rank, or alpha / sqrt(rank) with rsLoRA; patterns win.
+
+        The rank is the one written in the configuration, as in peft, not the one of the tensors.
+        Rank-stabilised scaling: Kalajdzievski, 2023, arXiv:2312.03732.
+        """
+        alpha = float(_by_pattern(self.config.get("alpha_pattern"), path, self.config["lora_alpha"]))
+        rank = int(_by_pattern(self.config.get("rank_pattern"), path, self.config["r"]))
+        return alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The last name of every adapted module: `q_proj`, `v_proj`; sorted."""
+        return tuple(sorted({path.rpartition(".")[2] for path in self.pairs}))
+
+
+def _by_pattern(pattern: Mapping[str, Any] | None, path: str, default: Any) -> Any:
+    """The value of the first key that matches the path as peft matches it: at its end, after a dot."""
+    for key, value in (pattern or {}).items():
+        # peft's `get_pattern_key`; a key may be a regular expression, and may start with `^`.
+        if re.match(rf"(.*\.)?({key})$", path) is not None:
+            return value
+    return default
+
+
+def read_adapter(folder: Path) -> LoraAdapter:
+    """Read a peft adapter folder.
+
+    Args:
+        folder: holds `adapter_config.json` and `adapter_model.safetensors`.
+
+    Returns:
+        The adapter, its tensors on the CPU in the number format they were saved in.
+
+    Raises:
+        AdapterError: a file is missing or damaged, the adapter is no LoRA, or its weights are a pickle.
+    """
+    config = read_config(folder)
+    tensors = _read_tensors(folder)
+    halves: dict[str, dict[str, torch.Tensor]] = {}
+    extra = []
+    for name, tensor in tensors.items():
+        match = _KEY.fullmatch(name)
+        if match is None:
+            extra.append(name)
+        else:
+            halves.setdefault(match["path"], {})[match["side"]] = tensor
+    single = sorted(path for path, sides in halves.items() if len(sides) != 2)
+    if single:
+        raise AdapterError(
+            f"{folder / WEIGHTS_NAME} is damaged: {single[0]} (and {len(single) - 1} more) has only one of "
+            "lora_A and lora_B. Save the adapter again with `save_pretrained`."
+        )
+    pairs = {path: LoraPair(sides["A"], sides["B"]) for path, sides in sorted(halves.items())}
+    return LoraAdapter(config=config, pairs=pairs, extra=tuple(sorted(extra)))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The parsed `adapter_config.json` of a LoRA; an `AdapterError` where it is missing or something else."""
+    path = folder / CONFIG_NAME
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AdapterError(
+            f"{folder} is no adapter folder: it has no {CONFIG_NAME}. Give the folder that training wrote."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"{path} cannot be read as JSON ({error}). Save the adapter again.") from None
+    if str(config.get("peft_type", "")).upper() != "LORA":
+        raise AdapterError(
+            f"{folder} holds a {config.get('peft_type')} adapter; only LoRA adapters can be exported. "
+            "Train with one of the recipes in adapters/recipes."
+        )
+    return config
+
+
+def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS_NAME
+    if not path.is_file():
+        pickles = sorted(file.name for suffix in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(suffix))
+        if pickles:
+            raise AdapterError(
+                f"{folder} holds {pickles[0]}, a pickle, which can run code when it is opened. Only "
+                f"{WEIGHTS_NAME} is read: save the adapter again with `save_pretrained(folder, "
+                "safe_serialization=True)`."
+            )
+        raise AdapterError(f"{folder} has no {WEIGHTS_NAME}. Give the folder that training wrote.")
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(f"{path} is damaged ({error}). Copy or save the adapter again.") from None
+    return tensors
+
+
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Every tensor's shape by name, from the header of `adapter_model.safetensors` alone."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / WEIGHTS_NAME
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(f"{path} is damaged ({error}). Copy or save the adapter again.") from None
