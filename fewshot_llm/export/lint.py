@@ -1,0 +1,79 @@
+"""The linter: what each server would do with an adapter, before one is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fewshot_llm.export.base import BaseModel
+from fewshot_llm.export.facts import gather
+from fewshot_llm.export.lint_rules import RULES, Server
+
+__all__ = ["Finding", "Status", "lint", "worst"]
+
+
+class Status(StrEnum):
+    """The outcome of one rule for one server."""
+
+    PASS = "pass"
+    MENDED = "mended"
+    MEND = "mend"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cell of the table server x rule.
+
+    Attributes:
+        server: for whom.
+        rule: the rule's name.
+        status: fine; wrong as it is, and mended by `export`; or to be mended by the user.
+        detail: what was found and what the server does with it; empty on a pass.
+        remedy: what to do, or what `export` does; empty on a pass.
+        source: link to the server's source; empty on a pass.
+    """
+
+    server: Server
+    rule: str
+    status: Status
+    detail: str = ""
+    remedy: str = ""
+    source: str = ""
+
+
+def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] = Server) -> tuple[Finding, ...]:
+    """Check an adapter folder against every rule for every server.
+
+    Args:
+        folder: a peft adapter folder.
+        base: the base model; without it the rules about fit, layers and tokens pass unchecked.
+        servers: which columns to fill.
+
+    Returns:
+        One finding per rule and server, in the order of `RULES`.
+
+    Raises:
+        AdapterError: the folder is no LoRA folder at all.
+    """
+    facts = gather(folder, base)
+    servers = tuple(servers)
+    findings = []
+    for rule in RULES:
+        found = rule.check(facts)
+        for server in servers:
+            consequence = rule.consequences.get(server) if found else None
+            if consequence is None:
+                findings.append(Finding(server, rule.name, Status.PASS))
+                continue
+            status = Status.MENDED if rule.mended else Status.MEND
+            detail = f"{found}; {server} {consequence.text}"
+            findings.append(Finding(server, rule.name, status, detail, rule.remedy, consequence.source))
+    return tuple(findings)
+
+
+def worst(findings: Iterable[Finding]) -> Status:
+    """The gravest status: to be mended, mended, or pass."""
+    order = (Status.PASS, Status.MENDED, Status.MEND)
+    return max((finding.status for finding in findings), key=order.index, default=Status.PASS)

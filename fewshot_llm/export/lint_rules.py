@@ -1,0 +1,309 @@
+"""The linter's table: what each server does with each trait of an adapter, from the servers' own sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fewshot_llm.export.facts import Facts
+from fewshot_llm.export.peft import REWRITING_INITS, SERVED_RANKS
+
+__all__ = ["RULES", "Consequence", "Rule", "Server"]
+
+
+class Server(StrEnum):
+    """The programs that may be given an adapter, at the versions whose sources were read."""
+
+    VLLM = "vllm"  # 0.32
+    SGLANG = "sglang"  # 0.5.23
+    LLAMA_CPP = "llama.cpp"
+    OLLAMA = "ollama"  # the route that takes safetensors; a GGUF is llama.cpp's column
+    TRANSFORMERS = "transformers"  # `transformers serve` 5.24
+    TGI = "tgi-lorax"  # in maintenance mode and dormant: rows to read, nothing is built for them
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What one server does with the trait.
+
+    Attributes:
+        text: in the third person, for example "ignores it, so the scale is wrong".
+        source: where that is written.
+    """
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One trait of an adapter.
+
+    Attributes:
+        name: short, for the table.
+        check: what the adapter has, in words; empty when it has not got the trait.
+        consequences: only the servers that mind it.
+        remedy: what to do.
+        mended: whether `export --to peft` does it.
+    """
+
+    name: str
+    check: Callable[[Facts], str]
+    consequences: Mapping[Server, Consequence]
+    remedy: str
+    mended: bool = False
+
+
+_VLLM = "https://github.com/vllm-project/vllm/blob/main/vllm/lora/peft_helper.py"
+_VLLM_MODEL = "https://github.com/vllm-project/vllm/blob/main/vllm/lora/lora_model.py"
+_VLLM_RANKS = "https://github.com/vllm-project/vllm/blob/main/vllm/config/lora.py"
+_SGLANG = "https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/lora/lora_config.py"
+_SGLANG_MODEL = "https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/lora/lora.py"
+_CONVERTER = "https://github.com/ggml-org/llama.cpp/blob/master/convert_lora_to_gguf.py"
+_LLAMA = "https://github.com/ggml-org/llama.cpp/blob/master/src/llama-adapter.h"
+_OLLAMA = "https://github.com/ollama/ollama/blob/main/convert/convert.go"
+_SERVE = "https://github.com/huggingface/transformers/blob/main/src/transformers/cli/serving/model_manager.py"
+_TGI = (
+    "https://github.com/huggingface/text-generation-inference/blob/main/server/text_generation_server/adapters/lora.py"
+)
+
+_REFUSES = "refuses it"
+_SCALE = "ignores it without a word, so the scale is wrong"
+
+
+def _everywhere(text: str, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) -> dict[Server, Consequence]:
+    sources = {
+        Server.VLLM: _VLLM_MODEL,
+        Server.SGLANG: _SGLANG_MODEL,
+        Server.LLAMA_CPP: _CONVERTER,
+        Server.OLLAMA: _OLLAMA,
+        Server.TRANSFORMERS: _SERVE,
+        Server.TGI: _TGI,
+    }
+    return {server: Consequence(text, source) for server, source in sources.items() if server not in but}
+
+
+def _pickle(facts: Facts) -> str:
+    return f"the weights are a pickle, {facts.pickles[0]}" if facts.pickles else ""
+
+
+def _dora(facts: Facts) -> str:
+    return "use_dora is set" if facts.config.get("use_dora") else ""
+
+
+def _modules_to_save(facts: Facts) -> str:
+    modules = facts.config.get("modules_to_save") or ()
+    whole = [*modules, *(name for name in facts.extra if "lora_embedding" not in name)]
+    return f"whole modules are saved: {', '.join(whole[:3])}" if whole else ""
+
+
+def _head(facts: Facts) -> str:
+    heads = sorted({p.rpartition(".")[2] for p in facts.paths} & {"lm_head", "embed_tokens", "wte", "embed_out"})
+    heads += ["embeddings"] if any("lora_embedding" in name for name in facts.extra) else []
+    return f"it adapts {', '.join(heads)}" if heads else ""
+
+
+def _new_tokens(facts: Facts) -> str:
+    if facts.config.get("trainable_token_indices"):
+        return "token embeddings are trained"
+    if facts.base is not None and facts.tokens > facts.base.vocabulary:
+        return f"its tokenizer has {facts.tokens} tokens, the base model {facts.base.vocabulary}"
+    return ""
+
+
+def _bias(facts: Facts) -> str:
+    return "biases are trained" if facts.config.get("bias", "none") != "none" or facts.config.get("lora_bias") else ""
+
+
+def _init(facts: Facts) -> str:
+    name = str(facts.config.get("init_lora_weights", True))
+    return f"it was initialised with {name}" if name.lower().partition("_")[0] in REWRITING_INITS else ""
+
+
+def _rank(facts: Facts) -> str:
+    odd = sorted(set(facts.ranks) - set(SERVED_RANKS))
+    return f"rank {', '.join(map(str, odd))} is none of {', '.join(map(str, SERVED_RANKS))}" if odd else ""
+
+
+def _rank_limit(facts: Facts) -> str:
+    top = max(facts.ranks, default=0)
+    return f"rank {top} is over {SERVED_RANKS[-1]}" if top > SERVED_RANKS[-1] else ""
+
+
+def _rslora(facts: Facts) -> str:
+    return "use_rslora is set" if facts.config.get("use_rslora") else ""
+
+
+def _rank_pattern(facts: Facts) -> str:
+    return "rank_pattern gives modules different ranks" if facts.config.get("rank_pattern") else ""
+
+
+def _alpha_pattern(facts: Facts) -> str:
+    return "alpha_pattern gives modules different scales" if facts.config.get("alpha_pattern") else ""
+
+
+def _alpha(facts: Facts) -> str:
+    alpha = facts.config.get("lora_alpha", 0)
+    return f"lora_alpha is {alpha}" if not isinstance(alpha, int) else ""
+
+
+def _missing_layer(facts: Facts) -> str:
+    missing = facts.missing
+    return f"{missing[0]} has no update (and {len(missing) - 1} more)" if missing else ""
+
+
+def _other_base(facts: Facts) -> str:
+    if facts.strangers:
+        return f"{facts.strangers[0]} does not fit the base model"
+    if facts.base is not None and facts.recorded_base and facts.recorded_base != facts.base.sha256:
+        return f"it was trained on weights {facts.recorded_base[:12]}, the base has {facts.base.sha256[:12]}"
+    return ""
+
+
+def _keys(facts: Facts) -> str:
+    return f"a tensor is named {facts.odd_keys[0]}" if facts.odd_keys else ""
+
+
+def _architecture(facts: Facts) -> str:
+    name = facts.base.architecture if facts.base is not None else ""
+    return f"the base is a {name}" if name not in ("", "LlamaForCausalLM", "Gemma2ForCausalLM") else ""
+
+
+def _tokenizer(facts: Facts) -> str:
+    return "the folder has a tokenizer that differs from the base model's" if facts.tokenizer_differs else ""
+
+
+def _bare(facts: Facts) -> str:
+    return "the folder is an adapter without its base model"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("pickle", _pickle, _everywhere("would run code from it", but=()), "save it again as safetensors"),
+    Rule(
+        "other base",
+        _other_base,
+        _everywhere("loads nonsense or fails", but=()),
+        "give the base it was trained on",
+    ),
+    Rule("DoRA", _dora, _everywhere(_REFUSES), "export with --to merged, or train with use_dora = false"),
+    Rule(
+        "modules_to_save",
+        _modules_to_save,
+        _everywhere("refuses them or leaves them out"),
+        "train without modules_to_save, or export with --to merged",
+    ),
+    Rule(
+        "output head",
+        _head,
+        _everywhere(_REFUSES),
+        "train without lm_head and embeddings, or export with --to merged",
+    ),
+    Rule(
+        "new tokens",
+        _new_tokens,
+        _everywhere("has no rows for them"),
+        "use the base model's own tokens in the template",
+    ),
+    Rule(
+        "bias",
+        _bias,
+        _everywhere("does not load biases"),
+        "train with bias = 'none', or export with --to merged",
+    ),
+    Rule(
+        "init",
+        _init,
+        _everywhere("applies it to the published base, whose weights the initialisation had changed"),
+        "save it with path_initial_model_for_weight_conversion, or export with --to merged",
+    ),
+    Rule(
+        "rank limit",
+        _rank_limit,
+        {Server.VLLM: Consequence(_REFUSES, _VLLM_RANKS), Server.SGLANG: Consequence(_REFUSES, _SGLANG)},
+        "train with a smaller r, or export with --to merged",
+    ),
+    Rule(
+        "rank",
+        _rank,
+        {
+            Server.VLLM: Consequence("has no --max-lora-rank of that size, and pads or refuses", _VLLM_RANKS),
+            Server.SGLANG: Consequence("takes one rank for its memory pool", _SGLANG),
+            Server.TGI: Consequence("has kernels for a few ranks only", _TGI),
+        },
+        "ranks are padded with zeros",
+        mended=True,
+    ),
+    Rule(
+        "rsLoRA",
+        _rslora,
+        {
+            Server.SGLANG: Consequence(_SCALE, _SGLANG_MODEL),
+            Server.LLAMA_CPP: Consequence(_SCALE, _LLAMA),
+            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
+        },
+        "the true scale is folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "rank_pattern",
+        _rank_pattern,
+        {Server.SGLANG: Consequence(_SCALE, _SGLANG), Server.TGI: Consequence(_SCALE, _TGI)},
+        "ranks are padded to one value and the scale folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "alpha_pattern",
+        _alpha_pattern,
+        {
+            Server.SGLANG: Consequence(_SCALE, _SGLANG),
+            Server.LLAMA_CPP: Consequence(_SCALE, _CONVERTER),
+            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
+            Server.TGI: Consequence(_SCALE, _TGI),
+        },
+        "the true scale is folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "alpha",
+        _alpha,
+        {
+            Server.VLLM: Consequence("declares lora_alpha an integer", _VLLM),
+            Server.OLLAMA: Consequence("parses lora_alpha as an unsigned integer and fails", _OLLAMA),
+        },
+        "the true scale is folded into lora_B and alpha set to the rank",
+        mended=True,
+    ),
+    Rule(
+        "missing layer",
+        _missing_layer,
+        {
+            Server.SGLANG: Consequence("stacks q, k and v of a layer and fails on a missing one", _SGLANG_MODEL),
+            Server.TGI: Consequence("drops that module type in all layers without a word", _TGI),
+        },
+        "updates of zero are added",
+        mended=True,
+    ),
+    Rule("keys", _keys, _everywhere("does not find the tensor"), "tensors are renamed", mended=True),
+    Rule(
+        "architecture",
+        _architecture,
+        {Server.OLLAMA: Consequence("converts adapters of llama and gemma2 only", _OLLAMA)},
+        "export with --to ollama, which writes the GGUF itself",
+    ),
+    Rule(
+        "tokenizer",
+        _tokenizer,
+        {
+            Server.VLLM: Consequence("uses the base model's tokenizer", _VLLM_MODEL),
+            Server.LLAMA_CPP: Consequence("uses the tokenizer inside the base GGUF", _CONVERTER),
+        },
+        "train with the base model's own tokenizer",
+    ),
+    Rule(
+        "bare adapter",
+        _bare,
+        {Server.TRANSFORMERS: Consequence("serves whole models only", _SERVE)},
+        "export with --to merged or --to decision",
+    ),
+)
