@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
+from fewshot_llm.cli.check import check
 from fewshot_llm.cli.failure import FailureGroup
+from fewshot_llm.cli.models import models
 
 __all__ = ["app", "main"]
 
@@ -23,7 +25,7 @@ app = typer.Typer(
     name="fewshot-llm",
     cls=FailureGroup,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C.",
@@ -52,6 +54,10 @@ def common(
 
     Labels are scored by a causal language model on this machine, never generated and parsed.
     """
+
+
+app.command("check", rich_help_panel=LOOK)(check)
+app.add_typer(models, name="models", rich_help_panel=MODELS)
 
 
 def main() -> None:

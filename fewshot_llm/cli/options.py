@@ -8,6 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 __all__ = [
+    "DATA",
+    "MODEL",
+    "PROMPT",
+    "RESULT",
     "Adapter",
     "Calibrate",
     "Device",
@@ -115,7 +119,7 @@ LabelColumn: TypeAlias = Annotated[
     typer.Option(
         "--label-column",
         metavar="C",
-        help="The column that holds the label in labelled files. [dim]\\[default: label][/dim]",
+        help="The column that holds the label in labelled files. [default: found by name]",
         rich_help_panel=DATA,
         show_default=False,
     ),
@@ -123,9 +127,7 @@ LabelColumn: TypeAlias = Annotated[
 
 Shots: TypeAlias = Annotated[
     int,
-    typer.Option(
-        "--shots", metavar="K", min=0, help="Demonstrations per class; 0 shows none.", rich_help_panel=PROMPT
-    ),
+    typer.Option("--shots", metavar="K", min=0, help="Demonstrations per class; 0 shows none.", rich_help_panel=PROMPT),
 ]
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", metavar="S", help="Fixes every random choice.", rich_help_panel=PROMPT)
@@ -145,7 +147,7 @@ TemplateVersion: TypeAlias = Annotated[
         "--template-version",
         metavar="N",
         min=1,
-        help="Version of the prompt template. [dim]\\[default: the newest][/dim]",
+        help="Version of the prompt template. [default: the newest]",
         rich_help_panel=PROMPT,
         show_default=False,
     ),
@@ -170,10 +172,10 @@ Permutations: TypeAlias = Annotated[
     ),
 ]
 Normalisation: TypeAlias = Annotated[
-    Literal["sum", "mean"],
+    Literal["sum", "mean", "pmi"],
     typer.Option(
         "--normalisation",
-        help="A label's score: the sum over its tokens, or the mean.",
+        help="A label's score: the sum over its tokens, the mean, or what the text adds (pmi).",
         rich_help_panel=PROMPT,
     ),
 ]
@@ -214,7 +216,7 @@ Device: TypeAlias = Annotated[
     typer.Option(
         "--device",
         metavar="D",
-        help="cpu, cuda, cuda:1 or mps. [dim]\\[default: the fastest present][/dim]",
+        help="cpu, cuda, cuda:1 or mps. [default: the fastest present]",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -224,7 +226,7 @@ Dtype: TypeAlias = Annotated[
     typer.Option(
         "--dtype",
         metavar="T",
-        help="float32, bfloat16 or float16. [dim]\\[default: float32 on a CPU, bfloat16 on a GPU][/dim]",
+        help="float32, bfloat16 or float16. [default: float32 on a CPU, bfloat16 on a GPU]",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -235,7 +237,7 @@ Threads: TypeAlias = Annotated[
         "--threads",
         metavar="N",
         min=1,
-        help="CPU threads. [dim]\\[default: one per core][/dim]",
+        help="CPU threads. [default: one per core]",
         rich_help_panel=MODEL,
         show_default=False,
     ),

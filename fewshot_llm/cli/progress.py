@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import Task
 
+    from fewshot_llm.models.pull import PullProgress
     from fewshot_llm.scoring.base import Progress
 
-__all__ = ["row_progress", "waiting"]
+__all__ = ["row_progress", "step_progress", "waiting"]
 
 
 @contextmanager
@@ -48,6 +49,26 @@ def row_progress(what: str, unit: str = "rows") -> Iterator[Progress | None]:
     with bar:
         task = bar.add_task(what, total=0)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step_progress(what: str) -> Iterator[PullProgress | None]:
+    """Yields a callback for (what is being done, done, total): a bar on a terminal, else None."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    with bar:
+        task = bar.add_task(what, total=None)
+
+        def show(message: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{what}: {message}", completed=done, total=total)
+
+        yield show
 
 
 @contextmanager
