@@ -9,20 +9,27 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["show_facts", "show_models", "show_rows"]
+__all__ = ["console", "show_facts", "show_models", "show_rows"]
+
+WIDE = 160
+"""Characters a line in a file or a pipe."""
+
+
+def console() -> Console:
+    """Standard output; where that is not a terminal, wide enough that little is folded."""
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=WIDE)
 
 
 def show_models(described: Iterable[Mapping[str, Any]]) -> None:
     """One line per embedded model."""
-    size = Column("download", justify="right")
-    table = Table("name", "languages", size, "licence", "in the cache", "what it is")
+    name, size = Column("name", no_wrap=True), Column("download", justify="right")
+    table = Table(name, "languages", size, "licence", "in the cache")
     for model in described:
         languages = "many" if "*" in model["languages"] else ", ".join(model["languages"])
         cached = Text("yes", style="green") if model["cached"] else Text("no", style="dim")
-        table.add_row(
-            model["name"], languages, f"{model['download_mb']} MB", model["licence"], cached, model["summary"]
-        )
-    Console().print(table)
+        table.add_row(model["name"], languages, f"{model['download_mb']} MB", model["licence"], cached)
+    console().print(table)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
@@ -32,12 +39,12 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         if value not in (None, "", []):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             table.add_row(Text(name.replace("_", " "), style="bold"), Text(shown, overflow="fold"))
-    Console().print(table)
+    console().print(table)
 
 
-def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """A plain table; cells that are not text already are written as they print."""
-    table = Table(*columns, title=title, title_justify="left")
+def show_rows(columns: Sequence[str | Column], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table; cells that are not `Text` are written as they print, markup in them included."""
+    table = Table(*columns)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    Console().print(table)
+    console().print(table)

@@ -1,0 +1,137 @@
+"""Every code block of both READMEs is run, in order, as a reader would.
+
+Twice: with a tiny random model standing in the cache for the embedded ones, offline; and, marked `real_model`, with the
+real ones where they are in the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fewshot_llm.models.cache import CONVERSION, CachedFile, ModelRecord, model_folder, read_record
+from fewshot_llm.models.registry import EMBEDDED
+
+ROOT = Path(__file__).parents[1]
+READMES = {"README.md": "smollm2-135m", "README.zh.md": "gemma3-270m"}
+"""Each README, and the model that `auto` stands for in its language."""
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language and its text."""
+
+    language: str
+    text: str
+
+
+def blocks(readme: str) -> list[Block]:
+    return [Block(*found) for found in BLOCK.findall((ROOT / readme).read_text(encoding="utf-8"))]
+
+
+def run_blocks(readme: str, folder: Path, home: Path) -> None:
+    """Run the Python and shell blocks of a README, one after the other, in one folder."""
+    scripts = Path(sys.executable).parent
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {
+        "PATH": path,
+        "FEWSHOT_HOME": str(home),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    for block in blocks(readme):
+        match block.language:
+            case "python":
+                command = [sys.executable, "-c", block.text]
+            case "sh" if block.text.startswith("make "):
+                continue
+            case "sh":
+                command = ["bash", "-euo", "pipefail", "-c", block.text]
+            case other:
+                pytest.fail(f"{readme} has a block in {other or 'no language'}, which is not run")
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture
+def stand_in_home(tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model cache in which a tiny model has the names of the embedded ones."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("FEWSHOT_HOME", str(home))
+    for model in EMBEDDED.values():
+        folder = model_folder(model)
+        shutil.copytree(tiny_model_folder, folder)
+        weights = CachedFile.of(folder / "model.safetensors")
+        ModelRecord(
+            name=model.name,
+            packages=model.packages,
+            gguf=weights,
+            weights=weights,
+            licence=model.licence.name,
+            licence_url=model.licence.url,
+            acceptance=None,
+            pulled_at="2026-01-01T00:00:00+00:00",
+            conversion=CONVERSION,
+            versions={},
+        ).write(folder)
+    return home
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_blocks_run(readme: str, tmp_path: Path, stand_in_home: Path) -> None:
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    run_blocks(readme, folder, stand_in_home)
+    header = (folder / "labelled.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == "id,text,predicted_label,probability,probabilities"
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize(("readme", "model"), READMES.items())
+def test_blocks_run_with_the_real_model(readme: str, model: str, tmp_path: Path) -> None:
+    folder = model_folder(EMBEDDED[model])
+    if read_record(folder) is None:
+        pytest.skip(f"{model} is not in the cache; run: fewshot-llm models pull {model}")
+    run_blocks(readme, tmp_path, folder.parents[1])
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_make_targets_exist(readme: str) -> None:
+    lines = [line for block in blocks(readme) for line in block.text.splitlines() if line.startswith("make ")]
+    assert lines
+    for line in lines:
+        subprocess.run(
+            ["make", "--dry-run", *line.split("#")[0].split()[1:]], cwd=ROOT, check=True, capture_output=True
+        )
+
+
+def test_readmes_are_twins() -> None:
+    """The same headings, tables and blocks, in the same order."""
+
+    def skeleton(readme: str) -> list[str]:
+        text = BLOCK.sub(lambda found: f"block {found[1]}", (ROOT / readme).read_text(encoding="utf-8"))
+        marks = ("#", "|", "- ", "block ")
+        return [
+            next(mark for mark in marks if line.startswith(mark))
+            for line in text.splitlines()
+            if line.startswith(marks)
+        ]
+
+    assert skeleton("README.md") == skeleton("README.zh.md")
+
+
+@pytest.mark.parametrize("document", [*READMES, "CONTRIBUTING.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    targets = LINK.findall((ROOT / document).read_text(encoding="utf-8"))
+    assert targets
+    assert not [target for target in targets if "://" not in target and not (ROOT / target).exists()]
