@@ -1,0 +1,102 @@
+"""A whole model as one GGUF file for llama.cpp and Ollama."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fewshot_llm.export.gguf_arch import Architecture, Config, architecture_of
+from fewshot_llm.export.gguf_tokenizer import add_tokenizer
+from fewshot_llm.files import atomic_write
+
+__all__ = ["Storage", "write_gguf_model"]
+
+
+class Storage(StrEnum):
+    """Number format of the matrices; norms and biases are always float32."""
+
+    F32 = "f32"
+    F16 = "f16"
+    Q8_0 = "q8_0"
+
+
+def write_gguf_model(network: Any, tokenizer: Any, path: Path, storage: Storage = Storage.F32) -> None:
+    """Write a causal model.
+
+    Args:
+        network: a `transformers` model of one of `ARCHITECTURES`.
+        tokenizer: its fast tokenizer.
+        path: the file to write.
+        storage: number format of the matrices.
+
+    Raises:
+        ExportError: an architecture or a tokenizer that has no GGUF form here.
+    """
+    import gguf
+
+    config = network.config.to_dict() | {"architectures": [type(network).__name__]}
+    architecture = architecture_of(config)
+    tied = bool(config.get("tie_word_embeddings", True))
+    with atomic_write(path) as temporary:
+        writer = gguf.GGUFWriter(temporary, architecture.name)
+        writer.add_type(gguf.GGUFType.MODEL)
+        writer.add_file_type(getattr(gguf.LlamaFileType, _FILE_TYPES[storage]))
+        _add_shape(writer, network.config, architecture)
+        add_tokenizer(writer, tokenizer, int(config["vocab_size"]))
+        for name, tensor in network.state_dict().items():
+            if name == "lm_head.weight" and tied:
+                continue
+            _add_tensor(writer, architecture, config, name, tensor, storage)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+
+_FILE_TYPES: Mapping[Storage, str] = {
+    Storage.F32: "ALL_F32",
+    Storage.F16: "MOSTLY_F16",
+    Storage.Q8_0: "MOSTLY_Q8_0",
+}
+
+
+def _add_shape(writer: Any, config: Any, architecture: Architecture) -> None:
+    heads = config.num_attention_heads
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    rope = config.rope_parameters
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_key_length(head_size)
+    writer.add_value_length(head_size)
+    writer.add_rope_dimension_count(head_size)
+    writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
+    if architecture.name == "gemma3":
+        writer.add_sliding_window(config.sliding_window)
+
+
+def _add_tensor(
+    writer: Any, architecture: Architecture, config: Config, name: str, tensor: torch.Tensor, storage: Storage
+) -> None:
+    import gguf
+
+    module, _, kind = name.rpartition(".")
+    data = architecture.rows(module, tensor.detach().float(), config)
+    if module.endswith("norm"):
+        data = data + architecture.norm_offset
+    array = data.contiguous().cpu().numpy()
+    served = f"{architecture.tensor_name(module, int(config['num_hidden_layers']))}.{kind}"
+    if array.ndim == 1 or storage is Storage.F32:
+        writer.add_tensor(served, array)
+        return
+    form = gguf.GGMLQuantizationType[storage.upper()]
+    writer.add_tensor(served, gguf.quants.quantize(array, form), raw_dtype=form)
