@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,15 +19,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="See `fewshot-llm mode
 @models.command("list")
 def list_models(as_json: options.Json = False) -> None:
     """List the embedded models: languages, size, licence, and whether they are in the cache."""
-    from fewshot_llm.models.registry import EMBEDDED
+    from fewshot_llm.models import catalog
 
-    described = [_describe(name) for name in EMBEDDED]
+    statuses = catalog.list_models()
     if as_json:
+        described = [catalog.show_model(status.model.name) for status in statuses]
         typer.echo(json.dumps(described, ensure_ascii=False, indent=2))
         return
     from fewshot_llm.cli.tables import show_models
 
-    show_models(described)
+    show_models(statuses)
 
 
 @models.command("pull")
@@ -40,7 +41,10 @@ def pull_model(
         ),
     ] = False,
 ) -> None:
-    """Fetch a model's package wheels, check them against the pinned SHA-256, and convert them once."""
+    """Fetch a model's package wheels, check them against the pinned SHA-256, and convert them once.
+
+    Prints the model's folder in the cache. A model that is there already is left as it is.
+    """
     from fewshot_llm.cli.progress import step_progress
     from fewshot_llm.models.pull import pull
 
@@ -52,33 +56,12 @@ def pull_model(
 @models.command("show")
 def show_model(name: Name, as_json: options.Json = False) -> None:
     """Describe a model: where it comes from, its licence, and what is in the cache."""
-    described = _describe(name)
+    from fewshot_llm.models.catalog import show_model as describe
+
+    described = describe(name)
     if as_json:
         typer.echo(json.dumps(described, ensure_ascii=False, indent=2))
         return
     from fewshot_llm.cli.tables import show_facts
 
     show_facts(described)
-
-
-def _describe(name: str) -> dict[str, Any]:
-    from fewshot_llm.models.cache import model_folder, read_record
-    from fewshot_llm.models.registry import find_model
-
-    model = find_model(name)
-    folder = model_folder(model)
-    record = read_record(folder)
-    return {
-        "name": model.name,
-        "summary": model.summary,
-        "languages": list(model.languages),
-        "licence": model.licence.name,
-        "licence_url": model.licence.url,
-        "packages": [part.requirement for part in model.parts],
-        "download_mb": round(model.size / 1e6),
-        "disk_mb": round(model.converted_size / 1e6),
-        "sha256": model.sha256,
-        "note": model.note,
-        "cached": str(folder) if record else None,
-        "accepted": record.acceptance.at if record and record.acceptance else None,
-    }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from fewshot_llm.models.catalog import ModelStatus
 
 __all__ = ["console", "show_facts", "show_models", "show_rows"]
 
@@ -21,14 +24,15 @@ def console() -> Console:
     return terminal if terminal.is_terminal else Console(highlight=False, width=WIDE)
 
 
-def show_models(described: Iterable[Mapping[str, Any]]) -> None:
+def show_models(statuses: Iterable[ModelStatus]) -> None:
     """One line per embedded model."""
     name, size = Column("name", no_wrap=True), Column("download", justify="right")
     table = Table(name, "languages", size, "licence", "in the cache")
-    for model in described:
-        languages = "many" if "*" in model["languages"] else ", ".join(model["languages"])
-        cached = Text("yes", style="green") if model["cached"] else Text("no", style="dim")
-        table.add_row(model["name"], languages, f"{model['download_mb']} MB", model["licence"], cached)
+    for status in statuses:
+        model = status.model
+        languages = "many" if "*" in model.languages else ", ".join(model.languages)
+        cached = Text("yes", style="green") if status.cached else Text("no", style="dim")
+        table.add_row(model.name, languages, f"{model.size / 1e6:.0f} MB", model.licence.name, cached)
     console().print(table)
 
 
@@ -36,8 +40,8 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     """Name and value, a line each; empty ones are left out."""
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        if value not in (None, "", []):
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if value not in (None, "", [], {}):
+            shown = _plain(value)
             table.add_row(Text(name.replace("_", " "), style="bold"), Text(shown, overflow="fold"))
     console().print(table)
 
@@ -48,3 +52,14 @@ def show_rows(columns: Sequence[str | Column], rows: Iterable[Sequence[object]])
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console().print(table)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(_plain, value))
+        case dict():
+            return "\n".join(f"{name}: {_plain(part)}" for name, part in value.items() if part is not None)
+    return str(value)

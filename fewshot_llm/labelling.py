@@ -1,0 +1,80 @@
+"""Rows of a file in, the same rows with a label out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fewshot_llm.errors import DataFileError
+from fewshot_llm.files import normalise_text
+from fewshot_llm.support import Example, queries
+from fewshot_llm.task import Task
+
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.prediction import Prediction
+
+__all__ = ["RESULT_COLUMNS", "Labelled", "label_rows"]
+
+RESULT_COLUMNS = ("predicted_label", "probability", "probabilities")
+"""What labelling adds to a row: the best label, its probability, and every label's probability."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled rows.
+
+    Attributes:
+        rows: the rows as they came, in their order, each with `RESULT_COLUMNS`.
+        without_text: positions of rows that have no text; their result columns are None.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    without_text: tuple[int, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Label → how many rows got it, the most frequent first."""
+        labels = (row["predicted_label"] for row in self.rows)
+        return dict(Counter(label for label in labels if label is not None).most_common())
+
+
+def label_rows(
+    rows: Sequence[Mapping[str, Any]],
+    task: Task,
+    predict: Callable[[Sequence[Example]], Sequence[Prediction]],
+    columns: Mapping[str, str] | None = None,
+) -> Labelled:
+    """Label the rows of a file.
+
+    A row without text keeps its place and gets no label, so that one empty review does not cost the others.
+
+    Args:
+        rows: one mapping of columns per row.
+        task: says which fields a text has.
+        predict: gives one prediction per text, for example `FewShotClassifier.predictions`.
+        columns: field → column, where a column is not named as the task's field.
+
+    Raises:
+        DataFileError: a column already has the name of a result.
+        SupportError: no column for a field.
+    """
+    taken = [column for column in RESULT_COLUMNS if any(column in row for row in rows)]
+    if taken:
+        raise DataFileError(
+            f"The input already has the column {', '.join(map(repr, taken))}, which labelling would overwrite. "
+            "Rename it, or label the file it was made from."
+        )
+    examples = queries(rows, task, columns) if rows else []
+    readable = [position for position, example in enumerate(examples) if normalise_text(example.text)]
+    predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
+    labelled = tuple({**row, **_result(predictions.get(position))} for position, row in enumerate(rows))
+    return Labelled(labelled, tuple(position for position in range(len(rows)) if position not in predictions))
+
+
+def _result(prediction: Prediction | None) -> dict[str, Any]:
+    if prediction is None:
+        return dict.fromkeys(RESULT_COLUMNS)
+    values = (prediction.label, prediction.probability, dict(prediction.probabilities))
+    return dict(zip(RESULT_COLUMNS, values, strict=True))
