@@ -70,7 +70,7 @@ class FileSource:
 
     def schema(self) -> Any | None:
         """The first file's schema if that is Parquet; the other formats have none."""
-        name, path = self.files[0]
+        _, path = self.files[0]
         if kind_of(path) != "parquet":
             return None
         import pyarrow as pa

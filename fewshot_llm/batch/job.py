@@ -1,0 +1,185 @@
+"""A batch job: what it is, where its output goes, and how one finished shard is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fewshot_llm.batch.disk import Disk
+from fewshot_llm.batch.drift import SupportProfile, drift_warnings
+from fewshot_llm.batch.files import Source
+from fewshot_llm.batch.labeller import Labeller
+from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Journal, ShardEntry
+from fewshot_llm.batch.progress import Snapshot
+from fewshot_llm.batch.rows import InputRow
+from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema
+from fewshot_llm.batch.work import Finished, Settings
+from fewshot_llm.errors import BatchError
+
+__all__ = [
+    "BatchReport",
+    "Output",
+    "describe_job",
+    "finish_job",
+    "model_fingerprint",
+    "open_job",
+    "shards_of",
+    "write_shard",
+]
+
+ROWS_PER_SHARD = 1000
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how results are written.
+
+    Attributes:
+        folder: empty or new; with `resume`, one that holds the same job.
+        form: of the shards.
+        rows_per_shard: input rows per shard: what a crash can cost, and what is scored together.
+        resume: go on with the folder's job.
+    """
+
+    folder: Path
+    form: Format = "parquet"
+    rows_per_shard: int = ROWS_PER_SHARD
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows_per_shard < 1:
+            raise BatchError(f"A shard must have at least one row; rows_per_shard={self.rows_per_shard} was given.")
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of a job.
+
+    Attributes:
+        rows: rows of the input; equals labelled + sum of errors (checked).
+        labelled: rows with a label.
+        errors: rows in `errors.jsonl`, by kind.
+        labels: how often each label was predicted.
+        redacted: pieces of personal data replaced, by kind.
+        warnings: what the drift check found.
+        last: the last snapshot: speed, reuse.
+        manifest: path of `manifest.json`.
+    """
+
+    rows: int
+    labelled: int
+    errors: Mapping[str, int]
+    labels: Mapping[str, int]
+    redacted: Mapping[str, int]
+    warnings: tuple[str, ...]
+    last: Snapshot
+    manifest: Path
+
+
+def describe_job(labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str) -> dict[str, Any]:
+    """Everything that may change the output, JSON-able: two jobs with equal descriptions give equal bytes."""
+    redactor = settings.redactor
+    return {
+        "labeller": dict(labeller.fingerprint),
+        "labels": list(labeller.labels),
+        "input": source.identity(),
+        "columns": dict(settings.columns),
+        "long_text": settings.long_text.value,
+        "redacted": None if redactor is None else sorted(kind.value for kind in redactor.kinds),
+        "shards": {"format": output.form, "rows": output.rows_per_shard},
+        "engine": engine,
+    }
+
+
+def model_fingerprint(labeller: Labeller) -> str:
+    """16 hex digits that stand for all of `labeller.fingerprint`."""
+    material = json.dumps(dict(labeller.fingerprint), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(material.encode("utf-8")).hexdigest()[:16]
+
+
+def shards_of(source: Source, rows_per_shard: int) -> Iterator[tuple[int, list[InputRow]]]:
+    """The source's rows in shards: number, rows."""
+    rows = source.rows()
+    number = 0
+    while part := list(islice(rows, rows_per_shard)):
+        yield number, part
+        number += 1
+
+
+def write_shard(journal: Journal, finished: Finished, schema: ShardSchema, output: Output, disk: Disk) -> ShardEntry:
+    """Errors, then the shard, then the journal: each on the disk before the next begins."""
+    lines = "".join(json.dumps(error, ensure_ascii=False, default=str) + "\n" for error in finished.errors)
+    errors_end = disk.append(output.folder / ERRORS, lines.encode("utf-8"), at=journal.errors_end)
+    data = encode_shard(finished.labelled, schema, output.form)
+    name = f"shard-{finished.shard:05d}.{output.form}"
+    disk.replace_file(output.folder / name, data)
+    margins = [row.margin for row in finished.labelled]
+    entry = ShardEntry(
+        shard=finished.shard,
+        file=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        first_row=finished.first_row,
+        rows=len(finished.labelled) + len(finished.errors),
+        labelled=len(finished.labelled),
+        errors=_counted(error["kind"] for error in finished.errors),
+        errors_end=errors_end,
+        labels=_counted(row.label for row in finished.labelled),
+        mean_margin=round(sum(margins) / len(margins), 6) if margins else None,
+        redacted=dict(sorted(finished.redacted.items())),
+    )
+    journal.add(entry)
+    return entry
+
+
+def open_job(
+    labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str, disk: Disk
+) -> tuple[Journal, ShardSchema]:
+    """Check the settings against the input's beginning, and begin the job's journal or go on with it.
+
+    Raises:
+        BatchError: there are no rows, a field has no column, or the folder's job is another one.
+    """
+    if missing := [name for name in labeller.fields if name not in settings.columns]:
+        raise BatchError(f"No input column is given for the task's field {', '.join(missing)}.")
+    first = list(islice(source.rows(), output.rows_per_shard))
+    if not first:
+        raise BatchError("The input has no rows.")
+    columns = _columns(source, first, settings)
+    job = describe_job(labeller, source, output, settings, engine)
+    begin = Journal.resume if output.resume else Journal.start
+    return begin(output.folder, job, disk), ShardSchema(columns, labeller.labels)
+
+
+def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> Any:
+    declared = source.schema()
+    if declared is not None:
+        return declared
+    rows = [row.values for row in first if row.problem is None]
+    if settings.redactor is not None:
+        rows = [settings.redactor.value(dict(row), Counter()) for row in rows]
+    return input_schema(rows)
+
+
+def finish_job(journal: Journal, output: Output, last: Snapshot, support: SupportProfile | None) -> BatchReport:
+    """Check that no row was lost, and write `manifest.json`."""
+    manifest = journal.finish(last.total)
+    return BatchReport(
+        rows=manifest["rows"]["in"],
+        labelled=manifest["rows"]["labelled"],
+        errors=manifest["errors"],
+        labels=manifest["labels"],
+        redacted=manifest["redacted"],
+        warnings=tuple(drift_warnings(journal.entries, support)),
+        last=last,
+        manifest=output.folder / MANIFEST,
+    )
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

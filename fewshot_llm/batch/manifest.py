@@ -1,0 +1,216 @@
+"""The manifest of a job: what it is, and which shards are finished.
+
+`journal.jsonl` is append-only and says how far a job has come: one line that names the job, one line per finished
+shard. A shard's line is written after its file and its errors are on the disk, so what the journal says is true
+after any crash; a line that a crash tore is cut off. `manifest.json` is made from it when the job is complete.
+Nothing in either tells the time: an interrupted job leaves the same bytes as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fewshot_llm.batch.disk import Disk
+from fewshot_llm.errors import BatchError
+
+__all__ = ["ERRORS", "JOURNAL", "MANIFEST", "Journal", "ShardEntry", "differences"]
+
+JOURNAL = "journal.jsonl"
+MANIFEST = "manifest.json"
+ERRORS = "errors.jsonl"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One finished shard.
+
+    Attributes:
+        shard: its number, from 0.
+        file: its file name.
+        sha256: of the file.
+        first_row: position of its first input row.
+        rows: input rows it answers for, labelled and in error.
+        labelled: rows in the file.
+        errors: how many of its rows are in `errors.jsonl`, by kind.
+        errors_end: length of `errors.jsonl` after it, bytes.
+        labels: how often each label was predicted.
+        mean_margin: over its labelled rows; `None` without any.
+        redacted: how many pieces of personal data were replaced, by kind.
+    """
+
+    shard: int
+    file: str
+    sha256: str
+    first_row: int
+    rows: int
+    labelled: int
+    errors: Mapping[str, int] = field(default_factory=dict)
+    errors_end: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    mean_margin: float | None = None
+    redacted: Mapping[str, int] = field(default_factory=dict)
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What differs between two job descriptions, one readable piece each.
+
+    >>> differences({"labeller": {"dtype": "float32"}}, {"labeller": {"dtype": "bfloat16"}})
+    ["labeller.dtype was 'float32' and is 'bfloat16'"]
+    """
+    found = []
+    for key in [*there, *(key for key in here if key not in there)]:
+        old, new = there.get(key), here.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += [f"{key}.{inner}" for inner in differences(old, new)]
+        elif old != new:
+            found.append(f"{key} was {_short(old)} and is {_short(new)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+class Journal:
+    """The journal of one output folder, open for going on.
+
+    Attributes:
+        entries: finished shards, in order.
+    """
+
+    def __init__(self, folder: Path, disk: Disk, length: int, entries: list[ShardEntry], job: dict[str, Any]):
+        self._folder, self._disk, self._length, self._job = folder, disk, length, job
+        self.entries = entries
+
+    @classmethod
+    def start(cls, folder: Path, job: Mapping[str, Any], disk: Disk) -> Journal:
+        """Begin a new job in an empty or new folder.
+
+        Raises:
+            BatchError: the folder holds something already.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        present = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if JOURNAL in present:
+            raise BatchError(
+                f"The output folder {folder} holds a job already. Go on with it (--resume), or name another folder."
+            )
+        if present:
+            raise BatchError(
+                f"The output folder {folder} is not empty ({', '.join(present[:5])}). Name an empty or new folder."
+            )
+        described = json.loads(json.dumps({"format": FORMAT, **job}, ensure_ascii=False))
+        journal = cls(folder, disk, 0, [], described)
+        journal._append({"job": described})
+        return journal
+
+    @classmethod
+    def resume(cls, folder: Path, job: Mapping[str, Any], disk: Disk) -> Journal:
+        """Go on with the job in a folder; a folder without one begins it.
+
+        Raises:
+            BatchError: the folder's job differs from `job`, the journal is damaged, or a finished shard is not
+                what the journal says.
+        """
+        path = folder / JOURNAL
+        lines = _whole_lines(path.read_bytes()) if path.exists() else []
+        if not lines:
+            path.unlink(missing_ok=True)  # torn before its first line was whole: nothing was done yet
+            return cls.start(folder, job, disk)
+        try:
+            there = json.loads(lines[0])["job"]
+            entries = [ShardEntry(**json.loads(line)["done"]) for line in lines[1:]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BatchError(f"The journal {path} is damaged: {error}. Start again in another folder.") from error
+        here = json.loads(json.dumps({"format": FORMAT, **job}, ensure_ascii=False))
+        if differing := differences(there, here):
+            raise BatchError(
+                f"The job in {folder} is another one: {'; '.join(differing)}. Resume it with the settings it was "
+                "started with, or start a new job in another folder."
+            )
+        for entry in entries:
+            _check_shard(folder, entry)
+        return cls(folder, disk, sum(len(line) for line in lines), entries, there)
+
+    @property
+    def errors_end(self) -> int:
+        """Length of `errors.jsonl` as far as it counts, bytes."""
+        return self.entries[-1].errors_end if self.entries else 0
+
+    def add(self, entry: ShardEntry) -> None:
+        """Write down that a shard is finished."""
+        self._append({"done": asdict(entry)})
+        self.entries.append(entry)
+
+    def finish(self, rows_in: int) -> dict[str, Any]:
+        """Check that no row was lost, and write `manifest.json`.
+
+        Raises:
+            BatchError: the shards do not account for every row of the input.
+        """
+        labelled = sum(entry.labelled for entry in self.entries)
+        errors = total(entry.errors for entry in self.entries)
+        in_error = sum(errors.values())
+        if labelled + in_error != rows_in or sum(entry.rows for entry in self.entries) != rows_in:
+            raise BatchError(
+                f"{rows_in} rows came in, but {labelled} were labelled and {in_error} are in error. "
+                "The input changed while it was read, or this is a bug: please report it with the journal."
+            )
+        manifest = {
+            "job": self._job,
+            "rows": {"in": rows_in, "labelled": labelled, "errors": in_error},
+            "errors": dict(sorted(errors.items())),
+            "labels": dict(sorted(total(entry.labels for entry in self.entries).items())),
+            "redacted": dict(sorted(total(entry.redacted for entry in self.entries).items())),
+            "shards": [asdict(entry) for entry in self.entries],
+        }
+        text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+        self._disk.replace_file(self._folder / MANIFEST, text.encode("utf-8"))
+        return manifest
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8")
+        self._length = self._disk.append(self._folder / JOURNAL, data, at=self._length)
+
+
+def total(counts: Any) -> Counter[str]:
+    """Sum of several counts."""
+    summed: Counter[str] = Counter()
+    for count in counts:
+        summed.update(count)
+    return summed
+
+
+def _whole_lines(data: bytes) -> list[bytes]:
+    lines = data.splitlines(keepends=True)
+    if lines and not (lines[-1].endswith(b"\n") and _is_json(lines[-1])):
+        lines.pop()
+    return lines
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_shard(folder: Path, entry: ShardEntry) -> None:
+    path = folder / entry.file
+    if not path.is_file():
+        raise BatchError(f"{path} is finished by the journal, but is not there. Put it back, or start a new folder.")
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != entry.sha256:
+            raise BatchError(
+                f"{path} is not the file that the journal knows: its SHA-256 differs. Put the original back, or "
+                "start a new folder."
+            )

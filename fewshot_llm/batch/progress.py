@@ -1,0 +1,174 @@
+"""How far a job has come: one frozen snapshot, shown as a bar, as JSON lines, or as a Prometheus textfile."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from fewshot_llm.batch.disk import Disk
+from fewshot_llm.batch.manifest import ShardEntry, total
+from fewshot_llm.scoring.base import Progress
+
+__all__ = ["Meter", "Report", "Snapshot", "json_lines", "prometheus_textfile"]
+
+OFTEN = 2.0
+"""Seconds between two snapshots of one shard."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a job. Speeds are of this run alone: what a resumed job found finished is not counted in them.
+
+    Attributes:
+        total: rows of the input.
+        done: rows labelled or in error, from the beginning.
+        errors: those in error.
+        found_done: rows that were finished when this run began.
+        tokens: of the prompts of this run's rows.
+        computed_tokens: of those, the tokens that the model had to read: shared beginnings count once a shard,
+            repeated prompts not at all.
+        scoring: prompts of the shard in work that are scored already.
+        seconds: since this run began.
+        labels: how often each label was predicted, from the beginning.
+    """
+
+    total: int
+    done: int = 0
+    errors: int = 0
+    found_done: int = 0
+    tokens: int = 0
+    computed_tokens: int = 0
+    scoring: int = 0
+    seconds: float = 0.0
+    labels: Mapping[str, int] = field(default_factory=Counter)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Of this run."""
+        return (self.done - self.found_done) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Prompt tokens answered per second, reused ones included."""
+        return self.tokens / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def reuse(self) -> float:
+        """How many times the model's work was saved: prompt tokens ÷ tokens it had to read."""
+        return self.tokens / self.computed_tokens if self.computed_tokens else 1.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this run's speed; `None` before the first rows are done."""
+        return (self.total - self.done) / self.rows_per_second if self.rows_per_second else None
+
+
+Report: TypeAlias = Callable[[Snapshot], None]
+"""Called with each new snapshot."""
+
+
+class Meter:
+    """Counts while a job runs.
+
+    Attributes:
+        at: the last snapshot.
+    """
+
+    def __init__(self, at: Snapshot, report: Report | None) -> None:
+        self.at = at
+        self._report = report
+        self._began = self._told = time.monotonic()
+
+    @classmethod
+    def begin(cls, rows: int, entries: Sequence[ShardEntry], report: Report | None) -> Meter:
+        """For a job of `rows` rows of which some shards are finished already."""
+        done = sum(entry.rows for entry in entries)
+        errors = done - sum(entry.labelled for entry in entries)
+        labels = total(entry.labels for entry in entries)
+        return cls(Snapshot(rows, done, errors, done, labels=labels), report)
+
+    def shard_done(self, entry: ShardEntry, tokens: int, computed: int) -> None:
+        """A shard was written; `tokens` and `computed` as in `Snapshot`."""
+        labels = Counter(self.at.labels)
+        labels.update(entry.labels)
+        self.at = replace(
+            self.at,
+            done=self.at.done + entry.rows,
+            errors=self.at.errors + entry.rows - entry.labelled,
+            tokens=self.at.tokens + tokens,
+            computed_tokens=self.at.computed_tokens + computed,
+            labels=labels,
+        )
+        self._tell()
+
+    def scoring(self) -> Progress | None:
+        """For the scorer: a long shard shows signs of life every `OFTEN` seconds."""
+        if self._report is None:
+            return None
+
+        def scored(done: int, of: int) -> None:
+            if time.monotonic() - self._told >= OFTEN:
+                self._tell(scoring=done)
+
+        return scored
+
+    def _tell(self, scoring: int = 0) -> None:
+        self._told = time.monotonic()
+        self.at = replace(self.at, scoring=scoring, seconds=self._told - self._began)
+        if self._report is not None:
+            self._report(self.at)
+
+
+def _numbers(at: Snapshot) -> dict[str, float | int | None]:
+    left = at.seconds_left
+    return {
+        "rows": at.done,
+        "rows_total": at.total,
+        "errors": at.errors,
+        "scoring": at.scoring,
+        "seconds": round(at.seconds, 3),
+        "rows_per_second": round(at.rows_per_second, 3),
+        "tokens_per_second": round(at.tokens_per_second, 1),
+        "reuse_factor": round(at.reuse, 2),
+        "seconds_left": None if left is None else round(left, 1),
+    }
+
+
+def json_lines(stream: IO[str]) -> Report:
+    """One JSON object a snapshot, for schedulers.
+
+    >>> import sys
+    >>> json_lines(sys.stdout)(Snapshot(total=10, done=5, seconds=1.0))
+    {"rows": 5, "rows_total": 10, "errors": 0, "scoring": 0, "seconds": 1.0, "rows_per_second": 5.0, \
+"tokens_per_second": 0.0, "reuse_factor": 1.0, "seconds_left": 1.0, "labels": {}}
+    """
+
+    def report(at: Snapshot) -> None:
+        line = {**_numbers(at), "labels": dict(at.labels)}
+        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.flush()
+
+    return report
+
+
+def prometheus_textfile(path: Path, disk: Disk | None = None) -> Report:
+    """Gauges in Prometheus' text format, replaced whole each time, for the node exporter's textfile collector."""
+    disk = disk or Disk()
+
+    def report(at: Snapshot) -> None:
+        lines = []
+        for name, value in _numbers(at).items():
+            if value is not None:
+                lines += [f"# TYPE fewshot_batch_{name} gauge", f"fewshot_batch_{name} {value}"]
+        lines.append("# TYPE fewshot_batch_label_rows gauge")
+        for label, count in sorted(at.labels.items()):
+            escaped = label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            lines.append(f'fewshot_batch_label_rows{{label="{escaped}"}} {count}')
+        disk.replace_file(path, ("\n".join(lines) + "\n").encode("utf-8"))
+
+    return report

@@ -1,0 +1,202 @@
+"""The work of one shard: its rows in, labelled rows and errors out. Nothing is read or written here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from fewshot_llm.batch.labeller import Answer, Labeller, Rendered, combine, rounded
+from fewshot_llm.batch.policy import Fitted, LongText, fit
+from fewshot_llm.batch.rows import InputRow, Problem, query_of
+from fewshot_llm.batch.shards import LabelledRow
+from fewshot_llm.errors import ScoringError, TemplateError
+from fewshot_llm.redaction import Redactor
+from fewshot_llm.scoring.base import Progress
+
+__all__ = ["Finished", "Prepared", "Settings", "answer_new", "assemble", "prepare"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done to every row.
+
+    Attributes:
+        columns: for each field of the task, the input column that holds it.
+        long_text: what happens to a text that does not fit.
+        redactor: replaces personal data before a prompt is built; `None` leaves rows as they are.
+    """
+
+    columns: Mapping[str, str]
+    long_text: LongText = LongText.ERROR
+    redactor: Redactor | None = None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    row: InputRow
+    keys: tuple[str, ...]
+    treatment: str | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A shard whose prompts are rendered.
+
+    Attributes:
+        shard: its number.
+        rows: its rows in input order, redacted, those that failed already with their problem.
+        rendered: the different prompts of the shard, by key, in the order they first appear.
+        tokens: of each prompt's query text, by key.
+        row_tokens: of all rows' query texts, repeated ones included.
+        redacted: pieces of personal data replaced, by kind.
+    """
+
+    shard: int
+    rows: tuple[_Ready | InputRow, ...]
+    rendered: Mapping[str, Rendered]
+    tokens: Mapping[str, int]
+    row_tokens: int
+    redacted: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished shard, ready to be written.
+
+    Attributes:
+        shard: its number.
+        first_row: position of its first row.
+        labelled: its labelled rows.
+        errors: one JSON-able object per row in error.
+        redacted: pieces of personal data replaced, by kind.
+    """
+
+    shard: int
+    first_row: int
+    labelled: tuple[LabelledRow, ...]
+    errors: tuple[Mapping[str, Any], ...]
+    redacted: Mapping[str, int]
+
+
+def prepare(shard: int, rows: Sequence[InputRow], labeller: Labeller, settings: Settings) -> Prepared:
+    """Redact, check and render a shard's rows."""
+    redacted: Counter[str] = Counter()
+    if settings.redactor is not None:
+        rows = [_redact(row, settings.redactor, redacted) for row in rows]
+    fitted: list[Fitted | Problem] = [_fitted(row, labeller, settings) for row in rows]
+    pieces = [piece for found in fitted if isinstance(found, Fitted) for piece in found.pieces]
+    rendering: Iterator[Rendered | Problem] = iter(_one_by_one_on_error(labeller.render, pieces))
+    prepared: list[_Ready | InputRow] = []
+    rendered: dict[str, Rendered] = {}
+    tokens: dict[str, int] = {}
+    for row, found in zip(rows, fitted, strict=True):
+        if isinstance(found, Problem):
+            prepared.append(replace(row, problem=found))
+            continue
+        results = [next(rendering) for _ in found.pieces]
+        failed = next((result for result in results if isinstance(result, Problem)), None)
+        if failed is not None:
+            prepared.append(replace(row, problem=failed))
+            continue
+        good = [result for result in results if isinstance(result, Rendered)]
+        for result in good:
+            rendered.setdefault(result.key, result)
+            tokens.setdefault(result.key, found.tokens // len(good))
+        prepared.append(_Ready(row, tuple(result.key for result in good), found.treatment))
+    row_tokens = sum(found.tokens for found in fitted if isinstance(found, Fitted))
+    return Prepared(shard, tuple(prepared), rendered, tokens, row_tokens, redacted)
+
+
+def answer_new(
+    labeller: Labeller, rendered: Sequence[Rendered], progress: Progress | None = None
+) -> dict[str, Answer | Problem]:
+    """The rounded answers of prompts that nobody has answered yet, by key."""
+
+    def answer(part: Sequence[Rendered]) -> list[Answer]:
+        return labeller.answer(part, progress)
+
+    results = _one_by_one_on_error(answer, rendered)
+    pairs = zip(rendered, results, strict=True)
+    return {one.key: rounded(result) if isinstance(result, Answer) else result for one, result in pairs}
+
+
+def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_fingerprint: str) -> Finished:
+    """Give every row of a shard its answer or its error."""
+    labelled: list[LabelledRow] = []
+    errors: list[Mapping[str, Any]] = []
+    first = prepared.rows[0]
+    for entry in prepared.rows:
+        if isinstance(entry, InputRow):
+            errors.append(_error(entry))
+            continue
+        results = [answers[key] for key in entry.keys]
+        failed = next((result for result in results if isinstance(result, Problem)), None)
+        if failed is not None:
+            errors.append(_error(replace(entry.row, problem=failed)))
+            continue
+        whole = combine([result for result in results if isinstance(result, Answer)])
+        labelled.append(
+            LabelledRow(
+                position=entry.row.position,
+                values=entry.row.values,
+                label=whole.label,
+                probabilities=whole.probabilities,
+                margin=whole.margin,
+                abstained=whole.abstained,
+                long_text=entry.treatment,
+                model_fingerprint=model_fingerprint,
+                prompt_fingerprint=entry.keys[0],
+            )
+        )
+    first_row = first.position if isinstance(first, InputRow) else first.row.position
+    return Finished(prepared.shard, first_row, tuple(labelled), tuple(errors), prepared.redacted)
+
+
+def _fitted(row: InputRow, labeller: Labeller, settings: Settings) -> Fitted | Problem:
+    if row.problem is not None:
+        return row.problem
+    query = query_of(row.values, settings.columns)
+    return query if isinstance(query, Problem) else fit(query, labeller.ruler, settings.long_text)
+
+
+def _redact(row: InputRow, redactor: Redactor, counts: Counter[str]) -> InputRow:
+    values = redactor.value(dict(row.values), counts)
+    problem = row.problem
+    if problem is not None:
+        # Raw bytes, half a JSON line: patterns may miss what escapes or a cut have broken up.
+        problem = Problem(problem.kind, redactor.value(problem.reason, counts), "(left out: not redactable)")
+    return replace(row, values=values, problem=problem)
+
+
+def _error(row: InputRow) -> dict[str, Any]:
+    problem = row.problem
+    assert problem is not None
+    return {
+        "row": row.position,
+        "file": row.source,
+        "line": row.line,
+        "kind": problem.kind,
+        "reason": problem.reason,
+        "excerpt": problem.excerpt,
+    }
+
+
+def _one_by_one_on_error(work: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | Problem]:
+    """All at once; where that fails on a row, by halves, until each row that fails stands alone.
+
+    Only errors that a row can cause are caught: a server that is down or a full memory stops the job.
+    """
+    if not items:
+        return []
+    try:
+        return list(work(items))
+    except (ScoringError, TemplateError) as error:
+        if len(items) == 1:
+            return [Problem("not-scorable", str(error))]
+        middle = len(items) // 2
+        return _one_by_one_on_error(work, items[:middle]) + _one_by_one_on_error(work, items[middle:])
