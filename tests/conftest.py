@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     Gemma3ForCausalLM,
@@ -22,6 +23,9 @@ from transformers import (
 )
 
 from fewshot_llm.models.language_model import LanguageModel
+
+settings.register_profile("fewshot", deadline=None)  # a busy machine is no failure
+settings.load_profile("fewshot")
 
 SHAPES = ("llama", "qwen2", "gemma3", "gpt2")
 """Tied and untied heads, grouped queries, sliding windows, learned positions; with and without a BOS."""
@@ -87,7 +91,12 @@ def _network(shape: str, vocabulary: int) -> torch.nn.Module:
         case "gemma3":
             layers = ["sliding_attention", "full_attention", "sliding_attention"]
             config = Gemma3TextConfig(
-                **common, **body, head_dim=16, num_hidden_layers=3, layer_types=layers, sliding_window=16,
+                **common,
+                **body,
+                head_dim=16,
+                num_hidden_layers=3,
+                layer_types=layers,
+                sliding_window=16,
                 query_pre_attn_scalar=16,
             )
             return Gemma3ForCausalLM(config)

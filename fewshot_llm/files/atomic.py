@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fewshot_llm.errors import DataFileError
@@ -21,6 +21,7 @@ _CANNOT_WRITE = {
     errno.EACCES: "there is no permission to write there; choose another place",
     errno.EPERM: "there is no permission to write there; choose another place",
     errno.EROFS: "the file system is read-only; choose another place",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
     errno.EISDIR: "that is a folder; give the path of a file",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
@@ -43,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise DataFileError(f"{path} is not a regular file, so it cannot be replaced. Give the path of a file.")
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -56,7 +57,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         raise DataFileError(f"Could not write {path}: {reason}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be reached has nothing to remove
+            temporary.unlink()
 
 
 def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from fewshot_llm.errors import SupportError, nearest
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.columns import LABEL, LABEL_WORDS, Columns
-from fewshot_llm.support.example import Example, readable_text
+from fewshot_llm.support.example import Example, as_text, readable_text
 from fewshot_llm.support.finding import Finding, Severity, describe
 from fewshot_llm.task import Task
 
@@ -150,7 +149,7 @@ def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None
             if understood != label:
                 notes.rows["label-as-words"].append(position)
             example = Example(example.fields, understood)
-        if LABEL_WORDS in columns.names and (said := _text(row.get(columns.names[LABEL_WORDS]))):
+        if LABEL_WORDS in columns.names and (said := as_text(row.get(columns.names[LABEL_WORDS]))):
             words[str(example.label)].add(said.strip())
         found.append((position, example))
     kept = _distinct(found, notes)
@@ -176,7 +175,7 @@ def _read(
     told = {**values, LABEL: row.get(columns.names[LABEL])}
     parts: dict[str, str] = {}
     for name, value in told.items():
-        text = _text(value)
+        text = as_text(value)
         if not isinstance(value, str) and text:
             _note(notes, "mixed-types", position)
         if "\0" in text:
@@ -201,17 +200,6 @@ def _note(notes: _Notes, code: str, position: int) -> None:
     rows = notes.rows[code]
     if not rows or rows[-1] != position:
         rows.append(position)
-
-
-def _text(value: Any) -> str:
-    """A value as text: nothing for a missing one, `3` for 3.0 (columns with gaps turn whole numbers into floats)."""
-    if isinstance(value, str):
-        return value
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
-        return ""
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _known_labels(task: Task | None) -> dict[str, str] | None:

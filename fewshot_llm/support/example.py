@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Example", "readable_text"]
-
+__all__ = ["Example", "as_text", "readable_text"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -71,3 +71,21 @@ def readable_text(text: str) -> str:
     'good �'
     """
     return _SURROGATE.sub("\ufffd", text.replace("\0", ""))
+
+
+def as_text(value: Any) -> str:
+    """A cell of a table as text: empty for a missing one, `3` for 3.0 (gaps turn whole numbers into floats).
+
+    >>> as_text(3.0), as_text(None), as_text(float("nan"))
+    ('3', '', '')
+    """
+    if isinstance(value, str):
+        return value
+    # pandas' own marks of a missing value, without importing pandas.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)

@@ -15,7 +15,7 @@ from fewshot_llm.files import read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
-from fewshot_llm.support.example import Example
+from fewshot_llm.support.example import Example, as_text
 from fewshot_llm.support.finding import Finding
 from fewshot_llm.task import Task
 
@@ -254,5 +254,8 @@ def queries(
         names, task.fields if task else ("text",), task.optional_fields if task else (), columns, labelled=False
     )
     return [
-        Example.of({name: "" if value is None else value for name, value in where.fields(row).items()}) for row in rows
+        Example.of(
+            {name: value if isinstance(value, list | dict) else as_text(value) for name, value in fields.items()}
+        )
+        for fields in map(where.fields, rows)
     ]
