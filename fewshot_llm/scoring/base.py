@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fewshot_llm.prompting.prompt import Prompt
+if TYPE_CHECKING:  # `prompting` imports this module
+    from fewshot_llm.prompting.prompt import Prompt
 
 __all__ = ["FloatArray", "LabelScores", "Progress", "Scorer", "TopLabels"]
 
