@@ -1,1 +1,40 @@
+"""Few-shot text work for online shops with causal language models: labels are scored, never parsed.
 
+The names that most programs need are here; each is imported when it is first used, so that `import fewshot_llm`
+takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.estimators.prediction import Prediction
+    from fewshot_llm.models.load import load_model
+    from fewshot_llm.support import SupportSet
+    from fewshot_llm.task import Task, load_task
+
+__all__ = ["FewShotClassifier", "Prediction", "SupportSet", "Task", "load_model", "load_task"]
+
+_HOMES = {
+    "FewShotClassifier": "fewshot_llm.estimators.classifier",
+    "Prediction": "fewshot_llm.estimators.prediction",
+    "SupportSet": "fewshot_llm.support",
+    "Task": "fewshot_llm.task",
+    "load_model": "fewshot_llm.models.load",
+    "load_task": "fewshot_llm.task",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

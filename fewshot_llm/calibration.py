@@ -226,7 +226,10 @@ def _checked(scores: FloatArray, labels: int | None = None) -> FloatArray:
 class Evidence(Protocol):
     """What a calibration method may ask for. All scores are in nats, under one draw of demonstrations."""
 
-    labels: int
+    @property
+    def labels(self) -> int:
+        """How many labels there are."""
+        ...
 
     def held_out(self) -> tuple[FloatArray, IntArray]:
         """Scores [rows, labels] and targets [rows] of support rows under prompts that do not show them."""

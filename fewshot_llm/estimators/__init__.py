@@ -1,1 +1,1 @@
-
+"""Scikit-learn estimators over the scorer."""

@@ -1,0 +1,190 @@
+"""From a classifier's parameters to the parts they name: the task, the scorer, the prompt builder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from fewshot_llm.errors import ModelError, TaskError, TemplateError, nearest
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.chat import Chat, Layout, Plain
+from fewshot_llm.prompting.selection import Balanced, Selection
+from fewshot_llm.prompting.template import Template, load_template
+from fewshot_llm.scoring.base import Scorer
+from fewshot_llm.support import SupportSet
+from fewshot_llm.task import Task, detect_language, load_task
+
+__all__ = [
+    "LayoutName",
+    "ModelLike",
+    "TaskLike",
+    "TemplateLike",
+    "make_builder",
+    "make_language",
+    "make_scorer",
+    "make_task",
+]
+
+TaskLike: TypeAlias = str | os.PathLike[str] | Task
+ModelLike: TypeAlias = str | os.PathLike[str] | LanguageModel | Scorer
+TemplateLike: TypeAlias = int | Template | None
+LayoutName: TypeAlias = Literal["auto", "plain", "chat"]
+
+
+def make_task(
+    task: TaskLike,
+    labels: Sequence[str] | None = None,
+    label_words: Mapping[str, str] | None = None,
+    found: Sequence[str] = (),
+) -> Task:
+    """The task with the labels that a classifier will choose among.
+
+    Args:
+        task: a `Task`, the name of a built-in one or the path of its folder.
+        labels: the labels to choose among; by default the task's own (with those of its optional ones that
+            occur), and where it has none of its own, those that occur.
+        label_words: label → words, in place of the task's.
+        found: the labels that occur among the user's rows.
+
+    Raises:
+        TaskError: the task is not a classification, or its labels or words are unusable.
+    """
+    if not isinstance(task, Task):
+        task = load_task(task)
+    if task.kind != "classification":
+        raise TaskError(f"The task {task.name} is of the kind {task.kind}; this classifier gives one label per text.")
+    if labels is None:
+        occurring = [label for label in task.optional_labels if label in found]
+        task = task.with_optional(*occurring) if occurring else task
+    chosen = tuple(labels) if labels is not None else task.labels or tuple(sorted(set(found)))
+    if not chosen:
+        raise TaskError(f"The task {task.name} takes its labels from the rows, and there are none. Give labels=[…].")
+    if chosen == task.labels and not label_words:
+        return task
+    return task.with_labels(chosen, label_words)
+
+
+def make_language(language: str, task: Task, support: SupportSet) -> str:
+    """The language to ask in; `auto` looks at the support set's texts.
+
+    Raises:
+        TaskError: the task does not speak it.
+    """
+    if language == "auto":
+        return detect_language((example.text for example in support), task.languages)
+    if language not in task.languages:
+        raise TaskError(f"The task {task.name} has no language {language!r}. {nearest(language, task.languages)}")
+    return language
+
+
+def make_template(template: TemplateLike, task: Task, language: str) -> Template:
+    """The template itself, a version of the task's, or its newest.
+
+    Raises:
+        TemplateError: there is no such template.
+    """
+    if isinstance(template, Template):
+        return template
+    if template is None or (isinstance(template, int) and not isinstance(template, bool)):
+        return load_template(task, language, template)
+    raise TemplateError(f"template must be a version number, a Template or None; got {template!r}.")
+
+
+def make_scorer(
+    model: ModelLike,
+    language: str,
+    *,
+    adapter: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_tokens: int | None = None,
+) -> Scorer:
+    """The scorer for a model given by name, path or hub id, as `auto`, loaded, or already in a scorer.
+
+    The last model that was loaded by name stays in memory, so that a grid search loads it once.
+
+    Raises:
+        ModelError: the model is unknown, or options are given that a loaded model can no longer heed.
+    """
+    if isinstance(model, str | os.PathLike):
+        from fewshot_llm.models.registry import resolve_auto
+
+        name = resolve_auto(language) if model == "auto" else os.fspath(model)
+        folder = None if adapter is None else os.fspath(adapter)
+        model = _load_once(name, folder, device, dtype, _stamp(name), _stamp(folder))
+    elif not (adapter is None and device is None and dtype is None):
+        raise ModelError(
+            "adapter, device and dtype only apply to a model that is given by name or path; "
+            f"this one is a loaded {type(model).__name__}. Load it with load_model(name, adapter=…, device=…, dtype=…)."
+        )
+    if isinstance(model, LanguageModel):
+        from fewshot_llm.scoring.cached import TreeScorer
+
+        return TreeScorer(model, batch_tokens)
+    if not hasattr(model, "log_probs"):
+        raise ModelError(f"model must be a name, a path, a LanguageModel or a Scorer; got {type(model).__name__}.")
+    return model
+
+
+@lru_cache(maxsize=1)
+def _load_once(
+    name: str, adapter: str | None, device: str | None, dtype: str | None, *stamps: tuple[tuple[str, int, int], ...]
+) -> LanguageModel:
+    from fewshot_llm.models.load import load_model
+
+    return load_model(name, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
+
+
+def _stamp(folder: str | None) -> tuple[tuple[str, int, int], ...]:
+    """Changes when a file of the folder does, so that a model trained anew is not taken for the old one."""
+    path = Path(folder) if folder is not None else None
+    if path is None or not path.is_dir():
+        return ()
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+def make_builder(
+    task: Task,
+    language: str,
+    scorer: Scorer,
+    *,
+    template: TemplateLike = None,
+    selection: Selection | None = None,
+    shots: int = 4,
+    seed: int = 0,
+    layout: LayoutName | Layout = "auto",
+    cut_long_text: bool = False,
+) -> PromptBuilder:
+    """The prompt builder; told of the model's special tokens and context where the scorer has a model."""
+    model: Any = getattr(scorer, "language_model", None)
+    return PromptBuilder(
+        task,
+        make_template(template, task, language),
+        language,
+        selection=Balanced() if selection is None else selection,
+        shots=shots,
+        seed=seed,
+        layout=_make_layout(layout, model),
+        special_tokens=model.special_tokens if model else (),
+        tokenizer=model.tokenizer if model else None,
+        token_limit=model.context_length if model else None,
+        cut_long_text=cut_long_text,
+    )
+
+
+def _make_layout(layout: LayoutName | Layout, model: LanguageModel | None) -> Layout:
+    # "auto" is plain for instruction-tuned models too: demonstrations in one running text did at least as well there.
+    if layout in ("auto", "plain"):
+        return Plain()
+    if layout == "chat":
+        if model is None:
+            raise TemplateError("The chat layout needs the model's tokenizer, and this scorer has none. Use Chat(…).")
+        return Chat(model.tokenizer)
+    if isinstance(layout, str):
+        raise TemplateError(f"There is no layout {layout!r}. {nearest(layout, ['auto', 'plain', 'chat'])}")
+    return layout

@@ -1,0 +1,299 @@
+"""`FewShotClassifier`: labelled texts in, labels and probabilities out; a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from fewshot_llm.calibration import Calibration, CalibrationMethod, OutOfFold
+from fewshot_llm.errors import ModelError, SupportError
+from fewshot_llm.estimators.answers import Answerer
+from fewshot_llm.estimators.assemble import (
+    LayoutName,
+    ModelLike,
+    TaskLike,
+    TemplateLike,
+    make_builder,
+    make_language,
+    make_scorer,
+    make_task,
+)
+from fewshot_llm.estimators.evidence import DrawEvidence
+from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.estimators.inputs import as_examples, as_rows, label_name, sorted_classes
+from fewshot_llm.estimators.prediction import Prediction
+from fewshot_llm.normalisation import Normalisation, NormalisationName, as_normalisation
+from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.selection import Selection
+from fewshot_llm.scoring.base import FloatArray, Progress
+from fewshot_llm.support import SupportSet
+
+__all__ = ["FewShotClassifier"]
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Labels texts with a causal language model that is shown a few labelled ones.
+
+    Every label is scored, log P(label words | prompt), and the scores are calibrated on the support rows out
+    of fold. Nothing is generated, so every answer is one of the labels.
+
+    Args:
+        task: a built-in task's name, a task folder's path, or a `Task`.
+        model: an embedded model's name, a folder or a hub id; `auto` chooses by language. Or a loaded
+            `LanguageModel`, or anything that is a `Scorer`.
+        shots: demonstrations; per class for class-balanced selections, in all for the others. 0 shows none.
+        selection: chooses demonstrations; `Balanced()` by default.
+        calibration: `OutOfFold()` by default; or `Contextual()`, `Batch()`, `Uncalibrated()`.
+        normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.normalisation`.
+        language: of the prompt; `auto` looks at the texts that are fitted.
+        template: a version number of the task's templates or a `Template`; by default the newest.
+        layout: `plain`, `chat` (the model's own chat template), or a `Layout`; `auto` is plain.
+        permutations: average calibrated log-probabilities over so many draws of demonstrations; costs as many
+            times.
+        labels: the labels to choose among; by default the task's, or those that occur in `y`.
+        label_words: label → words that are scored for it, in place of the task's.
+        seed: the only source of chance.
+        adapter: folder of a trained LoRA adapter to put on the model.
+        escalation: an `Escalation`; `fit` then climbs the ladder and keeps what it found in `decision_`.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
+        dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
+        batch_tokens: tokens per forward pass; by default what fits the memory.
+        cut_long_text: cut the middle out of a text that does not fit the model's context, instead of refusing
+            it.
+
+    Attributes:
+        classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
+        labels_: the labels' names in the task's order.
+        task_: the task with its labels.
+        support_: the support set after cleaning; `support_.report` says what was left out.
+        language_: the prompt's language.
+        calibrations_: one `Calibration` per permutation, biases in the order of `labels_`.
+        answerer_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
+        decision_: the escalation's decision, where there is an escalation.
+
+    Example:
+        >>> from fewshot_llm import FewShotClassifier
+        >>> classifier = FewShotClassifier("review-sentiment", "gemma3-270m", shots=4)
+        >>> classifier.fit(texts, labels).predict(["物流很快，质量也不错"])  # doctest: +SKIP
+        array(['positive'], dtype='<U8')
+    """
+
+    def __init__(
+        self,
+        task: TaskLike = "review-sentiment",
+        model: ModelLike = "auto",
+        *,
+        shots: int = 4,
+        selection: Selection | None = None,
+        calibration: CalibrationMethod | None = None,
+        normalisation: NormalisationName | Normalisation = "sum",
+        language: str = "auto",
+        template: TemplateLike = None,
+        layout: LayoutName | Layout = "auto",
+        permutations: int = 1,
+        labels: Sequence[str] | None = None,
+        label_words: Mapping[str, str] | None = None,
+        seed: int = 0,
+        adapter: str | os.PathLike[str] | None = None,
+        escalation: Any = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        batch_tokens: int | None = None,
+        cut_long_text: bool = False,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.shots = shots
+        self.selection = selection
+        self.calibration = calibration
+        self.normalisation = normalisation
+        self.language = language
+        self.template = template
+        self.layout = layout
+        self.permutations = permutations
+        self.labels = labels
+        self.label_words = label_words
+        self.seed = seed
+        self.adapter = adapter
+        self.escalation = escalation
+        self.device = device
+        self.dtype = dtype
+        self.batch_tokens = batch_tokens
+        self.cut_long_text = cut_long_text
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Clean the labelled texts, assemble the prompt and calibrate on them.
+
+        Args:
+            X: texts or mappings of fields: a list, an array, a pandas Series or frame.
+            y: one label per text; strings, or any values that scikit-learn takes for classes.
+
+        Raises:
+            SupportError: nothing usable is left, or fewer than two classes are.
+            FewshotError: a parameter does not fit; the message says which.
+
+        Warns:
+            UserWarning: rows were left out; `support_.report` says which and why.
+        """
+        if y is None:
+            raise ValueError("This classifier requires y to be passed, but the target y is None.")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        values = {label_name(value): value for value in y.tolist()}
+        task = make_task(self.task, self.labels, self.label_words, tuple(values))
+        rows = as_rows(X, task)
+        if len(rows) != len(y):
+            raise SupportError(f"There are {len(rows)} texts but {len(y)} labels. Give one label for each text.")
+        named = [{**row, "label": label_name(value)} for row, value in zip(rows, y.tolist(), strict=True)]
+        columns = {name: name for name in task.fields if any(name in row for row in named)} | {"label": "label"}
+        support = SupportSet.from_rows(named, task, columns)
+        lost = [f.english for f in support.report.findings if f.severity == "error" and f.rows]
+        if lost:
+            warnings.warn(" ".join(lost), stacklevel=2)
+        self.fit_support(support)
+        self.classes_ = sorted_classes([values.get(label, label) for label in self.labels_])
+        return self
+
+    def fit_support(self, support: SupportSet) -> Self:
+        """As `fit`, from a support set that was read and cleaned before; an empty one for zero-shot.
+
+        Args:
+            support: the labelled rows. Its label words, where it has some, replace the task's.
+
+        Raises:
+            FewshotError: a parameter does not fit; the message says which.
+        """
+        if self.permutations < 1:
+            raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
+        words = {**support.label_words, **(self.label_words or {})}
+        self.task_ = make_task(self.task, self.labels, words, support.labels)
+        self.labels_ = self.task_.labels
+        self.classes_ = sorted_classes(self.labels_)
+        self.support_ = support
+        self.language_ = make_language(self.language, self.task_, support)
+        scorer = make_scorer(
+            self.model,
+            self.language_,
+            adapter=self.adapter,
+            device=self.device,
+            dtype=self.dtype,
+            batch_tokens=self.batch_tokens,
+        )
+        builder = make_builder(
+            self.task_,
+            self.language_,
+            scorer,
+            template=self.template,
+            selection=self.selection,
+            shots=self.shots,
+            seed=self.seed,
+            layout=self.layout,
+            cut_long_text=self.cut_long_text,
+        )
+        inference = Inference(builder, scorer, support, as_normalisation(self.normalisation))
+        method = OutOfFold() if self.calibration is None else self.calibration
+        calibrations = tuple(method.fit(DrawEvidence(inference, draw)) for draw in range(self.permutations))
+        self.answerer_ = Answerer(inference, calibrations)
+        return self
+
+    @property
+    def calibrations_(self) -> tuple[Calibration, ...]:
+        """One per permutation, biases in the order of `labels_`."""
+        check_is_fitted(self)
+        return self.answerer_.calibrations
+
+    def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
+        """The most probable label of each text, shape [rows], of the type of `y`."""
+        check_is_fitted(self)
+        best = self.answerer_.best(as_examples(X, self.task_), progress)
+        order = self._columns()
+        return self.classes_[np.argsort(order)][best]
+
+    def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
+        """Calibrated probabilities, shape [rows, classes], columns as in `classes_`."""
+        return np.exp(self.predict_log_proba(X, progress))
+
+    def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
+        """Natural logarithms of `predict_proba`, shape [rows, classes]."""
+        check_is_fitted(self)
+        answers = self.answerer_.answer(as_examples(X, self.task_), progress)
+        return answers.log_probabilities[:, self._columns()]
+
+    def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
+        """Label, probabilities, margin and prompt fingerprint of each text, in order."""
+        check_is_fitted(self)
+        answers = self.answerer_.answer(as_examples(X, self.task_), progress)
+        return [
+            Prediction.from_log_probabilities(self.labels_, row, fingerprint)
+            for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
+        ]
+
+    def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the fitted classifier as JSON, support rows and template text; the model is only named.
+
+        Args:
+            folder: where to; made if it is not there.
+            overwrite: replace a classifier that was saved there before.
+
+        Raises:
+            ModelError: the folder is in use, or a part of the classifier is an object that JSON cannot name.
+        """
+        from fewshot_llm.estimators.storage import save_classifier
+
+        check_is_fitted(self)
+        save_classifier(self, Path(folder), overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        model: ModelLike | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        allow_base_mismatch: bool = False,
+    ) -> FewShotClassifier:
+        """Read a classifier that `save` wrote; it answers as the saved one did, without fitting again.
+
+        Args:
+            folder: where it was saved.
+            model: the model in place of the recorded name, for one that was loaded already or lies elsewhere.
+            device: where to run; by default the fastest present.
+            dtype: the weights' number format.
+            allow_base_mismatch: accept another base model than the recorded one; its calibration will not
+                fit.
+
+        Raises:
+            ModelError: the folder is no whole classifier, or the model is another than the one it was fitted
+                with.
+        """
+        from fewshot_llm.estimators.storage import load_classifier
+
+        return load_classifier(cls, Path(folder), model, device, dtype, allow_base_mismatch)
+
+    def _columns(self) -> list[int]:
+        """For each of `classes_` its position in `labels_`."""
+        return [self.labels_.index(label_name(value)) for value in self.classes_.tolist()]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "answerer_")
+
+    def __sklearn_clone__(self) -> FewShotClassifier:
+        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
+        return type(self)(**self.get_params(deep=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags

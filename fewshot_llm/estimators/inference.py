@@ -1,0 +1,99 @@
+"""From prompts to label scores: the builder, the scorer and the normalisation as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fewshot_llm.normalisation import Normalisation, Sum
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.scoring.base import FloatArray, Progress, Scorer
+from fewshot_llm.support import Example, SupportSet
+
+__all__ = ["Inference", "Question"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Queries that are asked with the same support rows.
+
+    Attributes:
+        support: where their demonstrations come from.
+        queries: the texts.
+    """
+
+    support: SupportSet
+    queries: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What is asked of a model, and which scores are read.
+
+    Attributes:
+        builder: makes the prompts.
+        scorer: scores them.
+        support: the support set that is served.
+        normalisation: which score of a label is compared.
+    """
+
+    builder: PromptBuilder
+    scorer: Scorer
+    support: SupportSet
+    normalisation: Normalisation = field(default_factory=Sum)
+
+    def query(self, text: str) -> Example:
+        """A query that holds only this text, in the task's main field."""
+        return Example({self.builder.task.fields[-1]: text})
+
+    def prompts(self, queries: Sequence[Example], draw: int = 0) -> list[Prompt]:
+        """The prompts that are served for these queries under one draw of demonstrations."""
+        return [self.builder.build(query, self.support, draw) for query in queries]
+
+    def score_prompts(self, prompts: Sequence[Prompt], draw: int = 0, progress: Progress | None = None) -> FloatArray:
+        """Label scores in nats of served prompts, shape [prompts, labels].
+
+        Args:
+            prompts: made by `prompts` with the same draw.
+            draw: the draw, for the normalisation's neutral texts.
+            progress: called with prompts finished and prompts in all.
+        """
+        if not prompts:
+            return np.empty((0, len(self.builder.labels)))
+        neutral = self._neutral(self.support, draw)
+        rows = self.scorer.log_probs([*neutral, *prompts], progress)
+        return self.normalisation.scores(rows[len(neutral) :], rows[: len(neutral)])
+
+    def ask(self, questions: Sequence[Question], draw: int = 0, progress: Progress | None = None) -> list[FloatArray]:
+        """Label scores of questions with other support rows, scored together so that batches fill.
+
+        Args:
+            questions: each with its own support rows.
+            draw: which draw of demonstrations.
+            progress: called with prompts finished and prompts in all.
+
+        Returns:
+            For each question scores in nats, shape [queries, labels].
+        """
+        groups = [
+            (
+                self._neutral(question.support, draw),
+                [self.builder.build(query, question.support, draw) for query in question.queries],
+            )
+            for question in questions
+        ]
+        prompts = [prompt for neutral, asked in groups for prompt in (*neutral, *asked)]
+        rows = iter(self.scorer.log_probs(prompts, progress) if prompts else [])
+        tables = []
+        for neutral, asked in groups:
+            before, scored = [next(rows) for _ in neutral], [next(rows) for _ in asked]
+            tables.append(
+                self.normalisation.scores(scored, before) if scored else np.empty((0, len(self.builder.labels)))
+            )
+        return tables
+
+    def _neutral(self, support: SupportSet, draw: int) -> list[Prompt]:
+        return [self.builder.build(self.query(text), support, draw) for text in self.normalisation.neutral_texts]
