@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.prompting.sandbox import Fields
+from fewshot_llm.prompting.fields import Fields
 from fewshot_llm.prompting.template import Facts, Frame, load_template
 from fewshot_llm.task import Task, list_tasks, load_task, prompts_folder
 

@@ -43,7 +43,7 @@ class Budget:
             rest: the query with its longest answer.
         """
         roughly = start_tokens + self.count(rest) - self.limit
-        return roughly if roughly + _SLACK <= 0 else self.count_start(start + rest) - self.limit
+        return roughly if abs(roughly) >= _SLACK else self.count_start(start + rest) - self.limit
 
 
 def leaving_order(

@@ -190,7 +190,9 @@ class PromptBuilder:
         seed = self.seed * 1_000_003 + draw
         if self.selection.depends_on_query:
             return self.selection.select(support, query, self.shots, seed)
-        own = tuple(own_rows(support, query))
+        shared = self._chosen.get(draw, lambda: self.selection.select(support, None, self.shots, seed), owner=support)
+        if not set(shared) & set(own := own_rows(support, query)):
+            return shared
         return self._chosen.get(
             (draw, own), lambda: self.selection.select(support, query, self.shots, seed), owner=support
         )

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import ClassVar, Protocol
@@ -39,24 +38,29 @@ class Selection(Protocol):
         ...
 
 
-_KEYS: Recent[tuple[dict[str, list[int]], tuple[str, ...]]] = Recent(size=64)
+@dataclass(frozen=True)
+class _Keys:
+    texts: tuple[str, ...]
+    rows: dict[str, tuple[int, ...]]
 
 
-def own_rows(support: SupportSet, query: Example | None) -> Collection[int]:
+_KEYS: Recent[_Keys] = Recent(size=64)
+
+
+def own_rows(support: SupportSet, query: Example | None) -> tuple[int, ...]:
     """Positions of the examples whose text is the query's, compared as `normalise_text` gives them."""
     if query is None:
         return ()
-    rows, _ = _keys(support)
-    return rows.get(normalise_text(query.text), ())
+    return _keys(support).rows.get(normalise_text(query.text), ())
 
 
-def _keys(support: SupportSet) -> tuple[dict[str, list[int]], tuple[str, ...]]:
-    def make() -> tuple[dict[str, list[int]], tuple[str, ...]]:
+def _keys(support: SupportSet) -> _Keys:
+    def make() -> _Keys:
         texts = tuple(normalise_text(example.text) for example in support.examples)
-        rows: dict[str, list[int]] = {}
+        rows: dict[str, tuple[int, ...]] = {}
         for row, text in enumerate(texts):
-            rows.setdefault(text, []).append(row)
-        return rows, texts
+            rows[text] = (*rows.get(text, ()), row)
+        return _Keys(texts, rows)
 
     return _KEYS.get("keys", make, owner=support)
 
@@ -68,7 +72,7 @@ def _chance(seed: int, text: str) -> bytes:
 
 def _classes(support: SupportSet, query: Example | None, shots: int, seed: int) -> list[list[int]]:
     """For each class with an example, `shots` rows drawn by chance; classes in an order drawn by chance."""
-    own, (_, texts) = own_rows(support, query), _keys(support)
+    own, texts = own_rows(support, query), _keys(support).texts
     drawn = {
         label: sorted((row for row in rows if row not in own), key=lambda row: _chance(seed, texts[row]))[:shots]
         for label, rows in support.by_label().items()
@@ -106,6 +110,6 @@ class RandomOrder:
 
     def select(self, support: SupportSet, query: Example | None, shots: int, seed: int) -> tuple[int, ...]:
         """See `Selection.select`; `shots` is per class."""
-        texts = _keys(support)[1]
+        texts = _keys(support).texts
         drawn = [row for rows in _classes(support, query, shots, seed) for row in rows]
         return tuple(sorted(drawn, key=lambda row: _chance(seed, "order\0" + texts[row])))

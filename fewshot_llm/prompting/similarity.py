@@ -28,7 +28,7 @@ _LIKENESS: Recent[FloatArray] = Recent(size=4096)
 _CANDIDATES = 64
 
 
-def _best_last(scores: FloatArray, own: Sequence[int] | tuple[int, ...], shots: int) -> tuple[int, ...]:
+def _best_last(scores: FloatArray, own: Sequence[int], shots: int) -> tuple[int, ...]:
     """The `shots` rows with the highest scores, ascending; of equals the earlier row counts as better."""
     order = np.argsort(-scores, kind="stable")
     return tuple(int(row) for row in order if row not in own)[:shots][::-1]
@@ -61,7 +61,7 @@ class Nearest:
     def select(self, support: SupportSet, query: Example | None, shots: int, seed: int) -> tuple[int, ...]:
         """See `Selection.select`; `shots` is in all, `seed` is not used."""
         query = _need(query, self)
-        return _best_last(_index(support).scores(query.text), list(own_rows(support, query)), shots)
+        return _best_last(_index(support).scores(query.text), own_rows(support, query), shots)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class NearestHidden:
             self.embed, lambda: _unit(self.embed([example.text for example in support.examples])), owner=support
         )
         scores = known @ _unit(self.embed([query.text]))[0]
-        return _best_last(scores, list(own_rows(support, query)), shots)
+        return _best_last(scores, own_rows(support, query), shots)
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
@@ -122,7 +122,7 @@ class Diverse:
         """See `Selection.select`; `shots` is in all, `seed` is not used."""
         query = _need(query, self)
         scores = _index(support).scores(query.text)
-        pool = list(_best_last(scores, list(own_rows(support, query)), max(_CANDIDATES, 2 * shots)))[::-1]
+        pool = list(_best_last(scores, own_rows(support, query), max(_CANDIDATES, 2 * shots)))[::-1]
         nearness = scores / max(float(scores[pool].max(initial=0.0)), 1e-12)
         likeness = np.zeros(len(support))
         chosen: list[int] = []
