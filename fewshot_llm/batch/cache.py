@@ -55,13 +55,12 @@ class ResultCache:
         self._base.executescript(TABLES)
         with self._base:
             query = "SELECT id, horizon FROM jobs WHERE folder = ? ORDER BY id DESC LIMIT 1"
-            row = self._base.execute(query, (folder,)).fetchone() if resume else None
+            row: tuple[int, int] | None = self._base.execute(query, (folder,)).fetchone() if resume else None
             if row is None:
-                horizon = self._base.execute("SELECT COALESCE(MAX(id), 0) FROM answers").fetchone()[0]
+                horizon: int = self._base.execute("SELECT COALESCE(MAX(id), 0) FROM answers").fetchone()[0]
                 added = self._base.execute("INSERT INTO jobs (folder, horizon) VALUES (?, ?)", (folder, horizon))
-                row = (added.lastrowid, horizon)
-        self._job = int(row[0])
-        self._horizon = int(row[1])
+                row = (added.lastrowid or 0, horizon)
+        self._job, self._horizon = row
 
     def find(self, keys: Sequence[bytes], shard: int) -> dict[bytes, str]:
         """The answers that `shard` may see, by key."""

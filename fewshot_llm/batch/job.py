@@ -145,7 +145,8 @@ def open_job(
     Raises:
         BatchError: there are no rows, a field has no column, or the folder's job is another one.
     """
-    if missing := [name for name in labeller.fields if name not in settings.columns]:
+    required = [name for name in labeller.fields if name not in labeller.optional_fields]
+    if missing := [name for name in required if name not in settings.columns]:
         raise BatchError(f"No input column is given for the task's field {', '.join(missing)}.")
     first = list(islice(source.rows(), output.rows_per_shard))
     if not first:

@@ -53,6 +53,11 @@ class Ruler(Protocol):
         ...
 
     @property
+    def room_alone(self) -> int:
+        """How many fit when demonstrations are left out for it."""
+        ...
+
+    @property
     def shared(self) -> int:
         """How many tokens a prompt has besides its query: instruction and demonstrations."""
         ...
@@ -73,6 +78,11 @@ class Labeller(Protocol):
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of a query."""
+        ...
+
+    @property
+    def optional_fields(self) -> tuple[str, ...]:
+        """Those of `fields` that a row may lack."""
         ...
 
     @property

@@ -55,12 +55,13 @@ def fit(query: Mapping[str, str], ruler: Ruler, policy: LongText) -> Fitted | Pr
     """
     sizes = {name: len(ruler.spans(text)) for name, text in query.items()}
     tokens = sum(sizes.values())
-    if tokens <= ruler.room:
+    # Where cutting is not wanted, the prompt builder rather leaves demonstrations out.
+    if tokens <= (ruler.room_alone if policy is LongText.ERROR else ruler.room):
         return Fitted((query,), None, tokens)
     longest = max(sizes, key=lambda name: sizes[name])
     room = ruler.room - (tokens - sizes[longest]) - SLACK
     if policy is LongText.ERROR or room < SMALLEST:
-        reason = f"The text has {tokens} tokens; {ruler.room} fit beside the demonstrations."
+        reason = f"The text has {tokens} tokens; {ruler.room_alone} fit, {ruler.room} beside the demonstrations."
         return Problem("too-long", reason, query[longest][:200])
     text = query[longest]
     if policy is LongText.TRUNCATE_MIDDLE:

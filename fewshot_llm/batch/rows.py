@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,12 +46,15 @@ class InputRow:
     problem: Problem | None = None
 
 
-def query_of(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str] | Problem:
+def query_of(
+    values: Mapping[str, Any], columns: Mapping[str, str], optional: Collection[str] = ()
+) -> dict[str, str] | Problem:
     """The texts that a prompt is built from, or what is wrong with them.
 
     Args:
         values: the row's columns.
         columns: for each field of the task, the input column that holds it.
+        optional: fields that may be missing, null or empty.
 
     >>> query_of({"review": "很好"}, {"text": "review"})
     {'text': '很好'}
@@ -60,6 +63,8 @@ def query_of(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str,
     """
     texts: dict[str, str] = {}
     for name, column in columns.items():
+        if name in optional and values.get(column) in (None, ""):
+            continue
         if column not in values:
             have = ", ".join(values) or "none"
             return Problem("missing-column", f"The row has no column {column!r}; it has: {have}.")
@@ -72,7 +77,7 @@ def query_of(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str,
         if "\x00" in value:
             return Problem("control-characters", f"Column {column!r} holds NUL characters.", value[:200])
         visible = "".join(c for c in value.translate(INVISIBLE) if c.isprintable() and not c.isspace())
-        if not visible:
+        if not visible and name not in optional:
             return Problem("empty-text", f"Column {column!r} holds nothing that can be read.", value[:200])
         texts[name] = value
     return texts

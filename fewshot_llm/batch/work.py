@@ -160,7 +160,7 @@ def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_
 def _fitted(row: InputRow, labeller: Labeller, settings: Settings) -> Fitted | Problem:
     if row.problem is not None:
         return row.problem
-    query = query_of(row.values, settings.columns)
+    query = query_of(row.values, settings.columns, labeller.optional_fields)
     return query if isinstance(query, Problem) else fit(query, labeller.ruler, settings.long_text)
 
 

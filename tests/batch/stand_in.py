@@ -16,6 +16,7 @@ class CharacterRuler:
     """One token a character."""
 
     room: int = 500
+    room_alone: int = 540
     shared: int = 40
 
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -32,6 +33,7 @@ class StandIn:
 
     labels: tuple[str, ...] = ("negative", "positive")
     fields: tuple[str, ...] = ("text",)
+    optional_fields: tuple[str, ...] = ()
     name: str = "stand-in"
     ruler: CharacterRuler = field(default_factory=CharacterRuler)
     asked: list[str] = field(default_factory=list)

@@ -1,0 +1,138 @@
+"""`ClassifierLabeller`: a fitted `FewShotClassifier` as a batch job sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from fewshot_llm.batch.labeller import Answer, Rendered
+from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.estimators.inputs import as_examples
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.scoring.base import Progress
+from fewshot_llm.support import Example, SupportSet
+
+__all__ = ["ClassifierLabeller", "PromptRuler"]
+
+
+@dataclass(frozen=True, eq=False)
+class PromptRuler:
+    """Measures texts with the tokenizer that the prompts are built for.
+
+    Without a tokenizer (a server that tokenises itself) every text fits here, and a character counts as a token.
+
+    Attributes:
+        builder: makes the prompts.
+        support: the rows that demonstrations come from.
+    """
+
+    builder: PromptBuilder
+    support: SupportSet
+
+    @cached_property
+    def shared(self) -> int:
+        """Tokens of a prompt with its longest answer, less its query."""
+        return self._around(self.builder)
+
+    @property
+    def room(self) -> int:
+        """Tokens of query text that fit beside the demonstrations."""
+        return self._limit - self.shared
+
+    @cached_property
+    def room_alone(self) -> int:
+        """Tokens of query text that fit when no demonstration does."""
+        return self._limit - self._around(replace(self.builder, shots=0))
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Beginning and end of each token, in characters."""
+        if self.builder.tokenizer is None:
+            return [(index, index + 1) for index in range(len(text))]
+        core = self.builder.tokenizer.backend_tokenizer
+        spans: Sequence[tuple[int, int]] = core.encode(text, add_special_tokens=False).offsets
+        return spans
+
+    @property
+    def _limit(self) -> int:
+        return sys.maxsize if self.builder.token_limit is None else self.builder.token_limit
+
+    def _around(self, builder: PromptBuilder) -> int:
+        """Two tokens too many at most: the one-letter query, and what merges with it."""
+        prompt = builder.build(Example(dict.fromkeys(builder.task.fields, "x")), self.support)
+        longest = max(prompt.answers, key=lambda answer: len(self.spans(answer)))
+        return 1 + len(self.spans(prompt.text + longest + prompt.closing))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierLabeller:
+    """Renders and answers with a fitted classifier.
+
+    Attributes:
+        classifier: after `fit`.
+    """
+
+    classifier: FewShotClassifier
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The task's labels, in its order."""
+        return self.classifier.labels_
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The task's fields."""
+        return self.classifier.task_.fields
+
+    @property
+    def optional_fields(self) -> tuple[str, ...]:
+        """Those that a row may lack."""
+        return self.classifier.task_.optional_fields
+
+    @cached_property
+    def fingerprint(self) -> Mapping[str, str]:
+        """Model, prompt, support rows, calibration and how many tokens are computed at once.
+
+        Calibrations are named to two decimals: their last digits may differ with the number of threads.
+        """
+        inference = self.classifier.answerer_.inference
+        scorer: Any = inference.scorer
+        parts = {
+            "model": scorer.fingerprint,
+            "template": inference.builder.template.name,
+            "prompt": inference.builder.fingerprint[:16],
+            "support": inference.support.fingerprint[:16],
+            "normalisation": repr(inference.normalisation),
+            "calibrations": "; ".join(
+                f"{one.method} bias {[round(bias, 2) for bias in one.bias]} temperature {one.temperature:.2f}"
+                for one in self.classifier.calibrations_
+            ),
+        }
+        # A float result depends in its last digits on the batch it is computed in.
+        batch_tokens = getattr(scorer, "batch_tokens", None)
+        return parts if batch_tokens is None else {**parts, "batch_tokens": str(batch_tokens)}
+
+    @cached_property
+    def ruler(self) -> PromptRuler:
+        """Measures texts for this classifier's prompts."""
+        inference = self.classifier.answerer_.inference
+        return PromptRuler(inference.builder, inference.support)
+
+    def render(self, queries: Sequence[Mapping[str, str]]) -> list[Rendered]:
+        """Keys of the queries: the fingerprint of the prompt, or of the prompts of all draws."""
+        inference = self.classifier.answerer_.inference
+        examples = as_examples([dict(query) for query in queries], self.classifier.task_)
+        draws = range(len(self.classifier.calibrations_))
+        prompts = [inference.prompts(examples, draw) for draw in draws]
+        keys = ["".join(prompt.fingerprint for prompt in one) for one in zip(*prompts, strict=True)]
+        if len(draws) > 1:
+            keys = [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+        return [Rendered(key, query) for key, query in zip(keys, queries, strict=True)]
+
+    def answer(self, rendered: Sequence[Rendered], progress: Progress | None = None) -> list[Answer]:
+        """The classifier's predictions."""
+        predictions = self.classifier.predictions([dict(one.query) for one in rendered], progress)
+        return [Answer(p.label, p.probabilities, p.margin, p.abstained) for p in predictions]
