@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["causal_network", "token_log_probs", "vocabulary_logits"]
+__all__ = ["causal_network", "finished_logits", "token_log_probs", "vocabulary_logits"]
 
 HEAD_BYTES = 64 * 2**20
 """Logits held at once, bytes."""
@@ -31,7 +31,12 @@ def vocabulary_logits(network: Any, hidden: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape [..., vocabulary], float32.
     """
-    logits = network.get_output_embeddings()(hidden).float()
+    return finished_logits(network, network.get_output_embeddings()(hidden))
+
+
+def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
+    """What the network's own forward makes, element by element, of the output head's products; float32."""
+    logits = products.float()
     config = network.config.get_text_config()
     if (divisor := getattr(config, "logits_scaling", None)) is not None:  # Granite
         logits = logits / divisor

@@ -1,0 +1,217 @@
+"""Tree attention inside any `transformers` model that lets its attention function be chosen.
+
+A pass packs the tokens of many rows into one sequence without padding, so that every matrix product of the model runs
+over exactly the tokens that are needed. Only attention has to know who sees whom: it reads the current `PassPlan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from fewshot_llm.scoring.kernels import HIDDEN, attend, merge
+
+__all__ = ["Group", "KeyValues", "PassPlan", "tree_attention"]
+
+NAME = "fewshot_tree"
+
+
+class KeyValues:
+    """Keys and values of some tokens, for every layer: one tensor each, grown once, never copied per row."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def write(self, layer: int, start: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Store keys and values [heads, tokens, width] from position `start` on."""
+        if layer not in self._layers:
+            self._layers[layer] = tuple(  # type: ignore[assignment]
+                part.new_empty((part.shape[0], self.capacity, part.shape[2])) for part in (key, value)
+            )
+        for stored, part in zip(self._layers[layer], (key, value), strict=True):
+            stored[:, start : start + part.shape[1]] = part
+
+    def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and values of a layer, shape [heads, capacity, width]."""
+        return self._layers[layer]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Queries that attend to keys of their own block; blocks of similar length together.
+
+    Attributes:
+        queries: position in the pass of each query, padded at the end, shape [blocks, longest].
+        keys: position in the key source of each key, padded at the end, shape [blocks, most keys].
+        visible: who sees whom, shape [blocks, longest, most keys]; None for plain causal chains.
+        query_depths: position that the model is told, shape as `queries`.
+        key_depths: likewise, shape as `keys`.
+    """
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    visible: torch.Tensor | None
+    query_depths: torch.Tensor
+    key_depths: torch.Tensor
+
+    def bias(self, window: int | None) -> tuple[torch.Tensor | None, bool]:
+        """Scores' bias [blocks, 1, longest, most keys] and whether the kernel's causal rule does instead."""
+        longest = int(self.query_depths.max()) - int(self.key_depths.min())
+        if self.visible is None and (window is None or longest < window):
+            return None, True
+        seen = self.visible
+        if seen is None:
+            length = self.queries.shape[1]
+            seen = torch.ones((length, length), dtype=torch.bool, device=self.queries.device).tril()
+        if window is not None:
+            seen = seen & (self.key_depths[:, None, :] > self.query_depths[:, :, None] - window)
+        zero = torch.zeros((), device=self.queries.device)
+        return torch.where(seen, zero, HIDDEN)[:, None], False
+
+
+@dataclass
+class PassPlan:
+    """Who sees whom in one forward pass.
+
+    Attributes:
+        depths: position of each token of the pass, shape [tokens].
+        groups: every token's block, each token in exactly one group.
+        unpad: where each token's result stands among all groups' padded results, shape [tokens].
+        path: how many tokens of `shared` every token sees; token i of it stands at depth i.
+        shared: keys and values of the path.
+        keep: write this pass's keys and values to `shared` behind the path.
+        live: where block keys are read from, and this pass's are written to at `live_start`; None: the pass itself.
+        live_start: see `live`.
+    """
+
+    depths: torch.Tensor
+    groups: tuple[Group, ...]
+    unpad: torch.Tensor
+    path: int
+    shared: KeyValues
+    keep: bool = False
+    live: KeyValues | None = None
+    live_start: int = 0
+    _biases: dict[Any, Any] = field(default_factory=dict)
+
+    def attention(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
+    ) -> torch.Tensor:
+        """Outputs [heads, tokens, width] of one layer."""
+        if self.keep:
+            self.shared.write(layer, self.path, key, value)
+        result = self._within_blocks(layer, query, key, value, window, **how)
+        if self.path:
+            seen = self._along_path(layer, query, window, **how)
+            result = merge(result, seen) if seen else result
+        return result[0]
+
+    def _within_blocks(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.live is not None:
+            self.live.write(layer, self.live_start, key, value)
+            key, value = self.live.read(layer)
+        heads, width, repeat = query.shape[0], query.shape[2], query.shape[0] // key.shape[0]
+        outs, totals = [], []
+        for number, group in enumerate(self.groups):
+            bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
+            out, total = attend(
+                _gather(query, group.queries),
+                _gather(key, group.keys).repeat_interleave(repeat, dim=1),
+                _gather(value, group.keys).repeat_interleave(repeat, dim=1),
+                bias=bias,
+                causal=causal,
+                **how,
+            )
+            outs.append(out.transpose(0, 1).reshape(heads, -1, width))
+            totals.append(total.transpose(0, 1).reshape(heads, -1))
+        return torch.cat(outs, 1)[:, self.unpad], torch.cat(totals, 1)[:, self.unpad]
+
+    def _along_path(
+        self, layer: int, query: torch.Tensor, window: int | None, **how: Any
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Attention of all tokens to the shared path, one product; None where a window has left it behind."""
+        first, bias = self._cached(("path", window), lambda: self._path_view(window))
+        if first >= self.path:
+            return None
+        heads, tokens, width = query.shape
+        key, value = (part[:, None, first : self.path] for part in self.shared.read(layer))
+        repeat = heads // key.shape[0]
+        if bias is None:  # the heads that share keys fold into the queries: one larger product
+            folded = query.reshape(key.shape[0], 1, repeat * tokens, width)
+            out, total = attend(folded, key, value, **how)
+        else:
+            shape = (key.shape[0], repeat, key.shape[2], width)
+            split = query.reshape(key.shape[0], repeat, tokens, width)
+            out, total = attend(split, key.expand(shape), value.expand(shape), bias=bias, **how)
+        return out.reshape(heads, tokens, width), total.reshape(heads, tokens)
+
+    def _path_view(self, window: int | None) -> tuple[int, torch.Tensor | None]:
+        """The first path token that any query sees, and the bias where not every query sees all from there."""
+        if window is None:
+            return 0, None
+        first = max(0, int(self.depths.min()) - window + 1)
+        if int(self.depths.max()) - window < first:
+            return first, None
+        seen = torch.arange(first, self.path, device=self.depths.device) > self.depths[:, None] - window
+        return first, torch.where(seen, torch.zeros((), device=self.depths.device), HIDDEN)
+
+    def _cached(self, key: Any, make: Any) -> Any:
+        """Biases depend on the window only: layers of one kind share them."""
+        if key not in self._biases:
+            self._biases[key] = make()
+        return self._biases[key]
+
+
+def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]."""
+    picked = tokens.index_select(1, index.flatten())
+    return picked.view(tokens.shape[0], *index.shape, tokens.shape[2]).transpose(0, 1)
+
+
+_PLAN: ContextVar[PassPlan] = ContextVar("fewshot_tree_plan")
+
+
+def _tree_attention_forward(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer: Any = module.layer_idx
+    out = _PLAN.get().attention(layer, query[0], key[0], value[0], sliding_window, scale=scale, softcap=softcap)
+    return out.transpose(0, 1).unsqueeze(0), None
+
+
+AttentionInterface.register(NAME, _tree_attention_forward)
+
+
+@contextmanager
+def tree_attention(network: Any, plan: PassPlan) -> Iterator[None]:
+    """Within it, the network's attention layers follow `plan`; afterwards they do what they did before."""
+    configs = {id(m.config): m.config for m in network.modules() if hasattr(m, "config")}.values()
+    before = [(config, config._attn_implementation) for config in configs]
+    token = _PLAN.set(plan)
+    try:
+        for config in configs:
+            config._attn_implementation = NAME
+        yield
+    finally:
+        for config, implementation in before:
+            config._attn_implementation = implementation
+        _PLAN.reset(token)

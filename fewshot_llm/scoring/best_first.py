@@ -1,0 +1,2 @@
+from __future__ import annotations
+def search_rows(*a): raise NotImplementedError

@@ -1,0 +1,88 @@
+"""Attention that also returns the log-sum-exp of its scores, so that parts can be merged exactly.
+
+For one query, attention over keys A and B together is the average of both results, weighted by their share of the
+softmax's denominator: with o_A, l_A = attend(A) and o_B, l_B = attend(B),
+
+    l = log(exp l_A + exp l_B),    o = o_A · exp(l_A - l) + o_B · exp(l_B - l)
+
+(Milakov and Gimelshein 2018, arXiv:1805.02867; used for shared prefixes in Hydragen, arXiv:2402.05099). A shared
+prefix is therefore attended to by all rows in one large product, without a copy for each row.
+"""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["HIDDEN", "attend", "attend_plainly", "merge"]
+
+HIDDEN = -1e30
+"""Bias of a key that a query does not see. Finite: the fused kernel calls the log-sum-exp of nothing 0, not -inf."""
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    scale: float,
+    bias: torch.Tensor | None = None,
+    causal: bool = False,
+    softcap: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention and the log-sum-exp of its scores.
+
+    Args:
+        query: shape [batch, heads, queries, width].
+        key: shape [batch, heads, keys, width]; may be an expanded view.
+        value: like `key`.
+        scale: factor of the scores.
+        bias: added to the scores, 0 or `HIDDEN`, broadcastable to [batch, heads, queries, keys].
+        causal: query i sees keys 0..i only.
+        softcap: scores s become `softcap · tanh(s / softcap)` (Gemma 2).
+
+    Returns:
+        Outputs [batch, heads, queries, width] and log-sum-exp [batch, heads, queries] in float32. A query that sees
+        no key gets a log-sum-exp near `HIDDEN`, so that it counts for nothing once it is merged.
+    """
+    if query.device.type != "cpu" or softcap is not None or query.dtype != torch.float32:
+        return attend_plainly(query, key, value, scale=scale, bias=bias, causal=causal, softcap=softcap)
+    # The only way to torch's fused CPU kernel that hands out the log-sum-exp it computes anyway.
+    out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, causal, attn_mask=bias, scale=scale
+    )
+    return out, total
+
+
+def attend_plainly(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    scale: float,
+    bias: torch.Tensor | None = None,
+    causal: bool = False,
+    softcap: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`attend` in plain products: the reference, and what runs on devices other than the CPU."""
+    scores = torch.matmul(query.float(), key.float().transpose(-1, -2)) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if causal:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(hidden, float("-inf"))
+    if bias is not None:
+        scores = scores + bias
+    total = torch.logsumexp(scores, dim=-1)
+    weights = torch.exp(scores - total.unsqueeze(-1))
+    return torch.matmul(weights, value.float()).to(query.dtype), total
+
+
+def merge(
+    first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention over both key sets together, from the attention over each."""
+    (out_a, total_a), (out_b, total_b) = first, second
+    total = torch.logaddexp(total_a, total_b)
+    share_a = torch.exp(total_a - total).unsqueeze(-1).to(out_a.dtype)
+    share_b = torch.exp(total_b - total).unsqueeze(-1).to(out_b.dtype)
+    return out_a * share_a + out_b * share_b, total
