@@ -36,7 +36,7 @@ from fewshot_llm.normalisation import Normalisation, NormalisationName, as_norma
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import SupportSet
+from fewshot_llm.support import Example, SupportSet
 
 __all__ = ["FewShotClassifier"]
 
@@ -73,11 +73,6 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
-        labels_: the labels' names in the task's order.
-        task_: the task with its labels.
-        support_: the support set after cleaning; `support_.report` says what was left out.
-        language_: the prompt's language.
-        calibrations_: one `Calibration` per permutation, biases in the order of `labels_`.
         answerer_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
         decision_: the escalation's decision, where there is an escalation.
 
@@ -176,22 +171,19 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         words = {**support.label_words, **(self.label_words or {})}
-        self.task_ = make_task(self.task, self.labels, words, support.labels)
-        self.labels_ = self.task_.labels
-        self.classes_ = sorted_classes(self.labels_)
-        self.support_ = support
-        self.language_ = make_language(self.language, self.task_, support)
+        task = make_task(self.task, self.labels, words, support.labels)
+        language = make_language(self.language, task, support)
         scorer = make_scorer(
             self.model,
-            self.language_,
+            language,
             adapter=self.adapter,
             device=self.device,
             dtype=self.dtype,
             batch_tokens=self.batch_tokens,
         )
         builder = make_builder(
-            self.task_,
-            self.language_,
+            task,
+            language,
             scorer,
             template=self.template,
             selection=self.selection,
@@ -204,7 +196,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method = OutOfFold() if self.calibration is None else self.calibration
         calibrations = tuple(method.fit(DrawEvidence(inference, draw)) for draw in range(self.permutations))
         self.answerer_ = Answerer(inference, calibrations)
+        self.classes_ = sorted_classes(task.labels)
         return self
+
+    @property
+    def labels_(self) -> tuple[str, ...]:
+        """The labels' names in the task's order."""
+        check_is_fitted(self)
+        return self.answerer_.inference.builder.labels
+
+    @property
+    def support_(self) -> SupportSet:
+        """The support set after cleaning; its `report` says what was left out."""
+        check_is_fitted(self)
+        return self.answerer_.inference.support
 
     @property
     def calibrations_(self) -> tuple[Calibration, ...]:
@@ -214,10 +219,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
         """The most probable label of each text, shape [rows], of the type of `y`."""
-        check_is_fitted(self)
-        best = self.answerer_.best(as_examples(X, self.task_), progress)
-        order = self._columns()
-        return self.classes_[np.argsort(order)][best]
+        best = self.answerer_.best(self._queries(X), progress)
+        return self.classes_[np.argsort(self._columns())][best]
 
     def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Calibrated probabilities, shape [rows, classes], columns as in `classes_`."""
@@ -225,14 +228,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
-        check_is_fitted(self)
-        answers = self.answerer_.answer(as_examples(X, self.task_), progress)
+        answers = self.answerer_.answer(self._queries(X), progress)
         return answers.log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
         """Label, probabilities, margin and prompt fingerprint of each text, in order."""
-        check_is_fitted(self)
-        answers = self.answerer_.answer(as_examples(X, self.task_), progress)
+        answers = self.answerer_.answer(self._queries(X), progress)
         return [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
@@ -280,6 +281,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from fewshot_llm.estimators.storage import load_classifier
 
         return load_classifier(cls, Path(folder), model, device, dtype, allow_base_mismatch)
+
+    def _queries(self, X: Any) -> list[Example]:
+        check_is_fitted(self)
+        return as_examples(X, self.answerer_.inference.builder.task)
 
     def _columns(self) -> list[int]:
         """For each of `classes_` its position in `labels_`."""
