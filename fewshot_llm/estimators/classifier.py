@@ -252,7 +252,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from fewshot_llm.estimators.storage import save_classifier
 
         check_is_fitted(self)
-        save_classifier(self, Path(folder), overwrite)
+        save_classifier(self, Path(folder).absolute(), overwrite)
 
     @classmethod
     def load(
