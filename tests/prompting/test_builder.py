@@ -277,7 +277,7 @@ def test_a_demonstration_with_a_label_of_another_task() -> None:
 
 
 def test_a_query_without_its_field() -> None:
-    with pytest.raises(TemplateError, match="lacks the field 'text'.*it has title"):
+    with pytest.raises(TemplateError, match=r"lacks the field 'text'.*it has title"):
         builder().build(Example({"title": "x"}), support_set())
 
 

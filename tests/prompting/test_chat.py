@@ -80,7 +80,7 @@ def test_one_bos_where_the_tokenizer_wants_one_and_none_where_it_does_not(layout
         "zh",
         shots=shots,
         layout=Chat(tokenizer) if layout == "chat" else Plain(),
-        special_tokens=tuple(tokenizer.all_special_tokens) + ("<s>",),
+        special_tokens=(*tokenizer.all_special_tokens, "<s>"),
     )
     prompt = builder.build(Example.of("<s>还行</s>"), support)
     (encoded,) = encode(tokenizer, [prompt])
