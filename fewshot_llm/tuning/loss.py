@@ -1,0 +1,70 @@
+"""The two losses, each over one pack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from fewshot_llm.scoring.head import causal_network
+from fewshot_llm.tuning.forward import label_scores, pack_hidden
+from fewshot_llm.tuning.frozen_layers import decoder_layers, handed_over
+from fewshot_llm.tuning.tree import Pack
+
+__all__ = ["PackLoss", "labels_loss", "tokens_loss"]
+
+
+def labels_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """-log softmax over the candidate labels of the true one: what inference compares.
+
+    Args:
+        scores: log P(answer | prompt), shape [rows, labels].
+        targets: the true label of each row, shape [rows].
+
+    Returns:
+        Shape [rows], nats.
+
+    >>> labels_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
+    tensor([0.6931])
+    """
+    return torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+
+
+def tokens_loss(scores: torch.Tensor) -> torch.Tensor:
+    """-log P(true answer | prompt): cross-entropy on the true label's tokens.
+
+    Args:
+        scores: of the true answer alone, shape [rows, 1].
+
+    Returns:
+        Shape [rows], nats.
+    """
+    return -scores[:, 0]
+
+
+class PackLoss(torch.nn.Module):
+    """Scores of one pack as a module, so that data-parallel training sees one forward call.
+
+    Args:
+        model: a `peft.PeftModel`.
+        cut: layers below it are frozen; 0 for none.
+    """
+
+    def __init__(self, model: Any, cut: int = 0) -> None:
+        super().__init__()
+        self.model = model
+        self.cut = cut
+
+    def forward(self, pack: Pack, targets: torch.Tensor, lower: torch.Tensor | None = None) -> torch.Tensor:
+        """Loss of each row, shape [rows]; `lower` [n, width] is what the frozen layers gave.
+
+        A pack of true answers only (one label) is trained on its tokens, any other on its labels.
+        """
+        network = causal_network(self.model)
+        if lower is None:
+            hidden = pack_hidden(network, pack)
+        else:
+            with handed_over(decoder_layers(network), self.cut, lower):
+                hidden = pack_hidden(network, pack)
+        scores = label_scores(network, pack, hidden)
+        return tokens_loss(scores) if pack.labels == 1 else labels_loss(scores, targets)
