@@ -219,7 +219,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
         """The most probable label of each text, shape [rows], of the type of `y`."""
-        best = self.answerer_.best(self._queries(X), progress)
+        queries = self._queries(X)
+        best = self.answerer_.best(queries, progress)
         return self.classes_[np.argsort(self._columns())][best]
 
     def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
@@ -228,12 +229,14 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
-        answers = self.answerer_.answer(self._queries(X), progress)
+        queries = self._queries(X)
+        answers = self.answerer_.answer(queries, progress)
         return answers.log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
         """Label, probabilities, margin and prompt fingerprint of each text, in order."""
-        answers = self.answerer_.answer(self._queries(X), progress)
+        queries = self._queries(X)
+        answers = self.answerer_.answer(queries, progress)
         return [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
