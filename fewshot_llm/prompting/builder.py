@@ -153,7 +153,7 @@ class PromptBuilder:
         chosen = self._choose(query, support, draw)
         question = self._question(self._values(query))
         kept = chosen
-        if self._budget is not None:
+        if self._budget is not None and self._excess(question, chosen, support, self._budget) > 0:
             question = self._shorten(question, support, self._budget, bool(chosen))
             kept = self._fit(question, chosen, support, self._budget)
         head = self._head(question, kept, support)
@@ -281,22 +281,18 @@ class PromptBuilder:
             return question
         if not self.cut_long_text:
             raise ScoringError(
-                f"A text needs {budget.limit + excess} tokens without any demonstration, and {budget.limit} fit. It "
-                f"begins {question.values['text'][:40]!r}. Shorten it, allow cutting (cut_long_text=True), or use a "
+                f"A text needs about {budget.limit + excess} tokens without any demonstration, and {budget.limit} fit. "
+                f"It begins {question.values['text'][:40]!r}. Shorten it, allow cutting (cut_long_text=True), or use a "
                 "model with a longer context."
             )
         room = Budget(budget.tokenizer, budget.limit // 2 if leave_room else budget.limit)
-        longest = max(question.values, key=lambda name: (len(question.values[name]), name in self.task.fields))
+        fields = {name: question.values[name] for name in self.task.fields}
+        longest = max(fields, key=lambda name: len(fields[name]))
 
         def with_text(text: str) -> _Question:
-            return self._question({**question.values, longest: text})
+            return self._question(self._values(Example(fields | {longest: text})))
 
-        cut = with_text(
-            cut_middle(
-                question.values[longest],
-                lambda text: self._excess(with_text(text), (), support, room) <= 0,
-            )
-        )
+        cut = with_text(cut_middle(fields[longest], lambda text: self._excess(with_text(text), (), support, room) <= 0))
         if self._excess(cut, (), support, budget) > 0:
             raise ScoringError(
                 f"The template, the instruction and the label words alone do not fit {budget.limit} tokens. Use a "

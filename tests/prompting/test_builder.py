@@ -232,7 +232,7 @@ class TestLimit:
         assert "do not fit the limit of 300 tokens" in caplog.text
 
     def test_a_text_that_does_not_fit_alone(self) -> None:
-        with pytest.raises(ScoringError, match=r"needs \d+ tokens.*200 fit.*很好很好.*cut_long_text=True"):
+        with pytest.raises(ScoringError, match=r"needs about \d+ tokens.*200 fit.*很好很好.*cut_long_text=True"):
             self.limited(200).build(Example.of("很好" * 50_000), support_set())
 
     @pytest.mark.parametrize("shots", [0, 4])
@@ -245,6 +245,22 @@ class TestLimit:
         assert bool(prompt.demonstrations) == bool(shots)
         length = len(tiny_tokenizer(bos=True).encode(prompt.text + "差评" + prompt.closing))
         assert 150 < length <= 400
+
+    def test_the_longest_field_is_cut_also_where_the_template_reads_all_fields_at_once(self) -> None:
+        task = Task(name="t", labels=("a", "b"), fields=("title", "body"))
+        source = "{% macro item(e, a) %}{{ e.text }}: {{ a }}{% endmacro %}{{ item(query, answer) }}"
+        made = PromptBuilder(
+            task,
+            Template.from_source(source),
+            "en",
+            shots=0,
+            tokenizer=tiny_tokenizer(bos=True),
+            token_limit=100,
+            cut_long_text=True,
+        )
+        prompt = made.build(Example({"title": "short title", "body": "long body " * 999}), support_set())
+        assert prompt.text.startswith("short title\nlong body")
+        assert prompt.text.count("…") == 1
 
     def test_a_short_text_is_never_cut(self) -> None:
         prompt = self.limited(200, cut_long_text=True).build(Example.of("还行"), support_set())
