@@ -134,6 +134,12 @@ def test_class_without_an_example_is_an_error_finding() -> None:
     assert support.by_label()["neutral"] == ()
 
 
+def test_class_that_cleaning_took_away_is_reported() -> None:
+    support = SupportSet.from_lists(["one", "two", "same", "same"], ["x", "y", "x", "z"])
+    assert support.labels == ("x", "y")
+    assert [f.english for f in support.report.findings if f.code == "class-without-example"] == ["No example of 'z'."]
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -468,6 +474,19 @@ def test_report_is_json_and_grave_findings_come_first() -> None:
     assert as_json["counts"] == {"x": 1, "y": 1}
     assert as_json["language"] == "en"
     assert as_json["findings"][0]["rows"] == [2, 3]
+
+
+def test_many_classes_are_summed_up() -> None:
+    support = SupportSet.from_lists([f"{word} text" for word in "abcdefghijklmno"], [*"abcdefghijklmn", "n"])
+    report = doctor(support, Task(name="x"))
+    assert report.lines()[0] == "15 examples: 14 classes of 1 to 2."
+    assert report.lines("zh")[0] == "共 15 个样例：14 个类别，每类 1 到 2 个。"
+
+
+def test_many_unknown_labels_do_not_flood_the_error() -> None:
+    with pytest.raises(SupportError, match="… and 95 findings more") as caught:
+        SupportSet.from_lists(list(map(str, range(100, 200))), list(map(str, range(100))), REVIEW)
+    assert len(str(caught.value)) < 1000
 
 
 def test_long_lists_of_rows_are_cut() -> None:

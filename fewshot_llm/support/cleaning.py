@@ -11,7 +11,8 @@ from fewshot_llm.errors import SupportError, nearest
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.columns import LABEL, LABEL_WORDS, Columns
 from fewshot_llm.support.example import Example, as_text, readable_text
-from fewshot_llm.support.finding import Finding, Severity, describe
+from fewshot_llm.support.finding import Finding, describe
+from fewshot_llm.support.notes import Notes
 from fewshot_llm.task import Task
 
 __all__ = ["Cleaned", "CleaningReport", "clean"]
@@ -47,63 +48,6 @@ class CleaningReport:
         return [summary, *describe(self.findings, language)]
 
 
-class _Notes:
-    """Rows gathered under the reason that concerns them, in the order in which reasons first came up."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[int]] = defaultdict(list)
-
-    def findings(self) -> list[Finding]:
-        findings = []
-        for code, rows in self.rows.items():
-            severity, english, chinese = _REASONS[code]
-            n = len(rows)
-            findings.append(Finding(code, severity, english.format(n=n), chinese.format(n=n), tuple(rows)))
-        return findings
-
-
-_REASONS: dict[str, tuple[Severity, str, str]] = {
-    "empty-text": ("warning", "{n} rows without text were left out.", "有 {n} 行没有文本，已略去。"),
-    "missing-label": ("warning", "{n} rows without a label were left out.", "有 {n} 行没有标签，已略去。"),
-    "white-space": (
-        "info",
-        "White space around {n} texts or labels was removed.",
-        "去掉了 {n} 行文本或标签两端的空白。",
-    ),
-    "nul": ("warning", "NUL characters were removed from {n} rows.", "从 {n} 行中去掉了 NUL 字符。"),
-    "invalid-utf8": (
-        "warning",
-        "{n} rows hold bytes that are not UTF-8; they were replaced by U+FFFD.",
-        "有 {n} 行含有非 UTF-8 的字节，已替换为 U+FFFD。",
-    ),
-    "mixed-types": (
-        "info",
-        "{n} rows hold a number or another value where text was expected; it was read as text.",
-        "有 {n} 行的文本或标签不是字符串，已按文本读取。",
-    ),
-    "label-as-words": (
-        "info",
-        "The label of {n} rows was written as its words or in another case; it was understood.",
-        "有 {n} 行的标签写成了标签词或大小写不同，已识别。",
-    ),
-    "duplicate": (
-        "warning",
-        "{n} rows repeat an earlier one exactly and were left out.",
-        "有 {n} 行与前面的行完全相同，已略去。",
-    ),
-    "normalised-duplicate": (
-        "warning",
-        "{n} rows repeat an earlier one but for case, width or white space and were left out.",
-        "有 {n} 行与前面的行只有大小写、全半角或空白不同，已略去。",
-    ),
-    "conflict": (
-        "error",
-        "{n} rows carry the same text under different labels; all of them were left out.",
-        "有 {n} 行文本相同而标签不同，已全部略去。",
-    ),
-}
-
-
 @dataclass(frozen=True)
 class Cleaned:
     """What `clean` returns: examples, labels in order, the words the rows give to labels, the report."""
@@ -130,45 +74,35 @@ def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None
     """
     if not rows:
         raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
-    notes = _Notes()
+    notes = Notes()
     optional = task.optional_fields if task else ()
-    known = _known_labels(task)
-    unknown: dict[str, list[int]] = defaultdict(list)
-    found: list[tuple[int, Example]] = []
-    words: dict[str, set[str]] = defaultdict(set)
-    for position, row in enumerate(rows):
-        example = _read(row, position, columns, optional, notes)
-        if example is None or example.label is None:
-            continue
-        label = example.label
-        if known is not None:
-            understood = known.get(label) or known.get(normalise_text(label))
-            if understood is None:
-                unknown[label].append(position)
-                continue
-            if understood != label:
-                notes.rows["label-as-words"].append(position)
-            example = Example(example.fields, understood)
-        if LABEL_WORDS in columns.names and (said := as_text(row.get(columns.names[LABEL_WORDS]))):
-            words[str(example.label)].add(said.strip())
-        found.append((position, example))
+    read = [
+        (position, example)
+        for position, row in enumerate(rows)
+        if (example := _read(row, position, columns, optional, notes)) is not None
+    ]
+    found, unknown = read, list[Finding]()
+    if task and task.labels:
+        found, unknown = _understood(read, task, notes), _unknown_labels(read, task)
     kept = _distinct(found, notes)
-    labels = task.labels if task and task.labels else tuple(sorted({str(example.label) for _, example in kept}))
-    findings = [*_unknown_labels(unknown, task), *notes.findings(), *_guesses(columns)]
-    present = {example.label for _, example in kept}
-    for label in labels:
-        if label not in present:
-            findings.append(
-                Finding("class-without-example", "error", f"No example of {label!r}.", f"“{label}”没有任何样例。")
-            )
+    present = {str(example.label) for _, example in kept}
+    labels = task.labels if task and task.labels else tuple(sorted(present))
+    # Without a task a class may have been there and lost its last row to the cleaning.
+    expected = dict.fromkeys([*labels, *sorted({str(example.label) for _, example in found})])
+    absent = [
+        Finding("class-without-example", "error", f"No example of {label!r}.", f"“{label}”没有任何样例。")
+        for label in expected
+        if label not in present
+    ]
+    findings = [*unknown, *notes.findings(), *_guesses(columns), *absent]
     report = CleaningReport(len(rows), tuple(position for position, _ in kept), tuple(findings), dict(columns.names))
     _require_classes(present, labels, report)
     examples = tuple(example for _, example in kept)
-    return Cleaned(examples, labels, _one_word_each(words), report)
+    return Cleaned(examples, labels, _label_words(rows, kept, columns), report)
 
 
 def _read(
-    row: Mapping[str, Any], position: int, columns: Columns, optional: Iterable[str], notes: _Notes
+    row: Mapping[str, Any], position: int, columns: Columns, optional: Iterable[str], notes: Notes
 ) -> Example | None:
     """The example in a row, with what was done to it noted; `None` where there is nothing to keep."""
     values = columns.fields(row)
@@ -177,72 +111,76 @@ def _read(
     for name, value in told.items():
         text = as_text(value)
         if not isinstance(value, str) and text:
-            _note(notes, "mixed-types", position)
+            notes.add("mixed-types", position)
         if "\0" in text:
-            _note(notes, "nul", position)
+            notes.add("nul", position)
         readable = readable_text(text)
         if readable != text.replace("\0", ""):
-            _note(notes, "invalid-utf8", position)
+            notes.add("invalid-utf8", position)
         parts[name] = readable.strip()
         if parts[name] != readable and parts[name]:
-            _note(notes, "white-space", position)
+            notes.add("white-space", position)
     label = parts.pop(LABEL)
     if any(not normalise_text(part) for name, part in parts.items() if name not in optional):
-        _note(notes, "empty-text", position)
+        notes.add("empty-text", position)
         return None
     if not label:
-        _note(notes, "missing-label", position)
+        notes.add("missing-label", position)
         return None
     return Example({name: part for name, part in parts.items() if part}, label)
 
 
-def _note(notes: _Notes, code: str, position: int) -> None:
-    rows = notes.rows[code]
-    if not rows or rows[-1] != position:
-        rows.append(position)
-
-
-def _known_labels(task: Task | None) -> dict[str, str] | None:
-    """Every way to write a label of the task → the label; `None` where labels come from the rows."""
-    if task is None or not task.labels:
-        return None
-    known: dict[str, str] = {}
+def _spellings(task: Task) -> dict[str, str]:
+    """Every way to write one of the task's labels → the label; a label's name goes before another one's words."""
+    spellings: dict[str, str] = {}
     for language in task.languages:
         for label, words in task.words(language).items():
-            known.setdefault(normalise_text(words), label)
-    for label in task.labels:
-        known[normalise_text(label)] = label
-    return known | {label: label for label in task.labels}
+            spellings.setdefault(normalise_text(words), label)
+    return spellings | {normalise_text(label): label for label in task.labels}
 
 
-def _distinct(found: Sequence[tuple[int, Example]], notes: _Notes) -> list[tuple[int, Example]]:
+def _understood(read: Sequence[tuple[int, Example]], task: Task, notes: Notes) -> list[tuple[int, Example]]:
+    """The rows whose label is one of the task's, with the label's own spelling."""
+    spellings = _spellings(task)
+    understood = []
+    for position, example in read:
+        label = spellings.get(normalise_text(str(example.label)))
+        if label is None:
+            continue
+        if label != example.label:
+            notes.add("label-as-words", position)
+        understood.append((position, Example(example.fields, label)))
+    return understood
+
+
+def _distinct(found: Sequence[tuple[int, Example]], notes: Notes) -> list[tuple[int, Example]]:
     """Without duplicates and contradictions; the first of equal rows stays."""
     groups: dict[str, list[tuple[int, Example]]] = defaultdict(list)
     for position, example in found:
         groups[normalise_text(example.text)].append((position, example))
     kept: list[tuple[int, Example]] = []
-    conflicts: list[int] = []
     for group in groups.values():
         if len({example.label for _, example in group}) > 1:
-            conflicts.extend(position for position, _ in group)
+            for position, _ in group:
+                notes.add("conflict", position)
             continue
         kept.append(group[0])
         seen = {group[0][1].text}
         for position, example in group[1:]:
-            notes.rows["duplicate" if example.text in seen else "normalised-duplicate"].append(position)
+            notes.add("duplicate" if example.text in seen else "normalised-duplicate", position)
             seen.add(example.text)
-    if conflicts:
-        notes.rows["conflict"] = sorted(conflicts)
-    for code in ("duplicate", "normalised-duplicate"):
-        if code in notes.rows:
-            notes.rows[code].sort()
     return sorted(kept, key=lambda pair: pair[0])
 
 
-def _unknown_labels(unknown: Mapping[str, Sequence[int]], task: Task | None) -> list[Finding]:
+def _unknown_labels(read: Sequence[tuple[int, Example]], task: Task) -> list[Finding]:
+    """A finding for each label that the task does not know."""
+    spellings = _spellings(task)
+    unknown: dict[str, list[int]] = defaultdict(list)
+    for position, example in read:
+        if normalise_text(str(example.label)) not in spellings:
+            unknown[str(example.label)].append(position)
     findings = []
     for label, rows in unknown.items():
-        assert task is not None
         if label in task.optional_labels:
             english = f"This task has the label {label!r} only when it is switched on; {len(rows)} rows were left out."
             chinese = f"本任务需要开启可选标签“{label}”才会使用它；略去了 {len(rows)} 行。"
@@ -261,21 +199,30 @@ def _guesses(columns: Columns) -> list[Finding]:
     return [Finding("guessed-columns", "info", f"Columns guessed by name: {pairs}.", f"按列名推测：{pairs}。")]
 
 
-def _require_classes(present: set[str | None], labels: Sequence[str], report: CleaningReport) -> None:
+def _require_classes(present: set[str], labels: Sequence[str], report: CleaningReport) -> None:
     if len(present) >= 2:
         return
-    reasons = " ".join(finding.english for finding in report.findings if finding.code != "class-without-example")
+    reasons = [finding.english for finding in report.findings if finding.code != "class-without-example"]
     what = f"every row that is left has the label {next(iter(present))!r}" if present else "no row is left"
     wanted = f" (the labels are {', '.join(labels)})" if len(labels) > 1 else ""
     message = f"A support set needs examples of at least two classes{wanted}, but {what} of {report.rows_in}."
-    raise SupportError(f"{message} {reasons}".strip())
+    shown = [*reasons[:5], f"… and {len(reasons) - 5} findings more."] if len(reasons) > 5 else reasons
+    raise SupportError(" ".join([message, *shown]))
 
 
-def _one_word_each(words: Mapping[str, set[str]]) -> dict[str, str]:
-    for label, said in words.items():
-        if len(said) > 1:
+def _label_words(
+    rows: Sequence[Mapping[str, Any]], kept: Sequence[tuple[int, Example]], columns: Columns
+) -> dict[str, str]:
+    """Label → the words that its rows give it, where there is a column of label words."""
+    column = columns.names.get(LABEL_WORDS)
+    if column is None:
+        return {}
+    words: dict[str, str] = {}
+    for position, example in kept:
+        label, said = str(example.label), readable_text(as_text(rows[position].get(column))).strip()
+        if said and words.setdefault(label, said) != said:
             raise SupportError(
-                f"The rows give the label {label!r} more than one kind of label words: {', '.join(sorted(said))}. "
+                f"The rows give the label {label!r} more than one kind of label words: {words[label]}, {said}. "
                 "Use one for all rows of a label."
             )
-    return {label: next(iter(said)) for label, said in words.items()}
+    return words

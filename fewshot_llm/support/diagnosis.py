@@ -22,6 +22,8 @@ IMBALANCE = 3.0
 """Largest class over smallest class from which on the prompt leans to the larger."""
 SHORT = 2
 """Characters; a text this short rarely says what its label means."""
+MANY_CLASSES = 12
+"""Above this, the report gives the range of the sizes of classes, not each one."""
 LONG = 1000
 """Characters; a few of these fill a small model's context."""
 
@@ -47,15 +49,18 @@ class DoctorReport:
 
     def lines(self, language: str = "en") -> list[str]:
         """The report for reading: the counts, then one line per finding."""
+        nothing = "没有发现问题。" if language.startswith("zh") else "Nothing to complain about."
+        return [self._summary(language), *(describe(self.findings, language) or [nothing])]
+
+    def _summary(self, language: str) -> str:
+        total, classes = sum(self.counts.values()), len(self.counts)
         counts = ", ".join(f"{label} {count}" for label, count in self.counts.items())
-        total = sum(self.counts.values())
+        least, most = min(self.counts.values(), default=0), max(self.counts.values(), default=0)
         if language.startswith("zh"):
-            summary = f"共 {total} 个样例：{counts}。"
-            nothing = "没有发现问题。"
-        else:
-            summary = f"{total} examples: {counts}."
-            nothing = "Nothing to complain about."
-        return [summary, *(describe(self.findings, language) or [nothing])]
+            many = f"{classes} 个类别，每类 {least} 到 {most} 个"
+            return f"共 {total} 个样例：{many if classes > MANY_CLASSES else counts}。"
+        many = f"{classes} classes of {least} to {most}"
+        return f"{total} examples: {many if classes > MANY_CLASSES else counts}."
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object."""
