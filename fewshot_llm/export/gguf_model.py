@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fewshot_llm.errors import ExportError
 from fewshot_llm.export.gguf_arch import Architecture, Config, architecture_of
 from fewshot_llm.export.gguf_tokenizer import add_tokenizer
 from fewshot_llm.files import atomic_write
@@ -82,6 +83,20 @@ def _add_shape(writer: Any, config: Any, architecture: Architecture) -> None:
     writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
     if architecture.name == "gemma3":
         writer.add_sliding_window(config.sliding_window)
+        writer.add_uint32(f"{architecture.name}.attention.sliding_window_pattern", _period(config.layer_types))
+        writer.add_float32(f"{architecture.name}.rope.freq_base_swa", rope["sliding_attention"]["rope_theta"])
+
+
+def _period(layer_types: Sequence[str]) -> int:
+    """The n of "every n-th layer attends to everything, the others to a window"; llama.cpp knows no other order."""
+    full = [at for at, kind in enumerate(layer_types) if kind == "full_attention"]
+    period = full[0] + 1 if full else len(layer_types) + 1
+    if any((at % period == period - 1) != (at in full) for at in range(len(layer_types))):
+        raise ExportError(
+            "The model's layers with full attention do not stand at equal distances, which llama.cpp cannot express. "
+            "Export with `--to merged` instead."
+        )
+    return period
 
 
 def _add_tensor(
