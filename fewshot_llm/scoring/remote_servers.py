@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +77,7 @@ def choose_method(http: Http, address: Address, info: ServerInfo, probe: Sequenc
         ServerError: the server gives no log-probabilities of prompt tokens.
     """
     if info.kind == "llama.cpp":
-        return TopLists(probe[-1], _lora_scales(http, address.model))
+        return TopLists(probe[-1], _free_slots(http), _lora_scales(http, address.model))
     if info.kind == "transformers":
         raise ServerError(
             f"{http.root} is `transformers serve`, which accepts `logprobs` and ignores it, so labels cannot be "
@@ -144,18 +145,28 @@ class TopLists:
     Attributes:
         plain_token: any token that is whole characters. It is made the one that the server generates, because a server
             that generates half a character holds its answer's probabilities back; those are taken before the bias.
+        slots: the server's free slots. A prompt's requests all go to one, one after the other: they share its cache,
+            and llama.cpp never has to store and restore prompts, which was seen to shift scores with sliding windows.
         lora: adapters and scales to use, as llama.cpp wants them; empty leaves the server's own.
         first: tokens asked for at first; a step whose tokens are not among them is asked again for 16 times as many.
         widest: the longest list that is asked for. Beyond it only a bound is known.
     """
 
     plain_token: int
+    slots: SimpleQueue[int]
     lora: tuple[tuple[int, float], ...] = ()
     first: int = 64
     widest: int = 16384
 
     def score(self, http: Http, encoded: Encoded) -> LabelScores:
         """See `Method`; one request or more per inner node of the label trie."""
+        slot = self.slots.get()
+        try:
+            return self._walk(http, slot, encoded)
+        finally:
+            self.slots.put(slot)
+
+    def _walk(self, http: Http, slot: int, encoded: Encoded) -> LabelScores:
         trie = build_trie(encoded.answers)
         prefixes: list[tuple[int, ...]] = [()]
         for node in range(1, len(trie.tokens)):
@@ -165,17 +176,17 @@ class TopLists:
         for node, prefix in enumerate(prefixes):
             edges = list(trie.edges_of(node))
             wanted = [int(trie.edge_tokens[edge]) for edge in edges]
-            known, bound = self._step(http, (*encoded.context, *prefix), wanted)
+            known, bound = self._step(http, slot, (*encoded.context, *prefix), wanted)
             for edge, token in zip(edges, wanted, strict=True):
                 scores[edge] = known.get(token, bound)
                 bounded[edge] = token not in known
         return BoundedLabelScores(trie.answer_scores(scores), trie.lengths, trie.answer_scores(bounded) > 0)
 
-    def _step(self, http: Http, ids: Sequence[int], wanted: Sequence[int]) -> tuple[dict[int, float], float]:
+    def _step(self, http: Http, slot: int, ids: Sequence[int], wanted: Sequence[int]) -> tuple[dict[int, float], float]:
         """Log-probabilities of likely next tokens by id, and the most that any other token can have."""
         size = max(self.first, len(wanted))
         while True:
-            listed = self._ask(http, ids, size)
+            listed = self._ask(http, slot, ids, size)
             complete = len(listed) < size
             if complete or size >= self.widest or all(token in listed for token in wanted):
                 break
@@ -185,7 +196,7 @@ class TopLists:
         # Rounding can leave nothing over although tokens are missing; their place in the list is then the bound.
         return listed, bound if math.isfinite(bound) else min(listed.values())
 
-    def _ask(self, http: Http, ids: Sequence[int], size: int) -> dict[int, float]:
+    def _ask(self, http: Http, slot: int, ids: Sequence[int], size: int) -> dict[int, float]:
         body: dict[str, Any] = {
             "prompt": list(ids),
             "n_predict": 1,
@@ -194,6 +205,7 @@ class TopLists:
             "temperature": 0,
             "logit_bias": [[self.plain_token, 1e4]],
             "cache_prompt": True,
+            "id_slot": slot,
         }
         if self.lora:
             body["lora"] = [{"id": number, "scale": scale} for number, scale in self.lora]
@@ -209,6 +221,13 @@ class TopLists:
         listed = {int(entry["id"]): float(entry["logprob"]) for entry in steps[0]["top_logprobs"]}
         # A probability that is 0 in float32 is given as the lowest number there is.
         return {token: score for token, score in listed.items() if score > -1e30}
+
+
+def _free_slots(http: Http) -> SimpleQueue[int]:
+    slots: SimpleQueue[int] = SimpleQueue()
+    for slot in range(int((http.get("/props") or {}).get("total_slots", 1))):
+        slots.put(slot)
+    return slots
 
 
 def _lora_scales(http: Http, name: str) -> tuple[tuple[int, float], ...]:
