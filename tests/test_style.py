@@ -32,9 +32,7 @@ def tracked_texts() -> list[Path]:
     if listed.returncode:
         pytest.skip("not a git checkout: there is no list of the project's files")
     paths = [ROOT / line for line in listed.stdout.splitlines()]
-    return [
-        path for path in paths if path.is_file() and path.suffix in TEXT_ENDINGS and path != Path(__file__)
-    ]
+    return [path for path in paths if path.is_file() and path.suffix in TEXT_ENDINGS and path != Path(__file__)]
 
 
 def name(path: Path) -> str:
@@ -60,8 +58,7 @@ def test_all_names_what_is_public(path: Path) -> None:
         (
             ast.literal_eval(node.value)
             for node in tree.body
-            if isinstance(node, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
         ),
         None,
     )
@@ -106,18 +103,19 @@ def test_machine_pattern_finds_what_it_should() -> None:
 
 def test_content_folders_are_not_packages() -> None:
     """An installed package is named `adapters`; an `__init__.py` in ours would hide it."""
-    assert not [
-        folder for folder in ("prompts", "adapters", "eval") if (ROOT / folder / "__init__.py").exists()
-    ]
+    assert not [folder for folder in ("prompts", "adapters", "eval") if (ROOT / folder / "__init__.py").exists()]
 
 
-def test_every_module_imports_in_a_fresh_interpreter() -> None:
-    """No module depends on another having been imported first, and none prints or warns."""
+def test_every_module_can_be_imported_first() -> None:
+    """No module depends on another of ours having been imported before, and none prints or warns."""
     names = sorted(
-        m.name
-        for m in pkgutil.walk_packages(fewshot_llm.__path__, "fewshot_llm.")
-        if "__main__" not in m.name
+        m.name for m in pkgutil.walk_packages(fewshot_llm.__path__, "fewshot_llm.") if "__main__" not in m.name
     )
-    code = f"import importlib\nfor n in {names!r}: importlib.import_module(n)"
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    for other in [other for other in sys.modules if other.startswith('fewshot_llm')]: del sys.modules[other]\n"
+        "    importlib.import_module(name)\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

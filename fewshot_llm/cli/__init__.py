@@ -12,8 +12,11 @@ from typing import Annotated
 import typer
 
 from fewshot_llm.cli.check import check
+from fewshot_llm.cli.classify import classify
+from fewshot_llm.cli.demo import demo
 from fewshot_llm.cli.failure import FailureGroup
 from fewshot_llm.cli.models import models
+from fewshot_llm.cli.render import render
 
 __all__ = ["app", "main"]
 
@@ -56,7 +59,10 @@ def common(
     """
 
 
+app.command("demo", rich_help_panel=LABEL)(demo)
+app.command("classify", rich_help_panel=LABEL)(classify)
 app.command("check", rich_help_panel=LOOK)(check)
+app.command("render", rich_help_panel=LOOK)(render)
 app.add_typer(models, name="models", rich_help_panel=MODELS)
 
 

@@ -64,4 +64,5 @@ def show_model(name: Name, as_json: options.Json = False) -> None:
         return
     from fewshot_llm.cli.tables import show_facts
 
-    show_facts(described)
+    record = described.pop("record")
+    show_facts(described | ({"pulled_at": record["pulled_at"], "accepted": record["acceptance"]} if record else {}))

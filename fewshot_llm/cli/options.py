@@ -14,12 +14,15 @@ __all__ = [
     "RESULT",
     "Adapter",
     "Calibrate",
+    "CalibrationName",
+    "CutLongText",
     "Device",
     "Dtype",
     "Input",
     "Json",
     "LabelColumn",
     "Lang",
+    "Layout",
     "Model",
     "Normalisation",
     "Output",
@@ -27,6 +30,7 @@ __all__ = [
     "Permutations",
     "Seed",
     "Select",
+    "SelectionName",
     "Shots",
     "Support",
     "Task",
@@ -74,14 +78,21 @@ Test: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _there_or_dash(path: Path) -> Path:
+    if str(path) != "-" and not path.is_file():
+        raise typer.BadParameter(f"{path} is not a file.")
+    return path
+
+
 Input: TypeAlias = Annotated[
     Path,
     typer.Option(
         "--input",
         metavar="FILE",
-        exists=True,
-        dir_okay=False,
         allow_dash=True,
+        callback=_there_or_dash,
         help="The rows to label: JSONL, CSV or Parquet by ending; - is JSONL on standard input.",
         rich_help_panel=DATA,
         show_default=False,
@@ -127,7 +138,13 @@ LabelColumn: TypeAlias = Annotated[
 
 Shots: TypeAlias = Annotated[
     int,
-    typer.Option("--shots", metavar="K", min=0, help="Demonstrations per class; 0 shows none.", rich_help_panel=PROMPT),
+    typer.Option(
+        "--shots",
+        metavar="K",
+        min=0,
+        help="Demonstrations: per class, or in all where they are chosen by the text; 0 shows none.",
+        rich_help_panel=PROMPT,
+    ),
 ]
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", metavar="S", help="Fixes every random choice.", rich_help_panel=PROMPT)
@@ -152,8 +169,9 @@ TemplateVersion: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+SelectionName: TypeAlias = Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"]
 Select: TypeAlias = Annotated[
-    Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"],
+    SelectionName,
     typer.Option(
         "--selection",
         help="How demonstrations are chosen: class by class, at random, most like the text by words "
@@ -179,12 +197,29 @@ Normalisation: TypeAlias = Annotated[
         rich_help_panel=PROMPT,
     ),
 ]
+CalibrationName: TypeAlias = Literal["out-of-fold", "contextual", "batch", "none"]
 Calibrate: TypeAlias = Annotated[
-    Literal["out-of-fold", "contextual", "batch", "none"],
+    CalibrationName,
     typer.Option(
         "--calibration",
         help="How scores become probabilities: fitted out of fold on the support set, from neutral "
         "texts, from the rows to label, or not at all.",
+        rich_help_panel=PROMPT,
+    ),
+]
+CutLongText: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--cut-long-text",
+        help="Cut the middle out of a text that does not fit the model's context, instead of refusing it.",
+        rich_help_panel=PROMPT,
+    ),
+]
+Layout: TypeAlias = Annotated[
+    Literal["auto", "plain", "chat"],
+    typer.Option(
+        "--layout",
+        help="One running text, or the turns of the model's own chat template; auto is plain.",
         rich_help_panel=PROMPT,
     ),
 ]

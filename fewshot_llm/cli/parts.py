@@ -5,11 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
-    from fewshot_llm.support import SupportSet
+    from collections.abc import Iterable
+
+    from fewshot_llm.calibration import CalibrationMethod
+    from fewshot_llm.cli.options import CalibrationName, SelectionName
+    from fewshot_llm.models.language_model import LanguageModel
+    from fewshot_llm.prompting.selection import Selection
+    from fewshot_llm.support import Finding, SupportSet
     from fewshot_llm.task import Task
 
-__all__ = ["column_names", "read_support"]
+__all__ = ["column_names", "open_model", "read_support", "take_calibration", "take_selection", "warn_of"]
 
 
 def column_names(task: Task, text_column: str | None, label_column: str | None = None) -> dict[str, str]:
@@ -26,3 +34,58 @@ def read_support(task: str, path: Path, text_column: str | None, label_column: s
     described = load_task(task)
     support = SupportSet.from_file(path, described, column_names(described, text_column, label_column))
     return support.complete(described), support
+
+
+def warn_of(findings: Iterable[Finding]) -> None:
+    """What cleaning left out, on standard error; what is merely good to know is left to `check`."""
+    from fewshot_llm.support.finding import describe
+
+    for line in describe(finding for finding in findings if finding.severity != "info"):
+        typer.echo(line, err=True)
+
+
+def open_model(
+    name: str, language: str, *, adapter: Path | None, device: str | None, dtype: str | None, threads: int | None
+) -> LanguageModel:
+    """The loaded model, fetched first where it has to be; `auto` goes by the prompt's language."""
+    from fewshot_llm.cli.progress import step_progress
+    from fewshot_llm.models.load import load_model
+    from fewshot_llm.models.registry import resolve_auto
+
+    if name == "auto":
+        name = resolve_auto(language)
+    with step_progress(f"Loading {name}") as progress:
+        return load_model(name, adapter=adapter, device=device, dtype=dtype, threads=threads, progress=progress)
+
+
+def take_selection(name: SelectionName, model: LanguageModel) -> Selection:
+    """The selection of that name; one by hidden states uses the model's own."""
+    from fewshot_llm.models.embedding import MeanHiddenState
+    from fewshot_llm.prompting import Balanced, Diverse, Nearest, NearestHidden, RandomOrder
+
+    match name:
+        case "balanced":
+            return Balanced()
+        case "random":
+            return RandomOrder()
+        case "nearest":
+            return Nearest()
+        case "nearest-hidden":
+            return NearestHidden(MeanHiddenState(model))
+        case "diverse":
+            return Diverse()
+
+
+def take_calibration(name: CalibrationName) -> CalibrationMethod:
+    """The calibration method of that name."""
+    from fewshot_llm.calibration import Batch, Contextual, OutOfFold, Uncalibrated
+
+    match name:
+        case "out-of-fold":
+            return OutOfFold()
+        case "contextual":
+            return Contextual()
+        case "batch":
+            return Batch()
+        case "none":
+            return Uncalibrated()

@@ -12,7 +12,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from fewshot_llm.models.catalog import ModelStatus
 
-__all__ = ["console", "show_facts", "show_models", "show_rows"]
+__all__ = ["console", "show_facts", "show_models", "show_reviews", "show_rows"]
 
 WIDE = 160
 """Characters a line in a file or a pipe."""
@@ -43,6 +43,16 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         if value not in (None, "", [], {}):
             shown = _plain(value)
             table.add_row(Text(name.replace("_", " "), style="bold"), Text(shown, overflow="fold"))
+    console().print(table)
+
+
+def show_reviews(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Reviews with the label found, its probability, and the right label where that is another."""
+    table = Table(Column("review", ratio=1, no_wrap=True), "label", Column("probability", justify="right"), "in truth")
+    for row in rows:
+        right = row["label"] == row["predicted_label"]
+        label = Text(row["predicted_label"], style="green" if right else "red")
+        table.add_row(Text(row["text"]), label, f"{row['probability']:.2f}", "" if right else row["label"])
     console().print(table)
 
 

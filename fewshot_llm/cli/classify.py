@@ -1,0 +1,122 @@
+"""`fewshot-llm classify`: label the rows of a file."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import typer
+
+from fewshot_llm.cli import options
+from fewshot_llm.cli.failure import refuse_output
+
+__all__ = ["classify"]
+
+
+def classify(
+    task: options.Task,
+    support: options.Support,
+    source: options.Input,
+    output: options.Output,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    lang: options.Lang = "auto",
+    shots: options.Shots = 4,
+    seed: options.Seed = 0,
+    selection: options.Select = "balanced",
+    calibration: options.Calibrate = "out-of-fold",
+    normalisation: options.Normalisation = "sum",
+    permutations: options.Permutations = 1,
+    template_version: options.TemplateVersion = None,
+    layout: options.Layout = "auto",
+    cut_long_text: options.CutLongText = False,
+    model: options.Model = "auto",
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+) -> None:
+    """Label the rows of a file from a few labelled ones.
+
+    Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`. The
+    output appears when it is whole: a run that fails or is stopped leaves nothing, and the old file as it was. A row
+    without text keeps its place and gets no label.
+    """
+    refuse_output(output, (source, support), overwrite=overwrite)
+    from fewshot_llm.cli.parts import (
+        column_names,
+        open_model,
+        read_support,
+        take_calibration,
+        take_selection,
+        warn_of,
+    )
+    from fewshot_llm.cli.progress import row_progress, waiting
+    from fewshot_llm.estimators.assemble import make_language
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.labelling import label_rows
+
+    described, examples = read_support(task, support, text_column, label_column)
+    warn_of(examples.report.findings)
+    rows = read_rows(source)
+    language = make_language(lang, described, examples)
+    loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    classifier = FewShotClassifier(
+        described,
+        loaded,
+        shots=shots,
+        selection=take_selection(selection, loaded),
+        calibration=take_calibration(calibration),
+        normalisation=normalisation,
+        language=language,
+        template=template_version,
+        layout=layout,
+        permutations=permutations,
+        seed=seed,
+        cut_long_text=cut_long_text,
+    )
+    with waiting("Calibrating on the support set"):
+        classifier.fit_support(examples)
+    started = time.perf_counter()
+    with row_progress("Labelling") as progress:
+        labelled = label_rows(
+            rows,
+            described,
+            lambda texts: classifier.predictions(texts, progress=progress),
+            column_names(described, text_column),
+        )
+    seconds = time.perf_counter() - started
+    write_rows(output, labelled.rows, overwrite=overwrite)
+    _report(
+        {
+            "rows": len(rows),
+            "labels": labelled.counts,
+            "without_text": list(labelled.without_text),
+            "seconds": round(seconds, 3),
+            "rows_per_second": round(len(rows) / seconds, 2),
+            "model": loaded.name,
+            "output": str(output),
+        },
+        as_json=as_json,
+        to_stderr=str(output) == "-" or not as_json,
+    )
+
+
+def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False), err=to_stderr)
+        return
+    labels = ", ".join(f"{label} {count}" for label, count in summary["labels"].items()) or "no labels"
+    typer.echo(
+        f"{summary['rows']} rows in {summary['seconds']:.1f} s ({summary['rows_per_second']:.1f} rows/s, "
+        f"{summary['model']}): {labels} → {summary['output']}",
+        err=to_stderr,
+    )
+    if summary["without_text"]:
+        shown = ", ".join(str(row + 1) for row in summary["without_text"][:10])
+        more = " …" if len(summary["without_text"]) > 10 else ""
+        typer.echo(f"warning: without text and therefore without a label: row {shown}{more}", err=to_stderr)
