@@ -1,0 +1,234 @@
+"""What `evaluate` found: runs, their means over seeds, and everything needed to tell two results apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from fewshot_llm.calibration import Calibration, IntArray
+from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
+from fewshot_llm.evaluation.metrics import (
+    accuracy,
+    area_under_curve,
+    balanced_accuracy,
+    confusion,
+    expected_calibration_error,
+    log_loss,
+    macro_f1,
+    row_losses,
+)
+from fewshot_llm.scoring.base import FloatArray
+
+__all__ = ["Evaluation", "Figures", "Run", "Summary", "TestRows", "summarise"]
+
+SEED = 0
+"""Of every bootstrap: the same answers always get the same intervals."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One set of answers, measured.
+
+    Attributes:
+        n: test rows.
+        accuracy: with Wilson's interval; all others are bootstrapped over rows.
+        balanced_accuracy: mean over classes of the share that is right.
+        macro_f1: mean F1 over classes.
+        log_loss: mean −log P(right label), nats.
+        calibration_error: expected calibration error of the top label, 10 bins.
+        auc: area under the ROC curve for the first label; None unless there are two.
+        confusion: rows of each class (outer) given each label (inner), in the labels' order.
+    """
+
+    n: int
+    accuracy: Interval
+    balanced_accuracy: Interval
+    macro_f1: Interval
+    log_loss: Interval
+    calibration_error: Interval
+    auc: Interval | None
+    confusion: list[list[int]]
+
+    @classmethod
+    def of(cls, targets: IntArray, log_probabilities: FloatArray, level: float = 0.95) -> Figures:
+        """Measure answers.
+
+        Args:
+            targets: the right labels' positions, shape [rows].
+            log_probabilities: nats, shape [rows, labels].
+            level: of every interval.
+        """
+        labels = log_probabilities.shape[1]
+        p, predicted = np.exp(log_probabilities), log_probabilities.argmax(axis=1)
+        auc = None
+        if labels == 2:
+            odds = log_probabilities[:, 0] - log_probabilities[:, 1]
+            auc = area_under_curve(1 - targets, odds, seed=SEED, level=level)
+        return cls(
+            n=len(targets),
+            accuracy=accuracy(targets, predicted, level),
+            balanced_accuracy=balanced_accuracy(targets, predicted, seed=SEED, level=level),
+            macro_f1=macro_f1(targets, predicted, labels, seed=SEED, level=level),
+            log_loss=log_loss(targets, p, seed=SEED, level=level),
+            calibration_error=expected_calibration_error(targets, p, seed=SEED, level=level),
+            auc=auc,
+            confusion=confusion(targets, predicted, labels),
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One number of shots with one draw of the support set.
+
+    Attributes:
+        shots: demonstrations per class.
+        seed: drew the support set and the demonstrations.
+        support_rows: labelled rows that demonstrations and calibration could use.
+        support_fingerprint: SHA-256 of those rows.
+        prompt_fingerprint: SHA-256 of everything that may change a prompt but query and support set.
+        calibrations: one per permutation.
+        figures: what the answers are worth.
+        fit_seconds: calibration included.
+        predict_seconds: for all test rows.
+        rows_per_second: test rows per second of prediction.
+        tokens_asked: what one full pass per prompt and label would have run, for prediction; 0 where not known.
+        tokens_computed: what was run.
+        targets: the right labels' positions; not part of the JSON.
+        log_probabilities: shape [rows, labels]; not part of the JSON.
+    """
+
+    shots: int
+    seed: int
+    support_rows: int
+    support_fingerprint: str
+    prompt_fingerprint: str
+    calibrations: tuple[Calibration, ...]
+    figures: Figures
+    fit_seconds: float
+    predict_seconds: float
+    rows_per_second: float
+    tokens_asked: int
+    tokens_computed: int
+    targets: IntArray = field(repr=False, metadata={"json": False})
+    log_probabilities: FloatArray = field(repr=False, metadata={"json": False})
+
+    @property
+    def right(self) -> FloatArray:
+        """1.0 for each test row that is right, shape [rows]."""
+        right: FloatArray = (self.log_probabilities.argmax(axis=1) == self.targets).astype(np.float64)
+        return right
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over the seeds of one number of shots; intervals for new draws and new rows (`crossed_bootstrap`).
+
+    Attributes:
+        shots: demonstrations per class.
+        seeds: the draws.
+        accuracy: mean accuracy.
+        log_loss: mean log loss, nats.
+        macro_f1: mean macro-F1, without an interval.
+        auc: mean area under the ROC curve; None unless there are two labels.
+        rows_per_second: test rows per second of prediction, all runs together.
+    """
+
+    shots: int
+    seeds: tuple[int, ...]
+    accuracy: Interval
+    log_loss: Interval
+    macro_f1: float
+    auc: float | None
+    rows_per_second: float
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """Which rows were measured on.
+
+    Attributes:
+        given: rows of the test set, after cleaning.
+        kept: rows that were measured.
+        leaked: rows left out because their text is in the support set.
+        unknown_label: rows left out because the support set does not have their label.
+        fingerprint: SHA-256 of the kept rows.
+    """
+
+    given: int
+    kept: int
+    leaked: int
+    unknown_label: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The whole result.
+
+    Attributes:
+        task: its name.
+        labels: in the order of every list of figures per label.
+        language: of the prompt.
+        model: what names the model and its weights.
+        options: parameters of the classifier that were not at their defaults.
+        support_fingerprint: SHA-256 of the rows the support sets were drawn from.
+        test: which rows were measured.
+        runs: by shots, then seed.
+        summaries: one per number of shots.
+        versions: of everything that may change a figure.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    language: str
+    model: Mapping[str, str]
+    options: Mapping[str, str]
+    support_fingerprint: str
+    test: TestRows
+    runs: tuple[Run, ...]
+    summaries: tuple[Summary, ...]
+    versions: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain lists, numbers and strings; a figure that does not exist (NaN) is null."""
+        found: dict[str, Any] = _plain(self)
+        return found
+
+
+def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
+    """Means over seeds, for each number of shots in the runs' order."""
+    summaries = []
+    for shots, group in groupby(runs, key=lambda run: run.shots):
+        same = list(group)
+        losses = np.stack([row_losses(run.targets, np.exp(run.log_probabilities)) for run in same])
+        areas = [run.figures.auc.value for run in same if run.figures.auc is not None]
+        seconds = sum(run.predict_seconds for run in same)
+        summaries.append(
+            Summary(
+                shots=shots,
+                seeds=tuple(run.seed for run in same),
+                accuracy=crossed_bootstrap(np.stack([run.right for run in same]), seed=SEED, level=level),
+                log_loss=crossed_bootstrap(losses, seed=SEED, level=level),
+                macro_f1=float(np.mean([run.figures.macro_f1.value for run in same])),
+                auc=float(np.mean(areas)) if areas else None,
+                rows_per_second=sum(run.figures.n for run in same) / seconds if seconds else 0.0,
+            )
+        )
+    return tuple(summaries)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.metadata.get("json", True)}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fewshot_llm import FewShotClassifier, SupportSet, load_task
+from fewshot_llm.calibration import Uncalibrated
+from fewshot_llm.errors import SupportError, TaskError
+from fewshot_llm.evaluation.evaluate import evaluate
+from fewshot_llm.evaluation.metrics import accuracy
+from fewshot_llm.files import write_rows
+
+TASK = load_task("review-sentiment")
+
+
+def reviews(n: int, name: str) -> SupportSet:
+    praise, blame = ("很好", "喜欢", "推荐"), ("太差", "退货", "失望")
+    texts = [f"{kind[i % 3]}，{name}{i}" for i in range(n) for kind in (praise, blame)]
+    return SupportSet.from_lists(texts, ["positive", "negative"] * n, TASK)
+
+
+SUPPORT, TEST = reviews(6, "甲"), reviews(5, "乙")
+
+
+@pytest.fixture(scope="module")
+def result():
+    from conftest import tiny_model
+
+    return evaluate(TASK, SUPPORT, TEST, model=tiny_model("llama"), shots=(0, 2), seeds=(0, 1, 2))
+
+
+def test_there_is_a_run_for_each_number_of_shots_and_seed(result):
+    assert [(run.shots, run.seed) for run in result.runs] == [(k, s) for k in (0, 2) for s in (0, 1, 2)]
+    assert [run.support_rows for run in result.runs] == [0, 0, 0, 4, 4, 4]
+    assert len({run.support_fingerprint for run in result.runs[3:]}) == 3
+    assert [(s.shots, s.seeds) for s in result.summaries] == [(0, (0, 1, 2)), (2, (0, 1, 2))]
+    assert all(run.figures.n == 10 for run in result.runs)
+
+
+def test_the_same_numbers_come_from_the_classifier(result, llama):
+    run = result.runs[4]
+    classifier = FewShotClassifier(TASK, llama, shots=2, seed=1).fit_support(SUPPORT.sample(2, 1))
+    labels = [str(example.label) for example in TEST]
+    assert classifier.score(list(TEST), labels) == run.figures.accuracy.value
+    order = [classifier.classes_.tolist().index(label) for label in result.labels]
+    assert classifier.predict_proba(list(TEST))[:, order] == pytest.approx(np.exp(run.log_probabilities), abs=1e-5)
+    assert classifier.calibrations_ == run.calibrations
+
+
+def test_summaries_are_means_over_seeds(result):
+    for summary in result.summaries:
+        same = [run for run in result.runs if run.shots == summary.shots]
+        assert summary.accuracy.value == pytest.approx(np.mean([run.figures.accuracy.value for run in same]))
+        assert summary.log_loss.value == pytest.approx(np.mean([run.figures.log_loss.value for run in same]))
+        assert summary.accuracy.low <= summary.accuracy.value <= summary.accuracy.high
+    run = result.runs[0]
+    assert run.figures.accuracy == accuracy(run.targets, run.log_probabilities.argmax(axis=1))
+
+
+def test_runs_say_what_they_cost(result):
+    for run in result.runs:
+        assert 0 < run.tokens_computed < run.tokens_asked
+        assert run.rows_per_second == pytest.approx(10 / run.predict_seconds)
+
+
+def test_the_result_is_json(result):
+    text = json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False)
+    again = json.loads(text)
+    assert again["runs"][3]["figures"]["accuracy"]["value"] == result.runs[3].figures.accuracy.value
+    assert "log_probabilities" not in again["runs"][0]
+    assert again["model"]["name"] == "tiny-llama"
+    assert again["versions"]["transformers"]
+    assert np.sum(again["runs"][0]["figures"]["confusion"]) == 10
+
+
+def test_figures_do_not_depend_on_when_they_are_taken(result, llama):
+    again = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(1,)).runs[0]
+    assert again.figures == result.runs[4].figures
+    assert (again.support_fingerprint, again.prompt_fingerprint) == (
+        result.runs[4].support_fingerprint,
+        result.runs[4].prompt_fingerprint,
+    )
+
+
+def test_leaked_test_rows_are_left_out_and_counted(llama):
+    leaky = SupportSet.from_lists(
+        [*(e.text for e in TEST), f" {SUPPORT[0].text}！".replace("！", "")],
+        [*(e.label for e in TEST), "positive"],
+        TASK,
+    )
+    found = evaluate(TASK, SUPPORT, leaky, model=llama, shots=(1,), seeds=(0,))
+    assert (found.test.given, found.test.kept, found.test.leaked) == (11, 10, 1)
+    assert found.runs[0].figures.n == 10
+    with pytest.raises(SupportError, match="also in the support set"):
+        evaluate(TASK, SUPPORT, SUPPORT, model=llama, shots=(1,), seeds=(0,))
+
+
+def test_labels_that_the_support_set_lacks_cannot_be_measured(llama):
+    intent = load_task("customer-intent")
+    support = SupportSet.from_lists(["aa", "bb", "cc", "dd"], ["x", "y"] * 2, intent)
+    test = SupportSet.from_lists(["ee", "ff", "gg"], ["x", "y", "z"], intent)
+    found = evaluate(intent, support, test, model=llama, shots=(1,), seeds=(0,))
+    assert (found.labels, found.test.kept, found.test.unknown_label) == (("x", "y"), 2, 1)
+
+
+def test_rows_per_class_leaves_rows_for_calibration(llama):
+    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(0, 1), seeds=(0,), rows_per_class=4)
+    assert [run.support_rows for run in found.runs] == [8, 8]
+    assert [run.calibrations[0].method for run in found.runs] == ["out-of-fold", "out-of-fold"]
+
+
+def test_files_and_names_and_options(llama, tmp_path):
+    for name, rows in (("support.csv", SUPPORT), ("test.jsonl", TEST)):
+        write_rows(tmp_path / name, [{"评论": example.text, "情感": example.label} for example in rows])
+    seen: list[tuple[int, int]] = []
+    found = evaluate(
+        "review-sentiment",
+        tmp_path / "support.csv",
+        tmp_path / "test.jsonl",
+        model=llama,
+        shots=(1,),
+        seeds=(0, 1),
+        columns={"text": "评论", "label": "情感"},
+        progress=lambda done, total: seen.append((done, total)),
+        calibration=Uncalibrated(),
+        language="en",
+        label_words={"positive": "good"},
+    )
+    assert found.language == "en"
+    assert found.options == {"calibration": "Uncalibrated()"}
+    assert found.runs[0].calibrations[0].method == "none"
+    assert seen[-1] == (20, 20)
+    assert seen == sorted(seen)
+
+
+def test_three_labels_have_no_area_under_the_curve(llama):
+    intent = load_task("customer-intent")
+    support = SupportSet.from_lists(list("abcdef"), ["x", "y", "z"] * 2, intent)
+    test = SupportSet.from_lists(list("ghijkl"), ["x", "y", "z"] * 2, intent)
+    found = evaluate(intent, support, test, model=llama, shots=(1,), seeds=(0,))
+    assert found.runs[0].figures.auc is None
+    assert found.summaries[0].auc is None
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"shots": ()}, SupportError), ({"seeds": ()}, SupportError), ({"labels": ["a", "a"]}, TaskError)],
+)
+def test_bad_use(llama, options, error):
+    with pytest.raises(error):
+        evaluate(TASK, SUPPORT, TEST, **{"model": llama, **options})
