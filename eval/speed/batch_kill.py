@@ -1,6 +1,6 @@
 """Kill a batch job at random moments, resume it each time, and compare the result with an undisturbed run's.
 
-    python eval/speed/batch_kill.py --kills 25 --rows 2000
+    python eval/speed/batch_kill.py --model gemma3-270m --kills 25 --rows 2000
 
 Each attempt is a forked process that resumes the job and is sent SIGKILL; the parent has the model in memory
 already, so that an attempt costs no start-up. Prints one JSON line: kills, kills that hit a running job, rows,
@@ -9,13 +9,17 @@ and whether every output file is byte-identical.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
 import os
 import random
 import signal
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.dataset
@@ -68,6 +72,8 @@ def _attempt(job: Callable[[Path, bool], None], output: Path, kill_after: float 
         try:
             job(output, True)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     if kill_after is not None:
@@ -83,3 +89,49 @@ def _attempt(job: Callable[[Path, bool], None], output: Path, kill_after: float 
 
 def _digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def _rows(path: Path, count: int) -> Path:
+    """Reviews that repeat now and then, a few of them empty."""
+    words = ["物流很快", "质量不错", "包装破损", "客服态度差", "great value", "arrived late", "will buy again"]
+    dice = random.Random(1)
+    with path.open("w", encoding="utf-8") as stream:
+        for row in range(count):
+            text = "" if row % 97 == 5 else f"{dice.choice(words)}，{dice.choice(words)} {dice.randrange(count // 2)}"
+            stream.write(json.dumps({"id": row, "text": text}, ensure_ascii=False) + "\n")
+    return path
+
+
+def main() -> None:
+    """Run one trial and print its outcome."""
+    from fewshot_llm import FewShotClassifier
+    from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
+    from fewshot_llm.batch.files import FileSource
+    from fewshot_llm.batch.job import Output
+    from fewshot_llm.batch.runner import run_batch
+    from fewshot_llm.batch.work import Settings
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="auto")
+    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--rows-per-shard", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path)
+    told = parser.parse_args()
+    folder = told.folder or Path(tempfile.mkdtemp())
+    texts, labels = ["很好，喜欢", "质量不错", "太差了", "再也不买"], ["positive", "positive", "negative", "negative"]
+    classifier = FewShotClassifier("review-sentiment", told.model, shots=2, language="zh", device="cpu")
+    labeller = ClassifierLabeller(classifier.fit(texts, labels))
+    source = FileSource((("in.jsonl", _rows(folder / "in.jsonl", told.rows)),))
+
+    def job(output: Path, resume: bool) -> None:
+        columns = Settings({"text": "text"})
+        run_batch(labeller, source, Output(output, "parquet", told.rows_per_shard, resume), columns)
+
+    outcome = kill_and_resume(job, folder, kills=told.kills, seed=told.seed)
+    print(json.dumps(asdict(outcome)))
+
+
+if __name__ == "__main__":
+    main()

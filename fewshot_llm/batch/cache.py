@@ -17,7 +17,7 @@ from fewshot_llm.errors import BatchError
 __all__ = ["ResultCache"]
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, folder TEXT NOT NULL, horizon INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, horizon INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, job INTEGER NOT NULL, shard INTEGER NOT NULL, answer TEXT NOT NULL
 );
@@ -30,35 +30,35 @@ class ResultCache:
 
     Args:
         path: the SQLite file; made when it is not there. `:memory:` keeps nothing.
-        folder: the job's output folder, which names the job in the file.
-        resume: go on with the folder's last job there, if there is one.
+        name: of the job in the file: its output folder, or anything where the file is its own.
+        resume: go on with the last job of this name, if there is one.
         lag: how many shards may be in work at once.
 
     Raises:
         BatchError: the file is not such a cache, or cannot be written.
     """
 
-    def __init__(self, path: Path | str, folder: Path, *, resume: bool, lag: int) -> None:
+    def __init__(self, path: Path | str, name: str, *, resume: bool, lag: int) -> None:
         self._lag = lag
         try:
-            self._open(path, str(folder.resolve()), resume)
+            self._open(path, name, resume)
         except sqlite3.Error as error:
             raise BatchError(
                 f"The result cache {path} cannot be used: {error}. Name another file, or delete this one."
             ) from error
 
-    def _open(self, path: Path | str, folder: str, resume: bool) -> None:
+    def _open(self, path: Path | str, name: str, resume: bool) -> None:
         self._base = sqlite3.connect(path, timeout=60)
         self._base.execute("PRAGMA journal_mode = WAL")
         # A shard that the journal knows must have its answers here even after a power cut.
         self._base.execute("PRAGMA synchronous = FULL")
         self._base.executescript(TABLES)
         with self._base:
-            query = "SELECT id, horizon FROM jobs WHERE folder = ? ORDER BY id DESC LIMIT 1"
-            row: tuple[int, int] | None = self._base.execute(query, (folder,)).fetchone() if resume else None
+            query = "SELECT id, horizon FROM jobs WHERE name = ? ORDER BY id DESC LIMIT 1"
+            row: tuple[int, int] | None = self._base.execute(query, (name,)).fetchone() if resume else None
             if row is None:
                 horizon: int = self._base.execute("SELECT COALESCE(MAX(id), 0) FROM answers").fetchone()[0]
-                added = self._base.execute("INSERT INTO jobs (folder, horizon) VALUES (?, ?)", (folder, horizon))
+                added = self._base.execute("INSERT INTO jobs (name, horizon) VALUES (?, ?)", (name, horizon))
                 row = (added.lastrowid or 0, horizon)
         self._job, self._horizon = row
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fewshot_llm.batch.labeller import Answer, Rendered
 from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.scoring.base import Progress
@@ -80,17 +81,17 @@ class ClassifierLabeller:
     @property
     def labels(self) -> tuple[str, ...]:
         """The task's labels, in its order."""
-        return self.classifier.labels_
+        return self._inference.builder.labels
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The task's fields."""
-        return self.classifier.task_.fields
+        return self._inference.builder.task.fields
 
     @property
     def optional_fields(self) -> tuple[str, ...]:
         """Those that a row may lack."""
-        return self.classifier.task_.optional_fields
+        return self._inference.builder.task.optional_fields
 
     @cached_property
     def fingerprint(self) -> Mapping[str, str]:
@@ -98,7 +99,7 @@ class ClassifierLabeller:
 
         Calibrations are named to two decimals: their last digits may differ with the number of threads.
         """
-        inference = self.classifier.answerer_.inference
+        inference = self._inference
         scorer: Any = inference.scorer
         parts = {
             "model": scorer.fingerprint,
@@ -118,15 +119,13 @@ class ClassifierLabeller:
     @cached_property
     def ruler(self) -> PromptRuler:
         """Measures texts for this classifier's prompts."""
-        inference = self.classifier.answerer_.inference
-        return PromptRuler(inference.builder, inference.support)
+        return PromptRuler(self._inference.builder, self._inference.support)
 
     def render(self, queries: Sequence[Mapping[str, str]]) -> list[Rendered]:
         """Keys of the queries: the fingerprint of the prompt, or of the prompts of all draws."""
-        inference = self.classifier.answerer_.inference
-        examples = as_examples([dict(query) for query in queries], self.classifier.task_)
+        examples = as_examples([dict(query) for query in queries], self._inference.builder.task)
         draws = range(len(self.classifier.calibrations_))
-        prompts = [inference.prompts(examples, draw) for draw in draws]
+        prompts = [self._inference.prompts(examples, draw) for draw in draws]
         keys = ["".join(prompt.fingerprint for prompt in one) for one in zip(*prompts, strict=True)]
         if len(draws) > 1:
             keys = [hashlib.sha256(key.encode()).hexdigest() for key in keys]
@@ -136,3 +135,7 @@ class ClassifierLabeller:
         """The classifier's predictions."""
         predictions = self.classifier.predictions([dict(one.query) for one in rendered], progress)
         return [Answer(p.label, p.probabilities, p.margin, p.abstained) for p in predictions]
+
+    @property
+    def _inference(self) -> Inference:
+        return self.classifier.answerer_.inference

@@ -138,7 +138,8 @@ class Journal:
             )
         for entry in entries:
             _check_shard(folder, entry)
-        return cls(folder, disk, sum(len(line) for line in lines), entries, there)
+        length = disk.append(path, b"", at=sum(len(line) for line in lines))  # cuts a torn line off
+        return cls(folder, disk, length, entries, there)
 
     @property
     def errors_end(self) -> int:

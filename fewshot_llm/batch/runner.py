@@ -80,9 +80,9 @@ def run_batch(
         raise BatchError(f"At least one worker is needed; workers={workers} was given.")
     disk = disk or Disk()
     journal, schema = open_job(labeller, source, output, settings, f"local, {workers} at once", disk)
-    path = output.folder / RESULTS if cache is None else cache
     meter = Meter.begin(source.count(), journal.entries, report)
-    results = ResultCache(path, output.folder, resume=output.resume, lag=workers)
+    path, name = (cache, str(output.folder.resolve())) if cache else (output.folder / RESULTS, "this")
+    results = ResultCache(path, name, resume=output.resume, lag=workers)
     try:
         for scored in _scored(labeller, source, journal, output, settings, results, workers, meter):
             entry = write_shard(journal, scored.finished, schema, output, disk)
