@@ -14,13 +14,14 @@ import typer
 from fewshot_llm.cli.check import check
 from fewshot_llm.cli.classify import classify
 from fewshot_llm.cli.demo import demo
+from fewshot_llm.cli.evaluate import evaluate
 from fewshot_llm.cli.failure import FailureGroup
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.render import render
 
 __all__ = ["app", "main"]
 
-LABEL = "Label texts"
+LABEL = "Label and measure"
 LOOK = "Look before you label"
 MODELS = "Models"
 
@@ -61,6 +62,7 @@ def common(
 
 app.command("demo", rich_help_panel=LABEL)(demo)
 app.command("classify", rich_help_panel=LABEL)(classify)
+app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)
 app.add_typer(models, name="models", rich_help_panel=MODELS)

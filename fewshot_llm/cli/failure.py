@@ -38,8 +38,13 @@ class FailureGroup(TyperGroup):
             return super().invoke(ctx)
         try:
             return super().invoke(ctx)
-        except (typer.TyperException, typer.Exit, typer.Abort, BrokenPipeError):
-            raise  # Typer's own: usage messages with exit code 2, and a quiet end when the reader has gone
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise  # Typer's own: a quiet end when the reader has gone, for example
+        except typer.TyperException as error:
+            command = (getattr(error, "ctx", None) or ctx).command_path
+            message = error.format_message().rstrip(".")
+            _say(f"Error: {message}{'' if message.endswith('?') else '.'} See `{command} --help`.")
+            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _say("Stopped by Ctrl-C. A file that was not finished has not been written.")
             raise typer.Exit(INTERRUPTED) from None

@@ -11,7 +11,7 @@ from fewshot_llm.cli import options
 
 __all__ = ["models"]
 
-models = typer.Typer(no_args_is_help=True, help="List, fetch and describe the embedded models.")
+models = typer.Typer(help="List, fetch and describe the embedded models.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="See `fewshot-llm models list`.", show_default=False)]
 

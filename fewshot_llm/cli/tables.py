@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,9 +10,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from fewshot_llm.evaluation.result import Evaluation
     from fewshot_llm.models.catalog import ModelStatus
 
-__all__ = ["console", "show_facts", "show_models", "show_reviews", "show_rows"]
+__all__ = ["console", "show_evaluation", "show_facts", "show_models", "show_reviews"]
 
 WIDE = 160
 """Characters a line in a file or a pipe."""
@@ -56,12 +57,25 @@ def show_reviews(rows: Iterable[Mapping[str, Any]]) -> None:
     console().print(table)
 
 
-def show_rows(columns: Sequence[str | Column], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table; cells that are not `Text` are written as they print, markup in them included."""
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    console().print(table)
+def show_evaluation(result: Evaluation) -> None:
+    """One line per number of shots: means over seeds, with intervals where there are some."""
+    numbers = [Column(name, justify="right") for name in ("accuracy", "log loss", "macro-F1", "AUC", "rows/s")]
+    table = Table(Column("shots", justify="right"), "seeds", *numbers)
+    for mean in result.summaries:
+        table.add_row(
+            str(mean.shots),
+            ", ".join(map(str, mean.seeds)),
+            str(mean.accuracy),
+            str(mean.log_loss),
+            f"{mean.macro_f1:.3f}",
+            "" if mean.auc is None else f"{mean.auc:.3f}",
+            f"{mean.rows_per_second:.1f}",
+        )
+    out, rows = console(), result.test
+    out.print(table)
+    left_out = [(rows.leaked, "are in the support set"), (rows.unknown_label, "have another label")]
+    reasons = "".join(f"; {count} left out because they {why}" for count, why in left_out if count)
+    out.print(Text(f"{rows.kept} test rows{reasons}. {result.model.get('name', '')}, {result.language}."))
 
 
 def _plain(value: object) -> str:

@@ -1,0 +1,143 @@
+"""`fewshot-llm evaluate`: what the answers are worth, over shots and seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewshot_llm.cli import options
+from fewshot_llm.cli.failure import refuse_output
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    task: options.Task,
+    support: options.Support,
+    test: options.Test,
+    shots: Annotated[
+        str,
+        typer.Option(
+            "--shots",
+            metavar="K,…",
+            help="Numbers of demonstrations per class; each draws so many rows per class from --support.",
+            rich_help_panel=options.PROMPT,
+        ),
+    ] = "0,4",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds",
+            metavar="S,…",
+            help="Each draws other rows and other demonstrations.",
+            rich_help_panel=options.PROMPT,
+        ),
+    ] = "0,1,2",
+    rows_per_class: Annotated[
+        int | None,
+        typer.Option(
+            "--rows-per-class",
+            metavar="N",
+            min=1,
+            help="Draw so many rows per class in place of K; those that are not shown serve calibration.",
+            rich_help_panel=options.PROMPT,
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write the whole result as JSON; - is standard output.",
+            allow_dash=True,
+            rich_help_panel=options.RESULT,
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    lang: options.Lang = "auto",
+    selection: options.Select = "balanced",
+    calibration: options.Calibrate = "out-of-fold",
+    normalisation: options.Normalisation = "sum",
+    permutations: options.Permutations = 1,
+    template_version: options.TemplateVersion = None,
+    layout: options.Layout = "auto",
+    cut_long_text: options.CutLongText = False,
+    model: options.Model = "auto",
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+) -> None:
+    """Measure a classifier on labelled rows that it does not learn from.
+
+    For every K and seed, rows are drawn from `--support`, and the classifier sees those and no others. Test rows whose
+    text is in `--support` are left out. Prints means over the seeds with 95 % intervals that cover both new draws and
+    new rows.
+    """
+    wanted_shots, wanted_seeds = _numbers(shots, "--shots"), _numbers(seeds, "--seeds")
+    refuse_output(output, (support, test), overwrite=overwrite)
+    from fewshot_llm.cli.parts import (
+        column_names,
+        open_model,
+        read_support,
+        take_calibration,
+        take_selection,
+        warn_of,
+    )
+    from fewshot_llm.cli.progress import row_progress
+    from fewshot_llm.estimators.assemble import make_language
+    from fewshot_llm.evaluation.evaluate import evaluate as measure
+    from fewshot_llm.files import atomic_write_json
+
+    described, examples = read_support(task, support, text_column, label_column)
+    warn_of(examples.report.findings)
+    language = make_language(lang, described, examples)
+    loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    with row_progress("Measuring") as progress:
+        result = measure(
+            described,
+            examples,
+            test,
+            model=loaded,
+            shots=wanted_shots,
+            seeds=wanted_seeds,
+            rows_per_class=rows_per_class,
+            columns=column_names(described, text_column, label_column),
+            progress=progress,
+            selection=take_selection(selection, loaded),
+            calibration=take_calibration(calibration),
+            normalisation=normalisation,
+            language=language,
+            template=template_version,
+            layout=layout,
+            permutations=permutations,
+            cut_long_text=cut_long_text,
+        )
+    document = result.to_json()
+    to_stdout = output is not None and str(output) == "-"
+    if output is not None and not to_stdout:
+        atomic_write_json(output, document)
+    if as_json or to_stdout:
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    from fewshot_llm.cli.tables import show_evaluation
+
+    show_evaluation(result)
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    """`0,4,16` as numbers; whole, not negative, each once."""
+    parts = [part.strip() for part in text.replace("，", ",").split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise typer.BadParameter(
+            f"{text!r} is not a list of different whole numbers such as 0,4,16.", param_hint=option
+        )
+    return tuple(map(int, parts))
