@@ -1,1 +1,1 @@
-
+"""LoRA on the support set: recipes, training, adapter folders."""

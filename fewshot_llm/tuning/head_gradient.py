@@ -24,8 +24,9 @@ class _LogNormaliser(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
         step = max(1, HEAD_BYTES // (4 * network.get_output_embeddings().weight.shape[0]))
-        totals, slopes = [], []
-        for block in hidden.split(step):
+        totals: list[torch.Tensor] = []
+        slopes: list[torch.Tensor] = []
+        for block in torch.split(hidden, step):
             block = block.detach().requires_grad_(ctx.needs_input_grad[0])
             with torch.set_grad_enabled(ctx.needs_input_grad[0]):
                 total = torch.logsumexp(vocabulary_logits(network, block), dim=-1)
@@ -72,5 +73,5 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
     Returns:
         Natural logarithms, shape [t], float32.
     """
-    normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)
+    normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)  # type: ignore[no-untyped-call]
     return token_logits(network, hidden[rows], tokens) - normalisers[rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,16 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.tuning.recipe import Recipe
 
-__all__ = ["Adapter", "adapted", "adapter_config", "average_adapters", "target_modules"]
+__all__ = [
+    "Adapter",
+    "adapted",
+    "adapter_config",
+    "attach",
+    "average_adapters",
+    "read_weights",
+    "shared_copy",
+    "target_modules",
+]
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,14 @@ class Adapter:
 
     config: Mapping[str, Any]
     weights: Mapping[str, torch.Tensor]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the weights, by name; names them in memory, where no file has been written."""
+        digest = hashlib.sha256()
+        for name in sorted(self.weights):
+            digest.update(name.encode() + self.weights[name].numpy().tobytes())
+        return digest.hexdigest()
 
 
 def _linear_kinds() -> tuple[type[torch.nn.Module], ...]:
@@ -98,11 +116,23 @@ def adapter_config(language_model: LanguageModel, recipe: Recipe) -> dict[str, A
     }
 
 
+def shared_copy(network: Any) -> Any:
+    """The same network with the same weights in memory, whose modules may be changed without changing the first's.
+
+    Peft changes modules in place; a model that other classifiers hold must not grow an adapter under their hands.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+
+
 def attach(language_model: LanguageModel, config: Mapping[str, Any], seed: int) -> Any:
-    """Put a fresh adapter around the model's network, in place; A is random from `seed`, B is zero.
+    """A fresh adapter around a `shared_copy` of the model's network; A is random from `seed`, B is zero.
 
     Returns:
-        The `peft.PeftModel`; its `unload()` gives the network back as it was.
+        The `peft.PeftModel`.
+
+    Raises:
+        TuningError: the model carries an adapter already.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -110,7 +140,7 @@ def attach(language_model: LanguageModel, config: Mapping[str, Any], seed: int) 
         raise TuningError(f"{language_model.name} carries an adapter already. Load the base model without one.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return get_peft_model(language_model.model, LoraConfig(**config))
+        return get_peft_model(shared_copy(language_model.model), LoraConfig(**config)).eval()
 
 
 def read_weights(peft_model: Any) -> dict[str, torch.Tensor]:
@@ -121,25 +151,18 @@ def read_weights(peft_model: Any) -> dict[str, torch.Tensor]:
     return {name: weight.detach().to("cpu", torch.float32, copy=True).contiguous() for name, weight in state.items()}
 
 
-@contextmanager
-def adapted(language_model: LanguageModel, adapter: Adapter, fingerprint: str) -> Iterator[LanguageModel]:
-    """The model with an adapter on, for as long as the block runs; the base is unchanged afterwards.
+def adapted(language_model: LanguageModel, adapter: Adapter) -> LanguageModel:
+    """The model with an adapter on; the given one is unchanged, and both share the base's weights.
 
     Args:
         language_model: without an adapter.
         adapter: trained on this base.
-        fingerprint: names the adapter's weights in the scores' fingerprint.
     """
     from peft import set_peft_model_state_dict
 
     peft_model = attach(language_model, adapter.config, seed=0)
-    try:
-        set_peft_model_state_dict(peft_model, dict(adapter.weights))
-        peft_model.eval()
-        yield replace(language_model, model=peft_model, adapter=fingerprint)
-    finally:
-        peft_model.unload()
-        language_model.model.eval()
+    set_peft_model_state_dict(peft_model, dict(adapter.weights))
+    return replace(language_model, model=peft_model, adapter=adapter.fingerprint)
 
 
 def average_adapters(adapters: Sequence[Adapter]) -> Adapter:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -148,47 +148,43 @@ def train_adapter(
     config = adapter_config(language_model, recipe)
     cut = network.config.get_text_config().num_hidden_layers - recipe.top_layers if recipe.top_layers else 0
     peft_model = attach(language_model, config, seed)
-    try:
-        data = _Data(network, recipe, targets, cut, device)
-        trainable = {name: p for name, p in peft_model.named_parameters() if p.requires_grad}
-        optimiser = torch.optim.AdamW(
-            trainable.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
-        module: Any = PackLoss(peft_model, cut)
-        if accelerator.num_processes > 1:
-            module = accelerator.prepare(module)
-        steps_per_epoch = math.ceil(len(targets) / recipe.batch_rows)
-        loop = _Loop(accelerator, module, optimiser, data, trainable, recipe, seed, steps_per_epoch)
-        tuned = LanguageModel(**{**language_model.__dict__, "model": peft_model, "adapter": f"training-{seed}"})
-        losses: list[float] = []
-        key = run_key(config, recipe, seed, rows(0), targets)
-        if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
-            loop.restore(saved)
-            losses.extend(saved.losses)
+    data = _Data(causal_network(peft_model), recipe, targets, cut, device)
+    trainable = {name: p for name, p in peft_model.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.AdamW(
+        trainable.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    module: Any = PackLoss(peft_model, cut)
+    if accelerator.num_processes > 1:
+        module = accelerator.prepare(module)
+    steps_per_epoch = math.ceil(len(targets) / recipe.batch_rows)
+    loop = _Loop(accelerator, module, optimiser, data, trainable, recipe, seed, steps_per_epoch)
+    tuned = replace(language_model, model=peft_model, adapter=f"training-{seed}")
+    losses: list[float] = []
+    key = run_key(config, recipe, seed, rows(0), targets)
+    if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
+        loop.restore(saved)
+        losses.extend(saved.losses)
+    kept = Adapter(config, read_weights(peft_model))
+    interrupted = False
+    last = min(stop_after or recipe.epochs, recipe.epochs)
+    for epoch in range(len(losses), last):
+        before = time.perf_counter()
+        try:
+            data.show(rows(epoch))
+            losses.append(loop.run_epoch(epoch))
+        except KeyboardInterrupt:
+            if not losses:
+                raise
+            interrupted = True
+            break
         kept = Adapter(config, read_weights(peft_model))
-        interrupted = False
-        last = min(stop_after or recipe.epochs, recipe.epochs)
-        for epoch in range(len(losses), last):
-            before = time.perf_counter()
-            try:
-                data.show(rows(epoch))
-                losses.append(loop.run_epoch(epoch))
-            except KeyboardInterrupt:
-                if not losses:
-                    raise
-                interrupted = True
-                break
-            kept = Adapter(config, read_weights(peft_model))
-            if checkpoint is not None and accelerator.is_main_process:
-                write_checkpoint(checkpoint, loop.state(losses), key)
-            took = time.perf_counter() - before
-            if on_epoch is not None:
-                peft_model.eval()
-                on_epoch(EpochReport(epoch + 1, last, losses[-1], took, took * (last - epoch - 1)), tuned)
-        return Training(kept, tuple(losses), time.perf_counter() - started, interrupted)
-    finally:
-        peft_model.unload()
-        language_model.model.eval()
+        if checkpoint is not None and accelerator.is_main_process:
+            write_checkpoint(checkpoint, loop.state(losses), key)
+        took = time.perf_counter() - before
+        if on_epoch is not None:
+            peft_model.eval()
+            on_epoch(EpochReport(epoch + 1, last, losses[-1], took, took * (last - epoch - 1)), tuned)
+    return Training(kept, tuple(losses), time.perf_counter() - started, interrupted)
 
 
 @dataclass

@@ -1,0 +1,234 @@
+"""Evidence: how often a way of answering was right on support rows that it had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fewshot_llm.calibration import Calibration, fit_bias_temperature, identity
+from fewshot_llm.evaluation.intervals import Interval, mcnemar, paired_bootstrap
+from fewshot_llm.evaluation.metrics import accuracy, expected_calibration_error, log_loss, macro_f1, row_losses
+from fewshot_llm.scoring.base import FloatArray
+
+__all__ = [
+    "RUNGS",
+    "Comparison",
+    "Figure",
+    "Rung",
+    "RungEvidence",
+    "calibrated_out_of_fold",
+    "compare",
+    "nested_choice",
+    "rung_evidence",
+]
+
+Rung: TypeAlias = Literal["zero-shot", "in-context", "calibrated", "lora"]
+RUNGS: tuple[Rung, ...] = ("zero-shot", "in-context", "calibrated", "lora")
+"""From the cheapest to the dearest."""
+
+LEVEL = 0.95
+CHANCE = 1 - LEVEL
+"""A difference that chance alone makes at least this often is noise."""
+
+IntArray = npt.NDArray[np.int64]
+Folds = Sequence[tuple[Sequence[int], Sequence[int]]]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+
+class Figure(_Frozen):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        """From an `Interval`."""
+        return cls(value=interval.value, low=interval.low, high=interval.high)
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class RungEvidence(_Frozen):
+    """Out-of-fold results of one rung.
+
+    Attributes:
+        rung: which one.
+        settings: what was used, and how it was chosen.
+        rows: positions in the support set of the rows that were held out.
+        right: whether each was right.
+        losses: -log P(true label) of each, nats.
+        accuracy: share of rows that were right, with Wilson's interval.
+        macro_f1: bootstrap interval.
+        log_loss: nats per row, bootstrap interval.
+        calibration_error: expected calibration error, bootstrap interval.
+        seconds: what it cost to measure.
+    """
+
+    rung: Rung
+    settings: dict[str, Any] = {}
+    rows: tuple[int, ...] = Field(min_length=1)
+    right: tuple[bool, ...]
+    losses: tuple[float, ...]
+    accuracy: Figure
+    macro_f1: Figure
+    log_loss: Figure
+    calibration_error: Figure
+    seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _same_rows(self) -> Self:
+        if not len(self.rows) == len(self.right) == len(self.losses) or len(set(self.rows)) != len(self.rows):
+            raise ValueError("rows, right and losses must list the same rows, each once")
+        return self
+
+
+class Comparison(_Frozen):
+    """One rung against the one kept below it, on the rows that both were asked.
+
+    Attributes:
+        below: the rung that was kept so far.
+        above: the rung that might replace it.
+        rows: how many rows both were asked.
+        accuracy_gain: accuracy of `above` minus that of `below`.
+        p_value: McNemar's exact test on right answers, two-sided.
+        loss_change: mean log loss of `above` minus that of `below`, nats, with the paired bootstrap's interval.
+        better: no less accurate, and better by more than noise in one of the two tests.
+    """
+
+    below: Rung
+    above: Rung
+    rows: int
+    accuracy_gain: float
+    p_value: float
+    loss_change: Figure
+    better: bool
+
+
+def rung_evidence(
+    rung: Rung,
+    rows: Sequence[int],
+    targets: IntArray,
+    log_probabilities: FloatArray,
+    seconds: float,
+    *,
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> RungEvidence:
+    """Figures and intervals from out-of-fold log-probabilities.
+
+    Args:
+        rung: which one.
+        rows: positions in the support set, n of them.
+        targets: true label positions, shape [n].
+        log_probabilities: log P(label | text), nats, shape [n, labels].
+        seconds: what it cost to measure.
+        settings: what was used.
+        seed: of the bootstraps.
+    """
+    probabilities = np.exp(log_probabilities)
+    predicted = log_probabilities.argmax(axis=1)
+    labels = log_probabilities.shape[1]
+    return RungEvidence(
+        rung=rung,
+        settings=settings or {},
+        rows=tuple(int(row) for row in rows),
+        right=tuple(bool(right) for right in predicted == targets),
+        losses=tuple(float(loss) for loss in row_losses(targets, probabilities)),
+        accuracy=Figure.of(accuracy(targets, predicted)),
+        macro_f1=Figure.of(macro_f1(targets, predicted, labels, seed=seed)),
+        log_loss=Figure.of(log_loss(targets, probabilities, seed=seed)),
+        calibration_error=Figure.of(expected_calibration_error(targets, probabilities, seed=seed)),
+        seconds=seconds,
+    )
+
+
+def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Comparison:
+    """Is `above` better than `below` by more than noise?
+
+    Two paired tests, because each sees what the other misses: McNemar's exact test on right answers, and a paired
+    bootstrap on log loss, which with a handful of rows tells far more, but may improve where no answer changes. So
+    `above` is better if it is not less accurate and one of the two excludes chance at the 5 % level.
+    """
+    shared = sorted(set(below.rows) & set(above.rows))
+    first, second = ({row: i for i, row in enumerate(side.rows)} for side in (below, above))
+    a, b = [first[row] for row in shared], [second[row] for row in shared]
+    answers = mcnemar([below.right[i] for i in a], [above.right[i] for i in b], LEVEL)
+    losses = paired_bootstrap([below.losses[i] for i in a], [above.losses[i] for i in b], seed=seed, level=LEVEL)
+    gain = answers.difference.value
+    more_right = gain > 0 and answers.p_value < CHANCE
+    surer = losses.difference.high < 0
+    return Comparison(
+        below=below.rung,
+        above=above.rung,
+        rows=len(shared),
+        accuracy_gain=gain,
+        p_value=answers.p_value,
+        loss_change=Figure.of(losses.difference),
+        better=bool(gain >= 0 and (more_right or surer)),
+    )
+
+
+def calibrated_out_of_fold(scores: FloatArray, targets: IntArray, folds: Folds) -> FloatArray:
+    """Log-probabilities of each row, calibrated on the rows of the other folds only.
+
+    Args:
+        scores: out-of-fold label scores, nats, shape [n, labels].
+        targets: true label positions, shape [n].
+        folds: positions to fit on and positions to apply to, each row applied to once.
+
+    Returns:
+        Natural logarithms, shape [n, labels].
+    """
+    return nested_choice([scores], targets, folds, calibrate=fit_bias_temperature)[1]
+
+
+def _as_they_are(scores: FloatArray, targets: IntArray) -> Calibration:
+    return identity(scores.shape[1])
+
+
+def nested_choice(
+    tables: Sequence[FloatArray],
+    targets: IntArray,
+    folds: Folds,
+    *,
+    calibrate: Any = _as_they_are,
+) -> tuple[int, FloatArray]:
+    """Choose among ways of scoring by log loss, and estimate honestly what the choice is worth.
+
+    For each fold the way (and its calibration) is chosen on the other folds' rows, and used on the fold's: the
+    estimate of a choice made by looking must not come from the rows that were looked at.
+
+    Args:
+        tables: out-of-fold label scores of each way, nats, shape [n, labels] each; the cheapest first, for ties.
+        targets: true label positions, shape [n].
+        folds: positions to choose on and positions to apply to; each row applied to once.
+        calibrate: (scores, targets) -> `Calibration`; the scores as they are by default.
+
+    Returns:
+        The way chosen on all rows, and log-probabilities of each row by the ways chosen without it, [n, labels].
+    """
+
+    def best(rows: Sequence[int]) -> tuple[int, Calibration]:
+        found = []
+        for number, table in enumerate(tables):
+            calibration = calibrate(table[rows], targets[rows])
+            loss = row_losses(targets[rows], calibration.probabilities(table[rows])).mean()
+            found.append((round(float(loss), 9), number, calibration))
+        loss, number, calibration = min(found, key=lambda item: item[:2])
+        return number, calibration
+
+    estimate = np.empty_like(tables[0])
+    for kept, held in folds:
+        number, calibration = best(list(kept))
+        estimate[list(held)] = calibration.log_probabilities(tables[number][list(held)])
+    return best(list(range(len(targets))))[0], estimate

@@ -1,0 +1,174 @@
+"""The rungs without training: which demonstrations, how many, which score, chosen by nested cross-validation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fewshot_llm.calibration import IntArray
+from fewshot_llm.errors import TemplateError
+from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.estimators.out_of_fold import score_held_out
+from fewshot_llm.normalisation import NormalisationName, as_normalisation
+from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.selection import Balanced, Selection
+from fewshot_llm.prompting.similarity import Nearest
+from fewshot_llm.prompting.template import load_template
+from fewshot_llm.scoring.base import FloatArray, LabelScores, Progress, Scorer, TopLabels
+
+__all__ = ["RememberingScorer", "ScoredSetting", "Setting", "candidate_settings", "score_settings", "with_setting"]
+
+MOST_DEMONSTRATIONS = 128
+"""Longer prompts cost more than a LoRA training on the same rows."""
+
+SHOTS = (1, 2, 4, 8)
+NEAREST = (4, 8)
+NORMALISATIONS: tuple[NormalisationName, ...] = ("sum", "mean", "pmi")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to show demonstrations and to read scores.
+
+    Attributes:
+        shots: as `PromptBuilder.shots`.
+        selection: which demonstrations.
+        normalisation: which score of a label is compared.
+        template_version: of the task's template; None for the one that the inference has.
+    """
+
+    shots: int
+    selection: Selection
+    normalisation: NormalisationName = "sum"
+    template_version: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values, for a record."""
+        return {
+            "shots": self.shots,
+            "selection": repr(self.selection),
+            "normalisation": self.normalisation,
+            "template_version": self.template_version,
+        }
+
+
+@dataclass(frozen=True)
+class ScoredSetting:
+    """A setting's out-of-fold scores of all support rows.
+
+    Attributes:
+        setting: which one.
+        scores: nats, shape [support rows, labels].
+        targets: true label positions, shape [support rows].
+    """
+
+    setting: Setting
+    scores: FloatArray
+    targets: IntArray
+
+
+class RememberingScorer:
+    """A scorer that scores each prompt once: three ways of reading the same scores cost one pass."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self._known: dict[str, LabelScores] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The inner scorer's."""
+        return self.scorer.fingerprint
+
+    def log_probs(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> list[LabelScores]:
+        """See `Scorer.log_probs`."""
+        names = [prompt.fingerprint for prompt in prompts]
+        new = {name: prompt for name, prompt in zip(names, prompts, strict=True) if name not in self._known}
+        found = self.scorer.log_probs(list(new.values()), progress) if new else []
+        self._known.update(zip(new, found, strict=True))
+        return [self._known[name] for name in names]
+
+    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+        """See `Scorer.best`; not remembered."""
+        return self.scorer.best(prompts, k, progress)
+
+
+def with_setting(inference: Inference, setting: Setting) -> Inference:
+    """The same inference under another setting."""
+    builder = inference.builder
+    template = builder.template
+    if setting.template_version not in (None, template.version):
+        template = load_template(builder.task, builder.language, setting.template_version)
+    return replace(
+        inference,
+        builder=replace(builder, shots=setting.shots, selection=setting.selection, template=template),
+        normalisation=as_normalisation(setting.normalisation),
+    )
+
+
+def candidate_settings(inference: Inference) -> Iterator[Setting]:
+    """Settings worth trying, from the cheapest up.
+
+    The inference's own setting is among them; so are earlier versions of its template.
+    """
+    builder, support = inference.builder, inference.support
+    classes = len(builder.labels)
+    rarest = min(len(rows) for rows in support.by_label().values())
+    # Out of fold a class has a row less to show.
+    balanced = [k for k in SHOTS if k < max(rarest, 2) and k * classes <= MOST_DEMONSTRATIONS]
+    shown: list[tuple[int, Selection]] = [(k, Balanced()) for k in balanced]
+    shown += [(k, Nearest()) for k in NEAREST if k < len(support) - 1]
+    own = (builder.shots, builder.selection)
+    if builder.shots and own not in shown:
+        shown.append(own)
+    versions: list[int | None] = [None, *_other_versions(inference)]
+    for version in versions:
+        for shots, selection in shown:
+            for normalisation in NORMALISATIONS:
+                yield Setting(shots, selection, normalisation, version)
+
+
+def _other_versions(inference: Inference) -> list[int]:
+    builder = inference.builder
+    found = []
+    for version in range(builder.template.version - 1, 0, -1):
+        try:
+            earlier = load_template(builder.task, builder.language, version)
+        except TemplateError:
+            continue
+        if earlier.name.rpartition(".v")[0] == builder.template.name.rpartition(".v")[0]:
+            found.append(version)
+    return found
+
+
+def score_settings(
+    inference: Inference,
+    settings: Iterator[Setting] | Sequence[Setting],
+    seconds_allowed: float,
+    progress: Callable[[Setting], None] | None = None,
+) -> list[ScoredSetting]:
+    """Out-of-fold scores of settings, until the time is used up; the first is always scored.
+
+    A setting under which a row cannot be held out is left out: all are compared on all rows.
+
+    Args:
+        inference: what will be served; only its setting is changed.
+        settings: from the cheapest up.
+        seconds_allowed: no further setting is begun after it.
+        progress: told of each setting before it is scored.
+    """
+    started = time.perf_counter()
+    remembering = replace(inference, scorer=RememberingScorer(inference.scorer))
+    scored: list[ScoredSetting] = []
+    for setting in settings:
+        if scored and time.perf_counter() - started > seconds_allowed:
+            break
+        if progress is not None:
+            progress(setting)
+        found = score_held_out(with_setting(remembering, setting))
+        if np.array_equal(found.rows, np.arange(len(inference.support))):
+            scored.append(ScoredSetting(setting, found.scores, found.targets))
+    return scored

@@ -1,0 +1,173 @@
+"""How good an adapter trained on these rows would be on others, and after how many epochs: k folds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewshot_llm.calibration import fit_bias_temperature
+from fewshot_llm.errors import TuningError
+from fewshot_llm.evaluation.metrics import row_losses
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.scoring.cached import score_rows
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.tuning.recipe import Recipe
+from fewshot_llm.tuning.rows import RowMaker
+from fewshot_llm.tuning.trainer import EpochReport, train_adapter
+
+__all__ = ["CrossFit", "FoldReport", "OverBudget", "checked_epochs", "cross_fit", "label_table", "rows_by_epoch"]
+
+Folds = Sequence[tuple[Sequence[int], Sequence[int]]]
+
+
+@dataclass(frozen=True)
+class FoldReport:
+    """One epoch of one fold.
+
+    Attributes:
+        fold: from 1.
+        folds: in all.
+        epoch: what the epoch did.
+        accuracy: share of the fold's held-out rows that are right; None where the epoch was not checked.
+        seconds_left: expected for the rest of the folds.
+    """
+
+    fold: int
+    folds: int
+    epoch: EpochReport
+    accuracy: float | None
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Out-of-fold results of a recipe.
+
+    Attributes:
+        epochs: the number of epochs with the lowest out-of-fold log loss.
+        scores: label scores of every row by an adapter that did not see it, after `epochs` epochs, nats, [n, labels].
+        losses: calibrated out-of-fold log loss per checked epoch, nats per row.
+        accuracies: out-of-fold accuracy per checked epoch.
+        seconds: wall time.
+    """
+
+    epochs: int
+    scores: FloatArray
+    losses: dict[int, float]
+    accuracies: dict[int, float]
+    seconds: float
+
+
+class OverBudget(Exception):
+    """The folds would take longer than allowed; says how long, in seconds."""
+
+
+def checked_epochs(epochs: int) -> tuple[int, ...]:
+    """The epochs after which held-out rows are scored: a few from the middle on, for each costs as much as an epoch.
+
+    >>> checked_epochs(10)
+    (4, 6, 8, 10)
+    """
+    return tuple(sorted({math.ceil(epochs * share / 5) for share in (2, 3, 4, 5)}))
+
+
+def label_table(language_model: LanguageModel, rows: Sequence[Encoded], tokens: int) -> FloatArray:
+    """Scores of all answers of encoded rows, nats, shape [rows, labels]."""
+    scores, _ = score_rows(language_model, rows, tokens, lambda done: None)
+    return np.stack([row.log_probs for row in scores])
+
+
+def cross_fit(
+    language_model: LanguageModel,
+    make_rows: RowMaker,
+    targets: Sequence[int],
+    folds: Folds,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    seconds_allowed: float | None = None,
+    on_epoch: Callable[[FoldReport], None] | None = None,
+) -> CrossFit:
+    """Train on each fold's rows, score the others.
+
+    All folds run the recipe's full number of epochs; the number that gave the lowest log loss over all held-out
+    rows, after calibration, is chosen. Calibrated, because an adapter on a few rows grows overconfident long after
+    its ranking has stopped improving, and a temperature takes that back.
+
+    Args:
+        language_model: without an adapter.
+        make_rows: encodes rows.
+        targets: the label position of each row.
+        folds: positions to learn from and positions held out; each row is held out once.
+        recipe: LoRA settings.
+        seed: of the trainings.
+        seconds_allowed: give up as soon as the folds are expected to take longer.
+        on_epoch: told after each epoch of each fold.
+
+    Raises:
+        TuningError: a fold holds out nothing, or rows that no fold holds out.
+        OverBudget: it would take longer than `seconds_allowed`.
+    """
+    held_out = sorted(row for _, held in folds for row in held)
+    if held_out != list(range(len(targets))):
+        raise TuningError("The folds must hold out every row exactly once.")
+    started = time.perf_counter()
+    checked = checked_epochs(recipe.epochs)
+    labels = len(make_rows(folds[0][0], folds[0][1][:1], 0)[0].answers)
+    tables = {epoch: np.empty((len(targets), labels)) for epoch in checked}
+    truth = np.asarray(targets, dtype=np.int64)
+    total = len(folds) * recipe.epochs
+
+    for number, (kept, held) in enumerate(folds):
+        queries = make_rows(kept, held, 0)
+
+        def report(
+            epoch: EpochReport,
+            tuned: LanguageModel,
+            number: int = number,
+            held: Sequence[int] = held,
+            queries: Sequence[Encoded] = queries,
+        ) -> None:
+            accuracy = None
+            if epoch.epoch in tables:
+                scores = label_table(tuned, queries, recipe.pack_tokens)
+                tables[epoch.epoch][list(held)] = scores
+                accuracy = float((scores.argmax(axis=1) == truth[list(held)]).mean())
+            spent = time.perf_counter() - started
+            done = number * recipe.epochs + epoch.epoch
+            left = spent / done * (total - done)
+            # The first epoch also pays for warming up; from the second on the forecast holds.
+            if seconds_allowed is not None and done >= min(2, total) and spent + left > seconds_allowed:
+                raise OverBudget(spent + left)
+            if on_epoch is not None:
+                on_epoch(FoldReport(number + 1, len(folds), epoch, accuracy, left))
+
+        train_adapter(
+            language_model,
+            rows_by_epoch(make_rows, kept, recipe),
+            [targets[row] for row in kept],
+            recipe,
+            seed=seed + number,
+            on_epoch=report,
+        )
+
+    losses, accuracies = {}, {}
+    for epoch, scores in tables.items():
+        probabilities = fit_bias_temperature(scores, truth).probabilities(scores)
+        losses[epoch] = float(row_losses(truth, probabilities).mean())
+        accuracies[epoch] = float((scores.argmax(axis=1) == truth).mean())
+    best = min(losses, key=lambda epoch: losses[epoch])
+    return CrossFit(best, tables[best], losses, accuracies, time.perf_counter() - started)
+
+
+def rows_by_epoch(make_rows: RowMaker, rows: Sequence[int], recipe: Recipe) -> Callable[[int], Sequence[Encoded]]:
+    """The same rows every epoch, or with new demonstrations each time."""
+    if recipe.demonstrations:
+        return lambda epoch: make_rows(rows, rows, epoch)
+    always = make_rows(rows, rows, 0)
+    return lambda epoch: always
