@@ -87,6 +87,14 @@ def test_optional_fields() -> None:
     )
 
 
+def test_a_bare_text_is_the_main_field_whatever_its_name() -> None:
+    task = Task(name="t", labels=("a", "b"), fields=("body",))
+    source = "{% macro item(e, a) %}{{ e }}|{{ e['body'] }}: {{ a }}{% endmacro %}{{ item(query, answer) }}"
+    made = PromptBuilder(task, Template.from_source(source), "en", shots=0)
+    assert made.build(Example.of("hello"), support_set()).text == "hello|hello: "
+    assert made.labels == ("a", "b")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: type(layout).__name__)
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
 def test_hostile_text_is_only_ever_a_value(layout: Layout, text: str) -> None:
