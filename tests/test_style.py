@@ -17,7 +17,7 @@ import fewshot_llm
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fewshot_llm"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST = 310
+LONGEST = 320
 
 MACHINE = re.compile(
     r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/|(?<![\w./$])/tmp/\w|/opt/(?:wheels|pypi)|localhost:\d{4}/simple"

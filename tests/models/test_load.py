@@ -9,7 +9,6 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 import torch
-from conftest import tiny_model, tiny_tokenizer
 from peft import LoraConfig, get_peft_model
 from transformers import ByT5Tokenizer, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
@@ -18,6 +17,7 @@ from fewshot_llm.errors import AdapterError, ModelError
 from fewshot_llm.files import sha256_file
 from fewshot_llm.models.cache import cache_folder
 from fewshot_llm.models.load import load_model
+from tests.conftest import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(autouse=True)
