@@ -19,12 +19,16 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Torch goes first and on its own: left to the other packages' wishes, pip may fetch gigabytes of GPU libraries.
-$(VENV)/.torch: | $(BIN)/python
+# The stamp is named after the build, so that another TORCH= is installed over the first.
+TORCH_STAMP := $(VENV)/.torch-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1)
+
+$(TORCH_STAMP): | $(BIN)/python
 	$(PIP) --upgrade pip
 	$(PIP) $(TORCH)
+	@rm -f $(VENV)/.torch-* $(VENV)/.installed-*
 	@touch $@
 
-$(VENV)/.installed-%: pyproject.toml $(VENV)/.torch
+$(VENV)/.installed-%: pyproject.toml $(TORCH_STAMP)
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
