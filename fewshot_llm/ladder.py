@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fewshot_llm.calibration import fit_bias_temperature, identity
-from fewshot_llm.errors import SupportError
-from fewshot_llm.escalation import Decision, Escalation, Measured, Skipped, climb
+from fewshot_llm.errors import SupportError, TuningError
+from fewshot_llm.escalation import Decision, Escalation, Measured, Skipped, climb, decide
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.evidence import Rung, RungEvidence, calibrated_out_of_fold, nested_choice, rung_evidence
@@ -27,7 +27,7 @@ from fewshot_llm.tuning.recipe import Recipe, load_recipe, suggest_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
 from fewshot_llm.tuning.trainer import EpochReport
 
-__all__ = ["Climbed", "Tuned", "Watch", "check_support", "run_ladder", "take_recipe", "tune"]
+__all__ = ["Climbed", "Tuned", "Watch", "check_support", "force_lora", "lora_answerer", "run_ladder", "take_recipe"]
 
 IN_CONTEXT_SECONDS = 120.0
 """For trying settings without training, where no budget is given."""
@@ -146,35 +146,27 @@ def run_ladder(
     decision = climb(measure, escalation.target)
     if decision.rung != "lora":
         return Climbed(decision, ladder.answerer(decision.rung))
-    tuned = tune(
-        inference, recipe, seed=escalation.seed, folds=ladder.crossfit, watch=ladder.watch, checkpoints=checkpoints
-    )
-    return Climbed(decision, lora_answerer(inference, tuned), tuned)
+    return ladder.trained(decision, checkpoints)
 
 
-def tune(
-    inference: Inference,
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    folds: CrossFit | None = None,
-    watch: Watch | None = None,
-    checkpoints: Path | None = None,
-) -> Tuned:
-    """Train the adapter that is served on all support rows."""
-    builder, support = _lora_builder(inference, recipe), inference.support
-    model = inference.scorer.language_model  # type: ignore[attr-defined]
-    fitted = fit_adapter(
-        model,
-        row_maker(builder, support, model.tokenizer),
-        target_positions(builder, support),
-        recipe,
-        epochs=folds.epochs if folds else None,
-        seed=seed,
-        checkpoints=checkpoints,
-        on_epoch=(watch or Watch()).epoch,
-    )
-    return Tuned(fitted, recipe, folds)
+def force_lora(
+    inference: Inference, escalation: Escalation, *, watch: Watch | None = None, checkpoints: Path | None = None
+) -> Climbed:
+    """Train the adapter without asking whether it is needed; its folds are still run, they choose the epochs.
+
+    Raises:
+        SupportError: of `check_support`.
+        TuningError: of the recipe or a training, or LoRA cannot be measured within the budget.
+    """
+    check_support(inference.support)
+    recipe = take_recipe(escalation, len(inference.builder.labels))
+    ladder = _Ladder(inference, escalation, recipe, watch or Watch())
+    ladder.watch.rung("lora")
+    found = ladder.measure("lora")
+    ladder.watch.measured("lora", found)
+    if isinstance(found, Skipped):
+        raise TuningError(f"The adapter was not trained: {found.english}.")
+    return ladder.trained(decide([found], escalation.target), checkpoints)
 
 
 def lora_answerer(inference: Inference, tuned: Tuned) -> Answerer:
@@ -310,6 +302,23 @@ class _Ladder:
             "accuracy_by_epoch": self.crossfit.accuracies,
         }
         return self._evidence("lora", estimate, truth, started, settings)
+
+    def trained(self, decision: Decision, checkpoints: Path | None) -> Climbed:
+        """The adapter that is served, trained on all rows."""
+        builder, support = _lora_builder(self.inference, self.recipe), self.inference.support
+        model = self.inference.scorer.language_model  # type: ignore[attr-defined]
+        fitted = fit_adapter(
+            model,
+            row_maker(builder, support, model.tokenizer),
+            target_positions(builder, support),
+            self.recipe,
+            epochs=self.crossfit.epochs if self.crossfit else None,
+            seed=self.escalation.seed,
+            checkpoints=checkpoints,
+            on_epoch=self.watch.epoch,
+        )
+        tuned = Tuned(fitted, self.recipe, self.crossfit)
+        return Climbed(decision, lora_answerer(self.inference, tuned), tuned)
 
     def answerer(self, rung: Rung) -> Answerer:
         """Answers as a rung without training does."""
