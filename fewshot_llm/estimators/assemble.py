@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fewshot_llm.errors import ModelError, TaskError, TemplateError, nearest
+from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.selection import Balanced, Selection
@@ -18,11 +20,15 @@ from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task, detect_language, load_task
 
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+
 __all__ = [
     "LayoutName",
     "ModelLike",
     "TaskLike",
     "TemplateLike",
+    "assemble",
     "make_builder",
     "make_language",
     "make_scorer",
@@ -33,6 +39,42 @@ TaskLike: TypeAlias = str | os.PathLike[str] | Task
 ModelLike: TypeAlias = str | os.PathLike[str] | LanguageModel | Scorer
 TemplateLike: TypeAlias = int | Template | None
 LayoutName: TypeAlias = Literal["auto", "plain", "chat"]
+
+
+def assemble(classifier: FewShotClassifier, support: SupportSet, scorer: Scorer | None = None) -> Inference:
+    """What a classifier's parameters ask with this support set; nothing is fitted.
+
+    Args:
+        classifier: gives the parameters.
+        support: the labelled rows. Their label words, where they have some, replace the task's.
+        scorer: in place of the one that the parameters name.
+
+    Raises:
+        FewshotError: a parameter does not fit; the message says which.
+    """
+    words = {**support.label_words, **(classifier.label_words or {})}
+    task = make_task(classifier.task, classifier.labels, words, support.labels)
+    language = make_language(classifier.language, task, support)
+    scorer = scorer or make_scorer(
+        classifier.model,
+        language,
+        adapter=classifier.adapter,
+        device=classifier.device,
+        dtype=classifier.dtype,
+        batch_tokens=classifier.batch_tokens,
+    )
+    builder = make_builder(
+        task,
+        language,
+        scorer,
+        template=classifier.template,
+        selection=classifier.selection,
+        shots=classifier.shots,
+        seed=classifier.seed,
+        layout=classifier.layout,
+        cut_long_text=classifier.cut_long_text,
+    )
+    return Inference(builder, scorer, support, as_normalisation(classifier.normalisation))
 
 
 def make_task(

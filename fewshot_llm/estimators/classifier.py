@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,27 +16,27 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fewshot_llm.calibration import Calibration, CalibrationMethod, OutOfFold
-from fewshot_llm.errors import ModelError, SupportError
+from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.assemble import (
     LayoutName,
     ModelLike,
     TaskLike,
     TemplateLike,
-    make_builder,
-    make_language,
-    make_scorer,
+    assemble,
     make_task,
 )
-from fewshot_llm.estimators.evidence import DrawEvidence
-from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples, as_rows, label_name, sorted_classes
+from fewshot_llm.estimators.evidence import calibrate
+from fewshot_llm.estimators.inputs import as_examples, as_support, label_name, sorted_classes
 from fewshot_llm.estimators.prediction import Prediction
-from fewshot_llm.normalisation import Normalisation, NormalisationName, as_normalisation
+from fewshot_llm.normalisation import Normalisation, NormalisationName
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
+
+if TYPE_CHECKING:
+    from fewshot_llm.escalation import Escalation
 
 __all__ = ["FewShotClassifier"]
 
@@ -64,7 +64,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_words: label → words that are scored for it, in place of the task's.
         seed: the only source of chance.
         adapter: folder of a trained LoRA adapter to put on the model.
-        escalation: an `Escalation`; `fit` then climbs the ladder and keeps what it found in `decision_`.
+        escalation: an `Escalation`; `fit` then climbs the ladder, which chooses shots, normalisation, calibration and
+            LoRA, and keeps what it found in `decision_`.
         device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
         batch_tokens: tokens per forward pass; by default what fits the memory.
@@ -74,7 +75,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
         answerer_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
-        decision_: the escalation's decision, where there is an escalation.
+        decision_: with an escalation, its decision and all the numbers behind it.
 
     Example:
         >>> from fewshot_llm import FewShotClassifier
@@ -100,7 +101,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_words: Mapping[str, str] | None = None,
         seed: int = 0,
         adapter: str | os.PathLike[str] | None = None,
-        escalation: Any = None,
+        escalation: Escalation | None = None,
         device: str | None = None,
         dtype: str | None = None,
         batch_tokens: int | None = None,
@@ -146,12 +147,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         values = {label_name(value): value for value in y.tolist()}
         task = make_task(self.task, self.labels, self.label_words, tuple(values))
-        rows = as_rows(X, task)
-        if len(rows) != len(y):
-            raise SupportError(f"There are {len(rows)} texts but {len(y)} labels. Give one label for each text.")
-        named = [{**row, "label": label_name(value)} for row, value in zip(rows, y.tolist(), strict=True)]
-        columns = {name: name for name in task.fields if any(name in row for row in named)} | {"label": "label"}
-        support = SupportSet.from_rows(named, task, columns)
+        support = as_support(X, y.tolist(), task)
         lost = [f.english for f in support.report.findings if f.severity == "error" and f.rows]
         if lost:
             warnings.warn(" ".join(lost), stacklevel=2)
@@ -164,39 +160,21 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             support: the labelled rows. Its label words, where it has some, replace the task's.
-
-        Raises:
-            FewshotError: a parameter does not fit; the message says which.
         """
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
-        words = {**support.label_words, **(self.label_words or {})}
-        task = make_task(self.task, self.labels, words, support.labels)
-        language = make_language(self.language, task, support)
-        scorer = make_scorer(
-            self.model,
-            language,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=self.dtype,
-            batch_tokens=self.batch_tokens,
-        )
-        builder = make_builder(
-            task,
-            language,
-            scorer,
-            template=self.template,
-            selection=self.selection,
-            shots=self.shots,
-            seed=self.seed,
-            layout=self.layout,
-            cut_long_text=self.cut_long_text,
-        )
-        inference = Inference(builder, scorer, support, as_normalisation(self.normalisation))
-        method = OutOfFold() if self.calibration is None else self.calibration
-        calibrations = tuple(method.fit(DrawEvidence(inference, draw)) for draw in range(self.permutations))
-        self.answerer_ = Answerer(inference, calibrations)
-        self.classes_ = sorted_classes(task.labels)
+        inference = assemble(self, support)
+        for name in {"climbed_", "decision_"} & set(vars(self)):  # of an earlier fit
+            delattr(self, name)
+        if self.escalation is not None:
+            from fewshot_llm.ladder import run_ladder
+
+            self.climbed_ = run_ladder(inference, self.escalation)
+            self.answerer_, self.decision_ = self.climbed_.answerer, self.climbed_.decision
+        else:
+            method = OutOfFold() if self.calibration is None else self.calibration
+            self.answerer_ = Answerer(inference, calibrate(inference, method, self.permutations, self.adapter))
+        self.classes_ = sorted_classes(self.labels_)
         return self
 
     @property
@@ -243,19 +221,25 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write the fitted classifier as JSON, support rows and template text; the model is only named.
+        """Write the fitted classifier as JSON, support rows and template text; the base model is only named.
 
         Args:
             folder: where to; made if it is not there.
             overwrite: replace a classifier that was saved there before.
 
         Raises:
-            ModelError: the folder is in use, or a part of the classifier is an object that JSON cannot name.
+            AdapterError: the folder is in use.
+            ModelError: a part of the classifier is an object that JSON cannot name.
         """
-        from fewshot_llm.estimators.storage import save_classifier
-
         check_is_fitted(self)
-        save_classifier(self, Path(folder).absolute(), overwrite)
+        if hasattr(self, "climbed_"):
+            from fewshot_llm.tuning.tune import save_climbed
+
+            save_climbed(self.climbed_, Path(folder), overwrite=overwrite)
+        else:
+            from fewshot_llm.estimators.storage import save_classifier
+
+            save_classifier(self, Path(folder), overwrite)
 
     @classmethod
     def load(
@@ -267,23 +251,22 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dtype: str | None = None,
         allow_base_mismatch: bool = False,
     ) -> FewShotClassifier:
-        """Read a classifier that `save` wrote; it answers as the saved one did, without fitting again.
+        """Read what `save` or `fewshot-llm tune` wrote; it answers as the saved one did, without fitting again.
 
         Args:
-            folder: where it was saved.
-            model: the model in place of the recorded name, for one that was loaded already or lies elsewhere.
-            device: where to run; by default the fastest present.
-            dtype: the weights' number format.
-            allow_base_mismatch: accept another base model than the recorded one; its calibration will not
-                fit.
+            folder: a saved classifier or an adapter folder.
+            model: in place of the recorded one, for a model that was loaded already or lies elsewhere.
+            device: as for the class.
+            dtype: as for the class.
+            allow_base_mismatch: accept another base model than the recorded one; the calibration will not fit.
 
         Raises:
-            ModelError: the folder is no whole classifier, or the model is another than the one it was fitted
-                with.
+            ModelError: the folder is no whole classifier, or was fitted with another model.
+            AdapterError: the same for an adapter folder.
         """
-        from fewshot_llm.estimators.storage import load_classifier
+        from fewshot_llm.estimators.storage import load_any
 
-        return load_classifier(cls, Path(folder), model, device, dtype, allow_base_mismatch)
+        return load_any(cls, Path(folder), model, device, dtype, allow_base_mismatch)
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from fewshot_llm.calibration import IntArray
+from fewshot_llm.calibration import Calibration, CalibrationMethod, IntArray
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.out_of_fold import score_held_out
 from fewshot_llm.scoring.base import FloatArray
 
-__all__ = ["DrawEvidence"]
+__all__ = ["DrawEvidence", "calibrate"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,27 @@ class DrawEvidence:
         """See `Evidence.unlabelled`."""
         queries = [self.inference.query(text) for text in texts]
         return self.inference.score_prompts(self.inference.prompts(queries, self.draw), self.draw)
+
+
+def calibrate(
+    inference: Inference, method: CalibrationMethod, draws: int, adapter: str | os.PathLike[str] | None = None
+) -> tuple[Calibration, ...]:
+    """One calibration per draw of demonstrations.
+
+    Args:
+        inference: what will be served.
+        method: how it is estimated.
+        draws: how many draws are averaged.
+        adapter: the adapter's folder, where there is one. If it was trained on these very support rows, they are no
+            evidence any more, and the calibration that was measured in training is taken.
+
+    Raises:
+        AdapterError: the adapter was trained on these rows with other prompts.
+    """
+    if adapter is not None:
+        from fewshot_llm.estimators.adapter_folder import recorded_calibration
+
+        recorded = recorded_calibration(Path(adapter), inference.builder, inference.support)
+        if recorded is not None:
+            return (recorded,) * draws
+    return tuple(method.fit(DrawEvidence(inference, draw)) for draw in range(draws))

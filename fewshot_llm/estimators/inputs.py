@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.support import Example
+from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task
 
-__all__ = ["as_examples", "as_rows", "label_name", "sorted_classes"]
+__all__ = ["as_examples", "as_rows", "as_support", "label_name", "sorted_classes"]
 
 
 def as_rows(X: Any, task: Task) -> list[dict[str, Any]]:
@@ -45,6 +45,20 @@ def as_examples(X: Any, task: Task) -> list[Example]:
     return [
         Example.of({name: "" if _missing(value) else value for name, value in row.items()}) for row in as_rows(X, task)
     ]
+
+
+def as_support(X: Any, y: Sequence[Any], task: Task) -> SupportSet:
+    """The cleaned support set of labelled rows; what was left out is in its `report`.
+
+    Raises:
+        SupportError: X and y differ in length, nothing usable is left, or fewer than two classes are.
+    """
+    rows = as_rows(X, task)
+    if len(rows) != len(y):
+        raise SupportError(f"There are {len(rows)} texts but {len(y)} labels. Give one label for each text.")
+    labelled = [{**row, "label": label_name(value)} for row, value in zip(rows, y, strict=True)]
+    told = {name: name for name in (*task.fields, "label") if any(name in row for row in labelled)}
+    return SupportSet.from_rows(labelled, task, told)
 
 
 def label_name(value: Any) -> str:

@@ -8,12 +8,8 @@ adapter/          the LoRA adapter, where there is one
 
 from __future__ import annotations
 
-import os
-import platform
-import secrets
 import shutil
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,22 +18,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fewshot_llm.calibration import Calibration
 from fewshot_llm.errors import ModelError
+from fewshot_llm.estimators.adapter_folder import is_adapter_folder, load_tuned
 from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.assemble import ModelLike, make_builder, make_scorer
-from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.estimators.assemble import ModelLike, assemble, make_scorer
 from fewshot_llm.estimators.parts import layout_record, model_record, restore_selection, selection_record
 from fewshot_llm.files import atomic_write_json, atomic_write_text, read_rows, sha256_file, write_rows
-from fewshot_llm.normalisation import NormalisationName, as_normalisation
+from fewshot_llm.normalisation import NormalisationName
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task
+from fewshot_llm.tuning.folder import whole_folder
+from fewshot_llm.tuning.store import installed_versions
 
 if TYPE_CHECKING:
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
-__all__ = ["load_classifier", "save_classifier", "versions"]
+__all__ = ["RECORD", "load_any", "load_classifier", "save_classifier"]
 
 RECORD, SUPPORT, TEMPLATE, ADAPTER = "classifier.json", "support.jsonl", "template.jinja", "adapter"
+DECISION = "decision.json"
 
 
 class _Record(BaseModel):
@@ -51,6 +50,7 @@ class _Record(BaseModel):
     classes: tuple[str | int | float | bool, ...]
     language: str
     template: str
+    template_version: int
     shots: int
     selection: dict[str, Any]
     normalisation: NormalisationName
@@ -65,17 +65,6 @@ class _Record(BaseModel):
     versions: dict[str, str]
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that may change a figure."""
-    found = {"python": platform.python_version()}
-    for package in ("fewshot-llm", "torch", "transformers", "peft", "scikit-learn", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool) -> None:
     """Write a fitted classifier's folder, all of it or nothing.
 
@@ -83,24 +72,23 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
         ModelError: the folder holds something else, or a classifier while `overwrite` is false; or a part of the
             classifier is an object that cannot be named in JSON.
     """
-    _require_free(folder, overwrite)
+    _require_known_files(folder)
     inference = classifier.answerer_.inference
     builder = inference.builder
     if not isinstance(classifier.normalisation, str):
         raise ModelError("Only the normalisations sum, mean and pmi can be saved by name; this one is an object.")
-    temporary = _beside(folder)
-    temporary.mkdir(parents=True)
-    try:
-        write_rows(temporary / SUPPORT, [{**row.fields, "label": row.label} for row in inference.support])
-        atomic_write_text(temporary / TEMPLATE, builder.template.source)
+    with whole_folder(folder, owned=RECORD, overwrite=overwrite) as partial:
+        write_rows(partial / SUPPORT, [{**row.fields, "label": row.label} for row in inference.support])
+        atomic_write_text(partial / TEMPLATE, builder.template.source)
         if classifier.adapter is not None:
-            shutil.copytree(classifier.adapter, temporary / ADAPTER)
+            shutil.copytree(classifier.adapter, partial / ADAPTER)
         record = _Record(
             task=builder.task.model_dump(mode="json", exclude={"folder"}),
             labels=builder.labels,
             classes=tuple(classifier.classes_.tolist()),
             language=builder.language,
             template=builder.template.name,
+            template_version=builder.template.version,
             shots=builder.shots,
             selection=selection_record(builder.selection),
             normalisation=classifier.normalisation,
@@ -111,13 +99,28 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
             model=model_record(inference.scorer),
             prompt_fingerprint=builder.fingerprint,
             support_fingerprint=inference.support.fingerprint,
-            files={name: sha256_file(temporary / name) for name in (SUPPORT, TEMPLATE)},
-            versions=versions(),
+            files={name: sha256_file(partial / name) for name in (SUPPORT, TEMPLATE)},
+            versions=installed_versions(),
         )
-        atomic_write_json(temporary / RECORD, record.model_dump(mode="json"))
-        _swap(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        atomic_write_json(partial / RECORD, record.model_dump(mode="json"))
+
+
+def load_any(
+    kind: type[FewShotClassifier],
+    folder: Path,
+    model: ModelLike | None,
+    device: str | None,
+    dtype: str | None,
+    allow_base_mismatch: bool,
+) -> FewShotClassifier:
+    """Read a classifier's or an adapter's folder, with the decision that led to it where there is one."""
+    load = load_tuned if is_adapter_folder(folder) else load_classifier
+    classifier = load(kind, folder, model, device, dtype, allow_base_mismatch)
+    if (folder / DECISION).is_file():
+        from fewshot_llm.escalation import Decision
+
+        classifier.decision_ = Decision.model_validate_json((folder / DECISION).read_text(encoding="utf-8"))
+    return classifier
 
 
 def load_classifier(
@@ -140,13 +143,8 @@ def load_classifier(
     if not allow_base_mismatch:
         _require_same_model(folder, record.model, model_record(scorer))
 
-    language, _, number = record.template.rpartition(".v")
-    template = Template(
-        name=record.template,
-        language=record.language,
-        version=int(number) if language and number.isdigit() else 1,
-        source=(folder / TEMPLATE).read_text(encoding="utf-8"),
-    )
+    source = (folder / TEMPLATE).read_text(encoding="utf-8")
+    template = Template(record.template, record.language, record.template_version, source)
     task = Task(**record.task)
     classifier = kind(
         task,
@@ -166,26 +164,10 @@ def load_classifier(
     )
     rows = [dict(row) for row in read_rows(folder / SUPPORT)]
     support = SupportSet(tuple(Example(row, row.pop("label")) for row in rows), record.labels)
-    inference = Inference(
-        make_builder(
-            task,
-            record.language,
-            scorer,
-            template=template,
-            selection=classifier.selection,
-            shots=record.shots,
-            seed=record.seed,
-            layout=record.layout,
-            cut_long_text=record.cut_long_text,
-        ),
-        scorer,
-        support,
-        as_normalisation(record.normalisation),
-    )
     calibrations = tuple(
         Calibration(tuple(saved["bias"]), saved["temperature"], saved["method"]) for saved in record.calibrations
     )
-    classifier.answerer_ = Answerer(inference, calibrations)
+    classifier.answerer_ = Answerer(assemble(classifier, support, scorer), calibrations)
     classifier.classes_ = np.array(record.classes)
     return classifier
 
@@ -215,24 +197,12 @@ def _require_same_model(folder: Path, saved: dict[str, str], loaded: dict[str, s
             )
 
 
-def _require_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    known = {RECORD, SUPPORT, TEMPLATE, ADAPTER}
-    if not folder.is_dir() or not (folder / RECORD).is_file() or {entry.name for entry in folder.iterdir()} - known:
-        raise ModelError(f"{folder} holds something other than a saved classifier. Choose another folder.")
-    if not overwrite:
-        raise ModelError(f"{folder} already holds a classifier. Choose another folder, or pass overwrite=True.")
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place; a failure leaves one of them whole."""
-    old = _beside(folder)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _beside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+def _require_known_files(folder: Path) -> None:
+    """A folder that is replaced is removed, so it may hold nothing of the user's."""
+    foreign = (
+        {entry.name for entry in folder.iterdir()} - {RECORD, SUPPORT, TEMPLATE, ADAPTER, DECISION}
+        if folder.is_dir()
+        else ()
+    )
+    if foreign:
+        raise ModelError(f"{folder} holds {', '.join(sorted(foreign))} besides a classifier. Choose another folder.")

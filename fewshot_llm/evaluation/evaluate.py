@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from time import perf_counter
 from typing import Any
@@ -17,12 +17,12 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.parts import model_record
-from fewshot_llm.estimators.storage import versions
 from fewshot_llm.evaluation.metered import MeteredScorer
 from fewshot_llm.evaluation.result import Evaluation, Figures, Run, TestRows, summarise
 from fewshot_llm.scoring.base import Progress
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task, load_task
+from fewshot_llm.tuning.store import installed_versions
 
 __all__ = ["evaluate"]
 
@@ -77,7 +77,7 @@ def evaluate(
     test_rows = _test_rows(described, support, test, columns)
     language = make_language(options.pop("language", "auto"), described, support)
     loading = {name: options.pop(name, None) for name in ("adapter", "device", "dtype", "batch_tokens")}
-    scorer = MeteredScorer(make_scorer(model, language, **loading))
+    scorer = make_scorer(model, language, **loading)
     base = FewShotClassifier(described, scorer, language=language, **options)
 
     runs: list[Run] = []
@@ -85,7 +85,7 @@ def evaluate(
         rows = k if rows_per_class is None else rows_per_class
         drawn = support.sample(rows, seed) if rows > 0 else support.subset(())
         report = _part(progress, number, len(shots) * len(seeds), len(test_rows))
-        runs.append(_run(clone(base).set_params(shots=k, seed=seed), scorer, drawn, test_rows, level, report))
+        runs.append(_run(clone(base).set_params(shots=k, seed=seed), drawn, test_rows, level, report))
     return Evaluation(
         task=described.name,
         labels=described.labels,
@@ -96,7 +96,7 @@ def evaluate(
         test=test_rows.described,
         runs=tuple(runs),
         summaries=summarise(runs, level),
-        versions=versions(),
+        versions=installed_versions(),
     )
 
 
@@ -155,25 +155,21 @@ def _part(progress: Progress | None, run: int, runs: int, rows: int) -> Progress
 
 
 def _run(
-    classifier: FewShotClassifier,
-    meter: MeteredScorer,
-    drawn: SupportSet,
-    test: _Measured,
-    level: float,
-    progress: Progress | None,
+    classifier: FewShotClassifier, drawn: SupportSet, test: _Measured, level: float, progress: Progress | None
 ) -> Run:
     began = perf_counter()
     classifier.fit_support(drawn)
     fitted = perf_counter()
-    meter.reset()
-    answers = classifier.answerer_.answer(test.queries, progress)
+    inference = classifier.answerer_.inference
+    meter = MeteredScorer(inference.scorer)
+    answers = replace(classifier.answerer_, inference=replace(inference, scorer=meter)).answer(test.queries, progress)
     seconds = perf_counter() - fitted
     return Run(
         shots=classifier.shots,
         seed=classifier.seed,
         support_rows=len(drawn),
         support_fingerprint=drawn.fingerprint,
-        prompt_fingerprint=classifier.answerer_.inference.builder.fingerprint,
+        prompt_fingerprint=inference.builder.fingerprint,
         calibrations=classifier.calibrations_,
         figures=Figures.of(test.targets, answers.log_probabilities, level),
         fit_seconds=fitted - began,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores, Progress, Scorer, TopLabels
@@ -19,26 +18,17 @@ class MeteredScorer:
         scorer: the scorer that does the work.
 
     Attributes:
-        total: what all runs since `reset` cost.
+        total: what all runs cost.
     """
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
         self.total = Profile()
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "scorer":  # not set yet, while a copy is being made
-            raise AttributeError(name)
-        return getattr(self.scorer, name)
-
     @property
     def fingerprint(self) -> str:
         """The scorer's own."""
         return self.scorer.fingerprint
-
-    def reset(self) -> None:
-        """Begin to count anew."""
-        self.total = Profile()
 
     def log_probs(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> list[LabelScores]:
         """See `Scorer.log_probs`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from word_scorer import WordScorer
+
+from tests.estimators.word_scorer import WordScorer
 
 GOOD = [
     "很好，喜欢",

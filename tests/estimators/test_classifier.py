@@ -13,7 +13,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
-from word_scorer import WordScorer
 
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_task
 from fewshot_llm.calibration import Batch, Contextual, Uncalibrated
@@ -23,6 +22,7 @@ from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.reference import ReferenceScorer
+from tests.estimators.word_scorer import WordScorer
 
 INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("customer-intent").folder)
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from word_scorer import WordScorer
 
 from fewshot_llm import SupportSet, load_task
 from fewshot_llm.estimators.assemble import make_builder, make_scorer
@@ -14,6 +13,7 @@ from fewshot_llm.files import normalise_text
 from fewshot_llm.normalisation import PointwiseMutualInformation
 from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.support import Example
+from tests.estimators.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")
 

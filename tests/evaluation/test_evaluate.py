@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -24,11 +25,14 @@ def reviews(n: int, name: str) -> SupportSet:
 SUPPORT, TEST = reviews(6, "甲"), reviews(5, "乙")
 
 
-@pytest.fixture(scope="module")
-def result():
-    from conftest import tiny_model
+@cache
+def measured(model):
+    return evaluate(TASK, SUPPORT, TEST, model=model, shots=(0, 2), seeds=(0, 1, 2))
 
-    return evaluate(TASK, SUPPORT, TEST, model=tiny_model("llama"), shots=(0, 2), seeds=(0, 1, 2))
+
+@pytest.fixture
+def result(llama):
+    return measured(llama)
 
 
 def test_there_is_a_run_for_each_number_of_shots_and_seed(result):
