@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from fewshot_llm.cli.batch import batch
 from fewshot_llm.cli.check import check
 from fewshot_llm.cli.classify import classify
 from fewshot_llm.cli.demo import demo
@@ -18,6 +19,7 @@ from fewshot_llm.cli.evaluate import evaluate
 from fewshot_llm.cli.failure import FailureGroup
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.render import render
+from fewshot_llm.cli.tune import tune
 
 __all__ = ["app", "main"]
 
@@ -62,7 +64,9 @@ def common(
 
 app.command("demo", rich_help_panel=LABEL)(demo)
 app.command("classify", rich_help_panel=LABEL)(classify)
+app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
+app.command("tune", rich_help_panel=LABEL)(tune)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)
 app.add_typer(models, name="models", rich_help_panel=MODELS)

@@ -167,23 +167,23 @@ def train_adapter(
     kept = Adapter(config, read_weights(peft_model))
     interrupted = False
     last = min(stop_after or recipe.epochs, recipe.epochs)
-    for epoch in range(len(losses), last):
-        before = time.perf_counter()
-        try:
+    try:
+        for epoch in range(len(losses), last):
+            before = time.perf_counter()
             data.show(rows(epoch))
-            losses.append(loop.run_epoch(epoch))
-        except KeyboardInterrupt:
-            if not losses:
-                raise
-            interrupted = True
-            break
-        kept = Adapter(config, read_weights(peft_model))
-        if checkpoint is not None and accelerator.is_main_process:
-            write_checkpoint(checkpoint, loop.state(losses), key)
-        took = time.perf_counter() - before
-        if on_epoch is not None:
-            peft_model.eval()
-            on_epoch(EpochReport(epoch + 1, last, losses[-1], took, took * (last - epoch - 1)), tuned)
+            loss = loop.run_epoch(epoch)
+            kept = Adapter(config, read_weights(peft_model))
+            losses.append(loss)
+            if checkpoint is not None and accelerator.is_main_process:
+                write_checkpoint(checkpoint, loop.state(losses), key)
+            took = time.perf_counter() - before
+            if on_epoch is not None:
+                peft_model.eval()
+                on_epoch(EpochReport(epoch + 1, last, loss, took, took * (last - epoch - 1)), tuned)
+    except KeyboardInterrupt:
+        if not losses:
+            raise
+        interrupted = True
     return Training(kept, tuple(losses), time.perf_counter() - started, interrupted)
 
 

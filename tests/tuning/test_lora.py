@@ -23,7 +23,7 @@ def test_the_head_and_the_embeddings_are_refused_with_a_reason(llama, target):
 
 
 def test_a_module_that_the_model_lacks_is_named_with_those_it_has(llama):
-    with pytest.raises(TuningError, match="c_attn.*q_proj"):
+    with pytest.raises(TuningError, match=r"c_attn.*q_proj"):
         target_modules(llama.model, Recipe(targets=("q_proj", "c_attn")))
 
 

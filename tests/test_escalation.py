@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_llm.errors import TuningError
+from fewshot_llm.escalation import Decision, Escalation, Skipped, climb, decide
+from fewshot_llm.evidence import RUNGS, compare, rung_evidence
+
+ROWS = 60
+TARGETS = np.arange(ROWS) % 2
+
+
+def evidence(rung, right, sure=0.9):
+    """The first `right` rows are right, all with the same confidence."""
+    chosen = np.where(np.arange(ROWS) < right, TARGETS, 1 - TARGETS)
+    table = np.full((ROWS, 2), np.log(1 - sure))
+    table[np.arange(ROWS), chosen] = np.log(sure)
+    return rung_evidence(rung, range(ROWS), TARGETS, table, seconds=2.0)
+
+
+def ladder(**right):
+    names = dict(zip(("zero", "shown", "calibrated", "lora"), RUNGS, strict=True))
+    return [evidence(names[name], value) for name, value in right.items()]
+
+
+def test_a_rung_that_reaches_the_target_is_the_last():
+    decision = decide(ladder(zero=57))
+    assert (decision.rung, decision.reached, decision.next_rung) == ("zero-shot", True, None)
+
+
+def test_below_the_target_the_next_rung_is_asked_for():
+    decision = decide(ladder(zero=30))
+    assert (decision.rung, decision.reached, decision.next_rung) == ("zero-shot", False, "in-context")
+
+
+def test_a_clearly_better_rung_is_kept():
+    decision = decide(ladder(zero=30, shown=50, calibrated=50, lora=58))
+    assert decision.rung == "lora"
+    assert [c.better for c in decision.comparisons] == [True, False, True]
+    assert [(c.below, c.above) for c in decision.comparisons][-1] == ("in-context", "lora")
+
+
+def test_a_gain_within_noise_is_not_paid_for():
+    decision = decide(ladder(zero=30, shown=50, calibrated=50, lora=52))
+    assert decision.rung == "in-context"
+    assert not decision.reached
+    assert decision.next_rung is None
+    assert "lora was not better by more than noise" in decision.reason
+    assert "未超出噪声" in decision.reason_zh
+
+
+def test_every_number_is_kept_and_survives_json():
+    decision = decide(ladder(zero=30, shown=50))
+    assert decision.seconds == 4.0
+    assert Decision.model_validate_json(decision.model_dump_json()) == decision
+    assert "0.833" in decision.reason
+
+
+def test_nothing_is_measured_that_is_not_needed():
+    asked = []
+
+    def measure(rung):
+        asked.append(rung)
+        return evidence(rung, {"zero-shot": 20, "in-context": 57}[rung])
+
+    assert climb(measure, 0.9).rung == "in-context"
+    assert asked == ["zero-shot", "in-context"]
+
+
+def test_a_rung_that_cannot_be_measured_is_named_with_its_reason():
+    def measure(rung):
+        return Skipped("no time", "没有时间") if rung == "lora" else evidence(rung, 30)
+
+    decision = climb(measure, 0.9)
+    assert decision.rung == "zero-shot"
+    assert decision.skipped == {"lora": "no time"}
+    assert "lora was not measured: no time" in decision.reason
+    assert "没有时间" in decision.reason_zh
+
+
+def test_if_nothing_can_be_measured_there_is_no_decision():
+    with pytest.raises(TuningError, match="No rung"):
+        climb(lambda rung: Skipped("broken", "坏了"))
+
+
+@pytest.mark.parametrize("target", [0, -0.1, 1.01, float("nan")])
+def test_a_target_outside_its_range_is_refused(target):
+    with pytest.raises(TuningError, match="above 0 and at most 1"):
+        Escalation(target=target)
+    with pytest.raises(TuningError, match="above 0 and at most 1"):
+        decide(ladder(zero=30), target)
+
+
+def test_a_budget_must_be_positive():
+    with pytest.raises(TuningError, match="0 minutes"):
+        Escalation(budget_minutes=0)
+
+
+def test_evidence_must_be_in_order():
+    one, two = ladder(zero=30, shown=30)
+    for wrong in ([], [two, one], [one, one]):
+        with pytest.raises(TuningError, match="from the lowest up"):
+            decide(wrong)
+
+
+rights = st.lists(st.integers(0, ROWS), min_size=1, max_size=4)
+
+
+@given(rights, st.floats(0.01, 1.0))
+def test_properties_of_any_decision(right, target):
+    found = [evidence(rung, value) for rung, value in zip(RUNGS, right, strict=False)]
+    decision = decide(found, target)
+    assert decision == decide(found, target)
+    assert decision.reached == (decision.kept.accuracy.value >= target)
+    assert (decision.next_rung is None) == (decision.reached or len(found) == 4)
+    # The kept rung is never less accurate than any below it that was kept, and every step up was significant.
+    assert decision.kept.accuracy.value >= found[0].accuracy.value
+    if decision.rung != "zero-shot":
+        step = next(c for c in decision.comparisons if c.above == decision.rung)
+        below = next(e for e in found if e.rung == step.below)
+        assert compare(below, decision.kept).better

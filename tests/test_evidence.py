@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+
+from fewshot_llm.calibration import fit_bias_temperature
+from fewshot_llm.evaluation.metrics import row_losses
+from fewshot_llm.evidence import calibrated_out_of_fold, compare, nested_choice, rung_evidence
+
+
+def scores(strength, seed, rows=40, labels=2, bias=0.0):
+    generator = np.random.default_rng(seed)
+    targets = np.arange(rows) % labels
+    table = generator.normal(size=(rows, labels))
+    table[np.arange(rows), targets] += strength
+    table[:, 0] += bias
+    return table, targets
+
+
+def evidence(rung, strength, seed=0, rows=40):
+    table, targets = scores(strength, seed, rows)
+    return rung_evidence(rung, range(rows), targets, log_softmax(table, axis=1), seconds=1.0)
+
+
+def halves(rows):
+    everything = set(range(rows))
+    held = [tuple(range(0, rows, 2)), tuple(range(1, rows, 2))]
+    # Pairs of rows, so that both classes are on both sides.
+    held = [tuple(i for i in range(rows) if i // 2 % 2 == side) for side in (0, 1)]
+    return [(tuple(sorted(everything - set(h))), h) for h in held]
+
+
+def test_a_rung_is_not_better_than_itself():
+    one = evidence("zero-shot", 1.0)
+    assert not compare(one, one).better
+
+
+def test_a_clear_gain_is_better_and_a_loss_is_not():
+    weak, strong = evidence("in-context", 0.3), evidence("lora", 4.0)
+    assert compare(weak, strong).better
+    assert not compare(strong, weak).better
+    assert compare(weak, strong).accuracy_gain == pytest.approx(-compare(strong, weak).accuracy_gain)
+
+
+def test_only_rows_that_both_were_asked_count():
+    table, targets = scores(1.0, 0)
+    whole = rung_evidence("zero-shot", range(40), targets, log_softmax(table, axis=1), 1.0)
+    part = rung_evidence("lora", range(30, 40), targets[30:], log_softmax(table[30:], axis=1), 1.0)
+    assert compare(whole, part).rows == 10
+    assert compare(whole, part).loss_change.value == 0
+
+
+@given(st.integers(0, 1000))
+def test_noise_is_seldom_taken_for_better(seed):
+    # Two ways that are equally good: at the 5 % level they may not differ often; never both ways round.
+    one, other = evidence("in-context", 1.0, seed=2 * seed), evidence("lora", 1.0, seed=2 * seed + 1)
+    assert not (compare(one, other).better and compare(other, one).better)
+
+
+def test_calibration_is_fitted_on_the_other_folds_only():
+    table, targets = scores(2.0, 0, bias=3.0)
+    found = calibrated_out_of_fold(table, targets, halves(40))
+    assert (found.argmax(axis=1) == targets).mean() > (table.argmax(axis=1) == targets).mean()
+    for kept, held in halves(40):
+        calibration = fit_bias_temperature(table[list(kept)], targets[list(kept)])
+        np.testing.assert_allclose(found[list(held)], calibration.log_probabilities(table[list(held)]))
+
+
+def test_choosing_among_noise_promises_nothing():
+    # Of 200 ways that all guess, the best looks good on the rows it was chosen by. Nested, it does not.
+    tables = [scores(0.0, seed)[0] for seed in range(200)]
+    targets = scores(0.0, 0)[1]
+    best, estimate = nested_choice(tables, targets, halves(40))
+    looked_at = row_losses(targets, softmax(tables[best], axis=1)).mean()
+    honest = row_losses(targets, np.exp(estimate)).mean()
+    guessing = np.mean([row_losses(targets, softmax(table, axis=1)).mean() for table in tables])
+    assert looked_at < guessing - 0.1
+    assert honest == pytest.approx(guessing, abs=0.1)
+
+
+def test_ties_go_to_the_cheaper_way():
+    table, targets = scores(1.0, 0)
+    assert nested_choice([table, table], targets, halves(40))[0] == 0

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fewshot_llm.errors import TuningError
+from fewshot_llm.escalation import Escalation
+from fewshot_llm.estimators.assemble import make_builder
+from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.incontext import RememberingScorer, Setting, candidate_settings, score_settings, with_setting
+from fewshot_llm.ladder import Watch, force_lora, run_ladder
+from fewshot_llm.prompting.selection import Balanced
+from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.task import load_task
+from fewshot_llm.tuning.recipe import Recipe
+
+RECIPE = Recipe(name="tiny", rank=4, alpha=8, learning_rate=1e-2, epochs=20, batch_rows=4, folds=3)
+pytestmark = pytest.mark.parametrize("any_model", ["qwen2"], indirect=True)
+GOOD = ["great quality", "great box", "great price", "great delivery", "great seller", "great colour"]
+BAD = ["broken quality", "broken box", "broken price", "broken delivery", "broken seller", "broken colour"]
+
+
+@pytest.fixture
+def inference(any_model):
+    support = SupportSet.from_lists(GOOD + BAD, ["positive"] * 6 + ["negative"] * 6)
+    scorer = TreeScorer(any_model, 256)
+    return Inference(make_builder(load_task("review-sentiment"), "en", scorer), scorer, support)
+
+
+class Counting:
+    def __init__(self, scorer):
+        self.scorer, self.prompts = scorer, 0
+        self.language_model = scorer.language_model
+
+    fingerprint = property(lambda self: self.scorer.fingerprint)
+
+    def log_probs(self, prompts, progress=None):
+        self.prompts += len(prompts)
+        return self.scorer.log_probs(prompts, progress)
+
+    def best(self, prompts, k=1, progress=None):
+        return self.scorer.best(prompts, k, progress)
+
+
+def test_a_low_target_ends_on_the_first_rung_and_costs_no_more(inference):
+    counting = Counting(inference.scorer)
+    climbed = run_ladder(replace(inference, scorer=counting), Escalation(target=0.01, recipe=RECIPE))
+    assert climbed.decision.rung == "zero-shot"
+    assert climbed.tuned is None
+    assert counting.prompts == len(inference.support)
+    assert climbed.answerer.inference.builder.shots == 0
+
+
+def test_a_model_that_knows_nothing_ends_on_the_adapter(inference):
+    seen = []
+    watch = Watch(rung=seen.append, fold=lambda report: None)
+    climbed = run_ladder(inference, Escalation(target=1.0, recipe=RECIPE), watch=watch)
+    assert seen == ["zero-shot", "in-context", "calibrated", "lora"]
+    assert climbed.decision.rung == "lora"
+    texts = [Example.of(text) for text in GOOD + BAD]
+    found = climbed.answerer.answer(texts).log_probabilities.argmax(axis=1)
+    assert (found == [0] * 6 + [1] * 6).mean() > 0.9
+    assert climbed.tuned.fitted.losses[-1] < climbed.tuned.fitted.losses[0]
+    # The model that was given still has no adapter.
+    assert not any("lora" in name for name, _ in inference.scorer.language_model.model.named_modules())
+
+
+def test_the_same_seed_gives_the_same_decision(inference):
+    one, two = (run_ladder(inference, Escalation(target=1.0, recipe=RECIPE, seed=3)).decision for _ in range(2))
+    untimed = [d.model_dump(exclude={"seconds": True, "evidence": {"__all__": {"seconds"}}}) for d in (one, two)]
+    for dump in untimed:
+        for found in dump["evidence"]:
+            found["settings"].pop("settings_tried", None)
+    assert untimed[0]["rung"] == untimed[1]["rung"]
+    assert untimed[0]["evidence"][-1] == untimed[1]["evidence"][-1]
+
+
+def test_a_budget_that_is_too_small_is_the_reason_for_no_adapter(inference):
+    climbed = run_ladder(inference, Escalation(target=1.0, recipe=RECIPE, budget_minutes=1e-4))
+    assert climbed.decision.rung != "lora"
+    assert "min" in climbed.decision.skipped["lora"]
+    with pytest.raises(TuningError, match="not trained"):
+        force_lora(inference, Escalation(recipe=RECIPE, budget_minutes=1e-4))
+
+
+def test_a_model_elsewhere_cannot_be_trained(inference):
+    class Remote(Counting):
+        def __init__(self, scorer):
+            self.scorer, self.prompts = scorer, 0
+
+    remote = replace(inference, scorer=Remote(inference.scorer))
+    decision = run_ladder(remote, Escalation(target=1.0, recipe=RECIPE)).decision
+    assert "runs elsewhere" in decision.skipped["lora"]
+
+
+def test_forced_training_skips_the_other_rungs(inference):
+    climbed = force_lora(inference, Escalation(target=0.01, recipe=RECIPE))
+    assert climbed.decision.rung == "lora"
+    assert [found.rung for found in climbed.decision.evidence] == ["lora"]
+
+
+def test_three_ways_of_reading_cost_one_pass(inference):
+    counting = Counting(inference.scorer)
+    settings = [Setting(1, Balanced(), name) for name in ("sum", "mean")]
+    scored = score_settings(replace(inference, scorer=counting), settings, 60.0)
+    alone = Counting(inference.scorer)
+    score_settings(replace(inference, scorer=alone), settings[:1], 60.0)
+    assert counting.prompts == alone.prompts
+    assert [found.setting for found in scored] == settings
+
+
+def test_a_remembered_score_is_the_same(inference):
+    remembering = RememberingScorer(inference.scorer)
+    prompts = inference.prompts([Example.of("great"), Example.of("broken"), Example.of("great")])
+    plain = [row.log_probs for row in inference.scorer.log_probs(prompts)]
+    for _ in range(2):
+        np.testing.assert_allclose([row.log_probs for row in remembering.log_probs(prompts)], plain, atol=1e-5)
+    assert remembering.best(prompts)[0].indices == inference.scorer.best(prompts)[0].indices
+    assert remembering.fingerprint == inference.scorer.fingerprint
+
+
+def test_settings_leave_a_row_of_each_class_to_hold_out(inference):
+    found = list(candidate_settings(inference))
+    assert all(s.shots < 6 for s in found if s.selection == Balanced())
+    assert len(set(found)) == len(found)
+    assert {s.normalisation for s in found} == {"sum", "mean", "pmi"}
+    assert with_setting(inference, found[0]).builder.shots == found[0].shots
