@@ -52,7 +52,7 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
         except Exception as error:  # the reader raises ValueError, KeyError, NotImplementedError, OSError, …
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PullError(f"{gguf.name} cannot be converted: {reason[:300]} Is it a whole GGUF file?") from error
-        _restore_pre_tokenizer(tokenizer, gguf)
+        tokenizer = _plain_tokenizer(tokenizer, gguf)
         _plain_copy(model).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _check_tokenizer(tokenizer, folder, gguf)
@@ -80,21 +80,30 @@ def _plain_copy(model: Any) -> Any:
     return plain
 
 
-def _restore_pre_tokenizer(tokenizer: Any, gguf: Path) -> None:
-    """Cut digits apart where the GGUF file says that the tokenizer does (`tokenizer.ggml.pre = smollm`).
+def _plain_tokenizer(tokenizer: Any, gguf: Path) -> Any:
+    """The same tokenizer as a class that loads `tokenizer.json` as it stands, with the right word splitting.
 
-    transformers builds every GPT-2 style tokenizer with GPT-2's own word splitting; SmolLM was trained, and is
-    served by llama.cpp, with each digit as a word of its own, which also changes how spaces before it merge.
+    Classes of model families rebuild it from the vocabulary at each load: Gemma's takes half as long again.
+
+    transformers builds every GPT-2 style tokenizer with GPT-2's own word splitting. SmolLM was trained, and is
+    served by llama.cpp, with each digit as a word of its own, which also changes how spaces before it merge; a
+    GGUF file says so by `tokenizer.ggml.pre = smollm`.
     """
     from gguf import GGUFReader
     from tokenizers import pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
 
+    core = tokenizer.backend_tokenizer
     field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
     if field is not None and field.contents() == "smollm":
-        core = tokenizer.backend_tokenizer
-        core.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), core.pre_tokenizer]
-        )
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        core.pre_tokenizer = pre_tokenizers.Sequence([digits, core.pre_tokenizer])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        chat_template=tokenizer.chat_template,
+        padding_side=tokenizer.padding_side,
+        **tokenizer.special_tokens_map,
+    )
 
 
 def _check_tokenizer(tokenizer: Any, folder: Path, gguf: Path) -> None:
