@@ -1,1 +1,1 @@
-
+"""Label scores: the slow reference, the token tree, a remote server."""

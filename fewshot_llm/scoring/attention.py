@@ -23,7 +23,7 @@ NAME = "fewshot_tree"
 
 
 class KeyValues:
-    """Keys and values of some tokens, for every layer: one tensor each, grown once, never copied per row."""
+    """Keys and values of some tokens, for every layer: one tensor each, never copied per row."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -37,6 +37,17 @@ class KeyValues:
             )
         for stored, part in zip(self._layers[layer], (key, value), strict=True):
             stored[:, start : start + part.shape[1]] = part
+
+    def grow(self, capacity: int) -> None:
+        """Make room for at least `capacity` tokens."""
+        if capacity <= self.capacity:
+            return
+        self.capacity = max(capacity, self.capacity * 3 // 2)
+        for layer, pair in self._layers.items():
+            larger = tuple(part.new_empty((part.shape[0], self.capacity, part.shape[2])) for part in pair)
+            for new, old in zip(larger, pair, strict=True):
+                new[:, : old.shape[1]] = old
+            self._layers[layer] = larger  # type: ignore[assignment]
 
     def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         """All keys and values of a layer, shape [heads, capacity, width]."""
@@ -159,7 +170,7 @@ class PassPlan:
         if window is None:
             return 0, None
         first = max(0, int(self.depths.min()) - window + 1)
-        if int(self.depths.max()) - window < first:
+        if first >= self.path or int(self.depths.max()) - window < first:
             return first, None
         seen = torch.arange(first, self.path, device=self.depths.device) > self.depths[:, None] - window
         return first, torch.where(seen, torch.zeros((), device=self.depths.device), HIDDEN)

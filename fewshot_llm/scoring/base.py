@@ -60,8 +60,6 @@ class Scorer(Protocol):
         """Scores of all answers of all prompts, in input order."""
         ...
 
-    def best(
-        self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None
-    ) -> list[TopLabels]:
+    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
         """The exactly best k answers of each prompt, in input order."""
         ...

@@ -1,2 +1,197 @@
+"""Best labels for a batch: contexts over one token tree, then rounds in which every row opens one trie node.
+
+Each row runs its own exact search (`frontier.Frontier`); a round is one forward pass over the nodes that the rows of
+a group want opened. Keys and values of the group's contexts stay readable until all its rows are done.
+"""
+
 from __future__ import annotations
-def search_rows(*a): raise NotImplementedError
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan
+from fewshot_llm.scoring.base import TopLabels
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.frontier import Frontier
+from fewshot_llm.scoring.head import causal_network, token_log_probs
+from fewshot_llm.scoring.passes import length_buckets, plan_pass, run_body
+from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.schedule import Pass, path_capacity, schedule
+from fewshot_llm.scoring.token_tree import TokenTree, build_tree
+
+__all__ = ["search_rows"]
+
+LIVE_TOKENS = 4096
+"""Context tokens whose rows are searched together: more rows a round make better matrix products."""
+
+
+@dataclass
+class _Row:
+    """One row in search: its frontier, and where the tokens that its next node sees stand among the live ones."""
+
+    frontier: Frontier
+    context: npt.NDArray[np.int64]
+    depth: int
+    places: dict[int, int] = field(default_factory=dict)
+
+    def keys(self, node: int, own_place: int) -> npt.NDArray[np.int64]:
+        """Live positions that a trie node sees: the context's block, the opened nodes above it, itself."""
+        self.places[node] = own_place
+        above, parents = [], self.frontier.trie.parents
+        while node > 0:
+            above.append(self.places[node])
+            node = int(parents[node])
+        return np.concatenate([self.context, above[::-1]])
+
+
+def search_rows(
+    language_model: LanguageModel, rows: Sequence[Encoded], k: int, budget: int, report: Callable[[int], None]
+) -> tuple[list[TopLabels], Profile]:
+    """The exactly best k answers of encoded prompts.
+
+    Args:
+        language_model: what to score with.
+        rows: encoded prompts.
+        k: how many answers each.
+        budget: tokens a forward pass.
+        report: called with the number of rows that are finished.
+
+    Returns:
+        The best answers in the order of `rows`, and what they cost.
+    """
+    unique = list(dict.fromkeys(rows))
+    tree = build_tree(unique, with_labels=False)
+    search = _Search(causal_network(language_model.model), language_model.device, tree, k, budget)
+    for group in _groups(schedule(tree, budget)):
+        search.run(group)
+        report(len(search.results))
+    place = {row: number for number, row in enumerate(unique)}
+    return [search.results[place[row]] for row in rows], search.profile
+
+
+def _groups(passes: Iterable[Pass]) -> Iterator[list[Pass]]:
+    """Passes that follow each other along one path, as many as fit the live tokens."""
+    group: list[Pass] = []
+    for step in passes:
+        if group and (group[-1].keep or step.keep or step.path != group[0].path or _size(group) >= LIVE_TOKENS):
+            yield group
+            group = []
+        group.append(step)
+    if group:
+        yield group
+
+
+def _size(group: Sequence[Pass]) -> int:
+    return group[-1].stop - group[0].start
+
+
+class _Search:
+    """State of one batch's search."""
+
+    def __init__(self, network: Any, device: torch.device, tree: TokenTree, k: int, budget: int) -> None:
+        self.network, self.device, self.tree, self.k, self.budget = network, device, tree, k, budget
+        self.shared = KeyValues(path_capacity(tree, budget))
+        self.by_last = np.argsort(tree.last, kind="stable")
+        self.results: dict[int, TopLabels] = {}
+        self.profile = Profile()
+
+    def run(self, group: Sequence[Pass]) -> None:
+        """Run the contexts of a group of passes, then search all rows whose context ends there."""
+        start = group[0].start
+        ending = self._rows_ending(start, group[-1].stop)
+        live = KeyValues(_size(group) + 4 * len(ending)) if len(ending) else None
+        rows: dict[int, _Row] = {}
+        for step in group:
+            plan = plan_pass(self.tree, step, self.shared, self.device, live=live, live_start=step.start - start)
+            hidden = self._body(self.tree.ids[step.start : step.stop], plan)
+            here = self._rows_ending(step.start, step.stop)
+            blocks = np.array([first for first, _ in step.blocks])
+            for row in here:
+                last = int(self.tree.last[row])
+                first = int(blocks[np.searchsorted(blocks, last, side="right") - 1])
+                context = first + np.flatnonzero(self.tree.ends[first : last + 1] > last) - start
+                rows[int(row)] = _Row(Frontier(self.tree.tries[row], self.k), context, int(self.tree.depths[last]))
+            self._read(hidden, self.tree.last[here] - step.start, [(rows[int(row)], 0) for row in here])
+        if live is not None:
+            self._rounds(list(rows.values()), live, _size(group), group[0].path)
+        self.results.update((row, state.frontier.result()) for row, state in rows.items())
+
+    def _rounds(self, rows: Sequence[_Row], live: KeyValues, place: int, path: int) -> None:
+        """Open one node of every unfinished row, until all are finished."""
+        while wanted := [(row, node) for row in rows if (node := row.frontier.next_node()) is not None]:
+            for first in range(0, len(wanted), self.budget):
+                some = wanted[first : first + self.budget]
+                ids = np.array([row.frontier.trie.tokens[node] for row, node in some])
+                hidden = self._body(ids, self._plan_round(some, live, place, path))
+                place += len(some)
+                self._read(hidden, np.arange(len(some)), some)
+
+    def _plan_round(self, wanted: Sequence[tuple[_Row, int]], live: KeyValues, place: int, path: int) -> PassPlan:
+        live.grow(place + len(wanted))
+        keys = [row.keys(node, place + number) for number, (row, node) in enumerate(wanted)]
+        depths = np.array([row.depth + row.frontier.trie.depths[node] for row, node in wanted])
+        groups, order = [], []
+        for members in length_buckets([len(own) for own in keys]):
+            longest = max(len(keys[m]) for m in members)
+            padded = np.stack([np.pad(keys[m], (0, longest - len(keys[m])), mode="edge") for m in members])
+            counts = np.array([len(keys[m]) for m in members])
+            # What a node sees, in order, are the tokens right before it: the last of n keys has its own depth.
+            key_depths = depths[members][:, None] - counts[:, None] + 1 + np.arange(longest)
+            groups.append(
+                Group(
+                    queries=self._tensor(members[:, None]),
+                    keys=self._tensor(padded),
+                    visible=self._tensor(np.arange(longest) < counts[:, None])[:, None],
+                    query_depths=self._tensor(depths[members][:, None]),
+                    key_depths=self._tensor(key_depths),
+                )
+            )
+            order.append(members)
+        return PassPlan(
+            depths=self._tensor(depths),
+            groups=tuple(groups),
+            unpad=self._tensor(np.argsort(np.concatenate(order))),
+            path=path,
+            shared=self.shared,
+            live=live,
+            live_start=place,
+        )
+
+    def _read(self, hidden: torch.Tensor, positions: npt.NDArray[np.int64], asked: Sequence[tuple[_Row, int]]) -> None:
+        """Give each row the log-probabilities of the edges that leave its node."""
+        if not asked:
+            return
+        edges = [row.frontier.trie.edges_of(node) for row, node in asked]
+        tokens = [
+            row.frontier.trie.edge_tokens[own.start : own.stop] for (row, _), own in zip(asked, edges, strict=True)
+        ]
+        pairs = np.repeat(np.arange(len(asked)), [len(own) for own in edges])
+        with torch.inference_mode():
+            found = token_log_probs(
+                self.network,
+                hidden[self._tensor(positions)],
+                self._tensor(pairs),
+                self._tensor(np.concatenate(tokens)),
+            ).tolist()
+        at = 0
+        for (row, node), own in zip(asked, tokens, strict=True):
+            row.frontier.opened(node, dict(zip(own.tolist(), found[at : at + len(own)], strict=True)))
+            at += len(own)
+        self.profile += Profile(positions=len(asked))
+
+    def _body(self, ids: npt.NDArray[np.int64], plan: PassPlan) -> torch.Tensor:
+        self.profile += Profile(computed=len(ids), passes=1)
+        return run_body(self.network, ids, plan)
+
+    def _rows_ending(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        first, last = np.searchsorted(self.tree.last[self.by_last], [start, stop])
+        return self.by_last[first:last]
+
+    def _tensor(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device)

@@ -29,7 +29,10 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     limits = [_meminfo("MemAvailable")]
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
             limits.append(
                 int(Path("/sys/fs/cgroup", limit).read_text()) - int(Path("/sys/fs/cgroup", used).read_text())
@@ -55,7 +58,7 @@ def token_budget(language_model: LanguageModel) -> int:
     per_token = torch.empty(0, dtype=language_model.dtype).element_size() * (12 * width + 4 * inner)
     largest = LARGEST_ON_CPU if language_model.device.type == "cpu" else LARGEST_ON_GPU
     fits = int(free_memory(language_model.device) * SHARE_OF_FREE_MEMORY) // per_token
-    return max(SMALLEST, min(largest, fits))
+    return int(max(SMALLEST, min(largest, fits)))
 
 
 def halve_on_out_of_memory(work: Callable[[int], Result], budget: int) -> tuple[Result, int]:

@@ -37,7 +37,7 @@ Work: TypeAlias = Callable[[Sequence[Encoded], int, Report], tuple[list[Result],
 
 
 class TreeScorer:
-    """Scores labels over one token tree per window of prompts.
+    r"""Scores labels over one token tree per window of prompts.
 
     Args:
         language_model: what to score with.
@@ -49,7 +49,7 @@ class TreeScorer:
     Example:
         >>> from fewshot_llm import load_model  # doctest: +SKIP
         >>> scorer = TreeScorer(load_model("smollm2-135m"))  # doctest: +SKIP
-        >>> scorer.log_probs([Prompt("Great!\\nSentiment:", (" positive", " negative"))])  # doctest: +SKIP
+        >>> scorer.log_probs([Prompt("Great!\nSentiment:", (" positive", " negative"))])  # doctest: +SKIP
     """
 
     def __init__(self, language_model: LanguageModel, batch_tokens: int | None = None) -> None:

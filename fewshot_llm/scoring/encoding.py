@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from fewshot_llm.errors import ScoringError
@@ -57,9 +58,7 @@ def leading_ids(tokenizer: Any) -> tuple[int, ...]:
     full = tokenizer("a", add_special_tokens=True).input_ids
     lead = tuple(full[: full.index(bare[0])]) if bare and bare[0] in full else ()
     if lead.count(tokenizer.bos_token_id) > 1:
-        raise ScoringError(
-            f"The tokenizer puts its BOS {tokenizer.bos_token!r} more than once before a text."
-        )
+        raise ScoringError(f"The tokenizer puts its BOS {tokenizer.bos_token!r} more than once before a text.")
     return lead
 
 
@@ -83,9 +82,7 @@ def _tokenise(tokenizer: Any, texts: Sequence[str], answer_starts: Sequence[int]
     found = []
     for encoding, text, start in zip(encodings, texts, answer_starts, strict=True):
         # A character that the normaliser drops belongs to no token: take the next one that does.
-        token = next(
-            (t for c in range(start, len(text)) if (t := encoding.char_to_token(c)) is not None), None
-        )
+        token = next((t for c in range(start, len(text)) if (t := encoding.char_to_token(c)) is not None), None)
         ids = encoding.ids
         found.append(_Tokens(ids, len(ids) if token is None else token))
     return found
@@ -104,9 +101,7 @@ def encode_slowly(tokenizer: Any, prompts: Sequence[Prompt]) -> list[Encoded]:
 
 
 def _tokenise_answers(tokenizer: Any, prompt: Prompt, answers: Sequence[str]) -> list[_Tokens]:
-    return _tokenise(
-        tokenizer, [prompt.text + answer for answer in answers], [len(prompt.text)] * len(answers)
-    )
+    return _tokenise(tokenizer, [prompt.text + answer for answer in answers], [len(prompt.text)] * len(answers))
 
 
 def encode(tokenizer: Any, prompts: Sequence[Prompt]) -> list[Encoded]:
@@ -173,11 +168,7 @@ def _settle(tokenizer: Any, prompt: Prompt, lead: tuple[int, ...], tokens: Seque
         closed = replace(prompt, answers=tuple(a + prompt.closing for a in prompt.answers), closing="")
         return _settle(tokenizer, closed, lead, _tokenise_answers(tokenizer, closed, closed.answers))
     if len(set(encoded.answers)) < len(encoded.answers):
-        alike = [
-            a
-            for a, ids in zip(prompt.answers, encoded.answers, strict=True)
-            if encoded.answers.count(ids) > 1
-        ]
+        alike = [a for a, ids in zip(prompt.answers, encoded.answers, strict=True) if encoded.answers.count(ids) > 1]
         raise ScoringError(
             f"The label words {', '.join(map(repr, alike))} become the same tokens, so no score can tell them apart. "
             "Choose other label words for these labels."
@@ -203,4 +194,4 @@ def _split(prompt: Prompt, lead: tuple[int, ...], tokens: Sequence[_Tokens]) -> 
 
 def _one_begins_another(answers: Sequence[tuple[int, ...]]) -> bool:
     ordered = sorted(answers)
-    return any(b[: len(a)] == a for a, b in zip(ordered, ordered[1:], strict=False))
+    return any(b[: len(a)] == a for a, b in pairwise(ordered))

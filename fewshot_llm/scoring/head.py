@@ -47,9 +47,7 @@ def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def token_log_probs(
-    network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor
-) -> torch.Tensor:
+def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Log P(token | everything before) for chosen pairs of position and token.
 
     The normaliser runs over the whole vocabulary: a log-probability of a label with several tokens cannot do
@@ -68,9 +66,7 @@ def token_log_probs(
     vocabulary = network.get_output_embeddings().weight.shape[0]
     step = max(1, HEAD_BYTES // (4 * vocabulary))
     for start in range(0, len(hidden), step):
-        first, last = torch.searchsorted(
-            rows, torch.tensor([start, start + step], device=rows.device)
-        ).tolist()
+        first, last = torch.searchsorted(rows, torch.tensor([start, start + step], device=rows.device)).tolist()
         logits = vocabulary_logits(network, hidden[start : start + step])
         normaliser = torch.logsumexp(logits, dim=-1)
         own = rows[first:last] - start

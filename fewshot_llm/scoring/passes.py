@@ -13,7 +13,7 @@ from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan, tree_atten
 from fewshot_llm.scoring.schedule import Pass
 from fewshot_llm.scoring.token_tree import TokenTree
 
-__all__ = ["plan_pass", "run_body"]
+__all__ = ["length_buckets", "plan_pass", "run_body"]
 
 PADDING_RATIO = 1.25
 PADDING_SLACK = 8
@@ -41,9 +41,9 @@ def plan_pass(
     """
     groups, places = [], np.zeros(step.size, dtype=np.int64)
     padded = 0
-    for blocks in _by_length(step.blocks):
-        starts = np.array([lo for lo, _ in blocks])[:, None]
-        stops = np.array([hi for _, hi in blocks])[:, None]
+    all_starts, all_stops = np.array(step.blocks).T
+    for bucket in length_buckets(all_stops - all_starts):
+        starts, stops = all_starts[bucket, None], all_stops[bucket, None]
         local = np.arange(int((stops - starts).max()))
         nodes = np.minimum(starts + local, stops - 1)
         real = starts + local < stops
@@ -77,14 +77,19 @@ def plan_pass(
     )
 
 
-def _by_length(blocks: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    ordered = sorted(blocks, key=lambda block: block[1] - block[0])
-    while ordered:
-        shortest = ordered[0][1] - ordered[0][0]
-        limit = shortest * PADDING_RATIO + PADDING_SLACK
-        count = next((n for n, (lo, hi) in enumerate(ordered) if hi - lo > limit), len(ordered))
-        yield ordered[:count]
-        ordered = ordered[count:]
+def length_buckets(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
+    """Positions of similar lengths together, shortest first, so that padding them wastes little.
+
+    >>> [bucket.tolist() for bucket in length_buckets([50, 10, 11, 55])]
+    [[1, 2], [0, 3]]
+    """
+    sizes = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(sizes, kind="stable")
+    while len(order):
+        limit = sizes[order[0]] * PADDING_RATIO + PADDING_SLACK
+        count = int(np.searchsorted(sizes[order], limit, side="right"))
+        yield order[:count]
+        order = order[count:]
 
 
 def run_body(network: Any, ids: npt.NDArray[np.int64], plan: PassPlan) -> torch.Tensor:

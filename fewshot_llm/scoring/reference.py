@@ -40,9 +40,7 @@ class ReferenceScorer:
                 progress(done, len(prompts))
         return results
 
-    def best(
-        self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None
-    ) -> list[TopLabels]:
+    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
         """See `Scorer.best`."""
         return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
 

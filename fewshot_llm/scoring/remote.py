@@ -51,14 +51,14 @@ class RemoteScorer:
         self.address = parse_address(address)
         self.tokenizer = tokenizer
         self.in_flight = in_flight
-        self._http = Http(self.address.root, timeout, retries)
-        self.server: ServerInfo = identify(self._http)
+        self.http = Http(self.address.root, timeout, retries)
+        self.server: ServerInfo = identify(self.http)
         probe = tokenizer("a b c").input_ids
-        self._method = choose_method(self._http, self.address, self.server, probe)
+        self._method = choose_method(self.http, self.address, self.server, probe)
 
     def close(self) -> None:
         """Close the connections; also done when the scorer is let go."""
-        self._http.close()
+        self.http.close()
 
     @property
     def fingerprint(self) -> str:
@@ -78,7 +78,7 @@ class RemoteScorer:
         results: dict[int, LabelScores] = {}
         executor = ThreadPoolExecutor(self.in_flight, thread_name_prefix="remote-scorer")
         try:
-            futures = {executor.submit(self._method.score, self._http, item): at for at, item in enumerate(encoded)}
+            futures = {executor.submit(self._method.score, self.http, item): at for at, item in enumerate(encoded)}
             for done, future in enumerate(as_completed(futures), start=1):
                 results[futures[future]] = future.result()
                 if progress:

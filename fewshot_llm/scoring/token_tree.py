@@ -48,7 +48,8 @@ class TokenTree:
 
     def nodes_of(self, row: int, trie_nodes: IntArray) -> IntArray:
         """Where nodes of a row's label trie stand in the tree; trie node 0 is the context's last token."""
-        return np.where(trie_nodes == 0, self.last[row], self.labels[row] + trie_nodes - 1)
+        places: IntArray = np.where(trie_nodes == 0, self.last[row], self.labels[row] + trie_nodes - 1)
+        return places
 
 
 def build_tree(rows: Sequence[Encoded], *, with_labels: bool = True) -> TokenTree:

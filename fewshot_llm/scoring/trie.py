@@ -101,8 +101,8 @@ def build_trie(answers: tuple[tuple[int, ...], ...]) -> LabelTrie:
     place = {(node, token): at for at, (node, token, _, _) in enumerate(edges)}
     longest = max(map(len, answers))
     padded = [[place[step] for step in path] + [len(edges)] * (longest - len(path)) for path in paths]
-    columns = np.array(edges, dtype=np.int64).T
+    nodes, edge_tokens, children, ending_answers = np.array(edges, dtype=np.int64).T
     return LabelTrie(
         np.array(tokens), np.array(parents), np.array(depths), np.array(ends),
-        *columns, np.array(padded, dtype=np.int64), np.array([len(a) for a in answers]),
+        nodes, edge_tokens, children, ending_answers, np.array(padded, dtype=np.int64), np.array([len(a) for a in answers]),
     )  # fmt: skip
