@@ -18,6 +18,9 @@ __all__ = ["console", "show_evaluation", "show_facts", "show_models", "show_revi
 WIDE = 160
 """Characters a line in a file or a pipe."""
 
+OTHER_COLUMNS = 42
+"""What a table of reviews needs beside the reviews, characters."""
+
 
 def console() -> Console:
     """Standard output; where that is not a terminal, wide enough that little is folded."""
@@ -49,12 +52,15 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
 def show_reviews(rows: Iterable[Mapping[str, Any]]) -> None:
     """Reviews with the label found, its probability, and the right label where that is another."""
-    table = Table(Column("review", ratio=1, no_wrap=True), "label", Column("probability", justify="right"), "in truth")
+    out = console()
+    table = Table("review", "label", Column("probability", justify="right"), "in truth")
     for row in rows:
         right = row["label"] == row["predicted_label"]
+        review = Text(row["text"])
+        review.truncate(out.width - OTHER_COLUMNS, overflow="ellipsis")
         label = Text(row["predicted_label"], style="green" if right else "red")
-        table.add_row(Text(row["text"]), label, f"{row['probability']:.2f}", "" if right else row["label"])
-    console().print(table)
+        table.add_row(review, label, f"{row['probability']:.2f}", "" if right else row["label"])
+    out.print(table)
 
 
 def show_evaluation(result: Evaluation) -> None:
