@@ -99,8 +99,13 @@ def vllm(base: Path, adapter: Path, name: str, rank: int, *, python: Path, conte
 
 
 def script(path: Path, server: str) -> Launch:
-    """A bundle's own `serve.sh`."""
-    return Launch(f"{path} {server}", ("sh", str(path), server), env={"PORT": "{port}", "PYTHON": sys.executable})
+    """A bundle's own `serve.sh`, with this environment's programs first on its path."""
+    own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return Launch(
+        f"{path} {server}",
+        ("sh", str(path), server),
+        env={"PORT": "{port}", "PYTHON": sys.executable, "PATH": own},
+    )
 
 
 @contextmanager

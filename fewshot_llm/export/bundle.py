@@ -1,0 +1,228 @@
+"""The bundle: an export with everything that belongs to it, written whole or not at all.
+
+peft        adapter_config.json, adapter_model.safetensors
+merged      a Hugging Face folder
+gguf-lora   NAME.gguf, and base.gguf where the base model did not come as a GGUF file
+gguf-merged model.gguf
+ollama      model.gguf, Modelfile
+decision    a Hugging Face folder, adapter/, decision.json, decision_template.jinja
+
+Beside them in every bundle: bundle.json, fewshot.json, task.toml, the template, calibration.json, golden.json,
+certificate.json, README.md, serve.sh and SHA256SUMS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fewshot_llm.errors import ExportError
+from fewshot_llm.export.bundle_text import bundle_card, task_toml
+from fewshot_llm.export.certificate import CERTIFICATE, Certificate
+from fewshot_llm.export.decision import decision_prompt, write_decision
+from fewshot_llm.export.gguf_lora import write_gguf_lora
+from fewshot_llm.export.gguf_model import Storage, write_gguf_model
+from fewshot_llm.export.golden import Golden, record_golden, write_golden
+from fewshot_llm.export.merged import merge, write_merged
+from fewshot_llm.export.ollama import MODEL, write_ollama
+from fewshot_llm.export.peft import normalise, served_rank, write_adapter
+from fewshot_llm.export.serve_script import Target, serve_script
+from fewshot_llm.export.source import Source
+from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
+from fewshot_llm.models.cache import read_record
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import load_model
+from fewshot_llm.support import Example
+from fewshot_llm.tuning.folder import whole_folder
+from fewshot_llm.tuning.store import RECORD
+
+__all__ = ["BUNDLE", "SUMS", "TEMPLATE", "BundleRecord", "changed_files", "file_hashes", "read_bundle", "write_bundle"]
+
+BUNDLE, SUMS, TEMPLATE = "bundle.json", "SHA256SUMS", "template.jinja"
+BASE_GGUF = "base.gguf"
+_MUTABLE = (SUMS, CERTIFICATE)
+
+
+class BundleRecord(BaseModel):
+    """What `bundle.json` holds.
+
+    Attributes:
+        target: what was exported to.
+        name: what requests call the adapter.
+        base: the base model's name, folder or hub id.
+        base_sha256: of its weights.
+        base_quantised: whether the bundle is served on a quantised base.
+        rank: the adapter's rank as served; 0 for merged targets.
+        mended: what normalising changed.
+        decision: for the target `decision`, what stands around a text: start and end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = 1
+    target: Target
+    name: str
+    base: str
+    base_sha256: str
+    base_quantised: bool = False
+    rank: int = 0
+    mended: tuple[str, ...] = ()
+    decision: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What writing a target's own files told."""
+
+    mended: tuple[str, ...] = ()
+    rank: int = 0
+    served_base: str = ""
+    base_quantised: bool = False
+    decision: tuple[str, str] | None = None
+
+
+def write_bundle(
+    source: Source,
+    target: Target,
+    folder: Path,
+    *,
+    rows: Iterable[Example] = (),
+    storage: Storage = Storage.F32,
+    overwrite: bool = False,
+) -> BundleRecord:
+    """Export an adapter.
+
+    Args:
+        source: the adapter with its base model.
+        target: what for.
+        folder: the new bundle; must not exist, be empty, or be a bundle that may be replaced.
+        rows: texts of the task for golden prompts, beside the adversarial ones; the demonstrations are always taken.
+        storage: number format of GGUF matrices.
+        overwrite: replace a bundle.
+
+    Raises:
+        ExportError: the target cannot express the adapter, the model or the labels.
+        AdapterError: `folder` is in use.
+    """
+    model = source.load()
+    with whole_folder(folder, owned=BUNDLE, overwrite=overwrite) as partial:
+        written = _write_target(source, model, target, partial, storage)
+        record = BundleRecord(
+            target=target,
+            name=source.name,
+            base=source.base.name,
+            base_sha256=source.base.sha256,
+            base_quantised=written.base_quantised or storage is not Storage.F32,
+            rank=written.rank,
+            mended=written.mended,
+            decision=written.decision,
+        )
+        golden = record_golden(source, model, [*source.support, *rows])
+        _write_common(source, record, golden, written.served_base, partial)
+    return record
+
+
+def _write_target(source: Source, model: LanguageModel, target: Target, folder: Path, storage: Storage) -> _Written:
+    base = _servable_base(source)
+    match target:
+        case Target.PEFT:
+            done = normalise(source.adapter, source.base)
+            write_adapter(done.adapter, folder)
+            return _Written(done.mended, int(done.adapter.config["r"]), base)
+        case Target.MERGED:
+            write_merged(model, folder)
+            return _Written()
+        case Target.GGUF_LORA:
+            mended = write_gguf_lora(source.adapter, source.base, folder / f"{source.name}.gguf")
+            rank = served_rank(max(pair.rank for pair in source.adapter.pairs.values()))
+            if (gguf := _base_gguf(source)) is not None:
+                return _Written(mended, rank, str(gguf), base_quantised=True)
+            plain = load_model(source.base.name, device="cpu", dtype="float32")
+            write_gguf_model(plain.model, plain.tokenizer, folder / BASE_GGUF, storage)
+            return _Written(mended, rank, f"$HERE/{BASE_GGUF}")
+        case Target.GGUF_MERGED:
+            write_gguf_model(merge(model), model.tokenizer, folder / MODEL, storage)
+            return _Written()
+        case Target.OLLAMA:
+            write_ollama(model, folder, "\n", storage)
+            return _Written()
+        case Target.DECISION:
+            prompt = decision_prompt(source, model)
+            mended = write_decision(source, model, folder)
+            start = prompt.start.removeprefix(model.tokenizer.bos_token or "")
+            return _Written(mended, decision=(start, prompt.end + prompt.cut))
+
+
+def _servable_base(source: Source) -> str:
+    """A folder or a hub id that another process can load the base model from."""
+    path = Path(source.base.name).expanduser()
+    return source.base.name if not path.exists() and "/" in source.base.name else str(source.base.folder.resolve())
+
+
+def _base_gguf(source: Source) -> Path | None:
+    """The file that the base model was converted from; it stays the one that is served."""
+    record = read_record(source.base.folder)
+    path = source.base.folder / record.gguf.name if record is not None else None
+    return path.resolve() if path is not None and path.is_file() else None
+
+
+def _write_common(source: Source, record: BundleRecord, golden: Golden, base: str, folder: Path) -> None:
+    atomic_write_json(folder / BUNDLE, record.model_dump(mode="json"))
+    if record.target is not Target.PEFT or not (folder / RECORD).exists():
+        atomic_write_text(folder / RECORD, source.record.model_dump_json(indent=1) + "\n")
+    atomic_write_text(folder / "task.toml", task_toml(source.record.task))
+    atomic_write_text(folder / TEMPLATE, source.record.prompt.template_source)
+    atomic_write_json(folder / "calibration.json", source.record.calibration)
+    write_golden(golden, folder)
+    script = folder / "serve.sh"
+    atomic_write_text(script, serve_script(record.target, record.name, base, record.rank))
+    script.chmod(0o755)
+    atomic_write_text(folder / "README.md", bundle_card(record.model_dump(mode="json"), source.record))
+    hashes = file_hashes(folder)
+    atomic_write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
+    Certificate(
+        target=record.target,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        passed=None,
+        reason="No server was asked yet. Run `fewshot-llm verify` on this folder.",
+        hashes=hashes,
+        versions=source.record.versions,
+    ).write(folder)
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of a bundle's files by name, without those that change when it is verified."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return {name: sha256_file(folder / name) for name in names if name not in _MUTABLE}
+
+
+def read_bundle(folder: Path) -> BundleRecord:
+    """Read `bundle.json`.
+
+    Raises:
+        ExportError: the folder is no bundle, or its record is damaged.
+    """
+    path = folder / BUNDLE
+    try:
+        return BundleRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError:
+        raise ExportError(f"{folder} is no bundle: it has no {BUNDLE}. Give a folder that `export` wrote.") from None
+    except (ValueError, ValidationError) as error:
+        raise ExportError(f"{path} is damaged ({str(error)[:200]}). Export again.") from None
+
+
+def changed_files(folder: Path) -> Sequence[str]:
+    """Names of the bundle's files that are missing, or not as `SHA256SUMS` says."""
+    path = folder / SUMS
+    if not path.is_file():
+        return (SUMS,)
+    lines = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return tuple(
+        name for digest, name in lines if not (folder / name).is_file() or sha256_file(folder / name) != digest
+    )

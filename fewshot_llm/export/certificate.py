@@ -1,0 +1,257 @@
+"""The certificate: does this server answer as the toolkit does, and if not, which link is broken?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from fewshot_llm.errors import CertificateError
+from fewshot_llm.export.golden import Golden, GoldenRow
+from fewshot_llm.files import atomic_write_text
+from fewshot_llm.scoring.base import FloatArray
+
+__all__ = ["CERTIFICATE", "FLOAT32", "QUANTISED", "Certificate", "Link", "Served", "Tolerance", "certify", "require"]
+
+CERTIFICATE = "certificate.json"
+
+
+class Link(StrEnum):
+    """Where the chain from a text to a label breaks."""
+
+    TOKENIZER = "tokenizer"
+    BOS = "bos"
+    TEMPLATE = "template"
+    ADAPTER_IGNORED = "adapter ignored"
+    SCALE = "scale"
+    WEIGHTS = "weights"
+    PRECISION = "precision"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What still counts as the same answer.
+
+    Attributes:
+        largest: the largest difference of a label's log-probability, nats.
+        mean: the mean difference, nats.
+        agreement: the smallest share of texts with the same final label.
+    """
+
+    largest: float
+    mean: float
+    agreement: float
+
+
+FLOAT32 = Tolerance(largest=0.05, mean=0.01, agreement=0.99)
+"""Both sides in float32; attention in half precision, llama.cpp's default, stays within it."""
+
+QUANTISED = Tolerance(largest=4.0, mean=0.5, agreement=0.97)
+"""The server's base weights are quantised, or in half precision."""
+
+
+class Served(Protocol):
+    """A server as the certificate sees it."""
+
+    @property
+    def server(self) -> str:
+        """Its kind and version."""
+        ...
+
+    def token_ids(self, row: GoldenRow) -> tuple[int, ...] | None:
+        """How the server tokenises the row's text and first answer; None where it does not tell."""
+        ...
+
+    def scores(self, rows: Sequence[GoldenRow]) -> FloatArray:
+        """Log-probabilities of the labels, nats, shape [rows, labels]."""
+        ...
+
+    def expected(self, scores: Sequence[float]) -> FloatArray:
+        """What the server should answer where the toolkit's label scores are these, shape [labels]."""
+        ...
+
+
+class Certificate(BaseModel):
+    """What was compared, and how it came out; written as `certificate.json`.
+
+    Attributes:
+        target: the export's target.
+        server: kind and version; empty before anything was verified.
+        date: UTC, ISO 8601.
+        passed: whether the server answers as the toolkit does; None before anything was verified.
+        broken: the broken link; None where it passed.
+        reason: one paragraph.
+        rows: how many texts were compared.
+        agreement: share of texts with the same final label.
+        largest: largest difference of a label's log-probability, nats.
+        mean: mean difference, nats.
+        adapter_effect: mean difference that the adapter makes, nats; a check is worth nothing where it is near 0.
+        tolerance: the limits that were applied.
+        hashes: SHA-256 of the bundle's files by name.
+        versions: of the libraries on the toolkit's side.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    server: str = ""
+    date: str
+    passed: bool | None
+    broken: Link | None = None
+    reason: str
+    rows: int = 0
+    agreement: float = 0.0
+    largest: float = 0.0
+    mean: float = 0.0
+    adapter_effect: float = 0.0
+    tolerance: dict[str, float] = {}
+    hashes: dict[str, str] = {}
+    versions: dict[str, str] = {}
+
+    def write(self, folder: Path) -> None:
+        """Write `certificate.json`."""
+        atomic_write_text(folder / CERTIFICATE, self.model_dump_json(indent=2) + "\n")
+
+
+def certify(
+    golden: Golden,
+    served: Served,
+    target: str,
+    tolerance: Tolerance = FLOAT32,
+    *,
+    template_source: str | None = None,
+    hashes: dict[str, str] | None = None,
+) -> Certificate:
+    """Replay the golden prompts on a server and compare.
+
+    Args:
+        golden: what transformers + peft answered.
+        served: the server.
+        target: the export's target, for the record.
+        tolerance: what still counts as the same.
+        template_source: the text of the template that clients of this server render; None takes the recorded one.
+        hashes: of the bundle's files, for the record.
+
+    Returns:
+        The certificate, passed or not.
+
+    Raises:
+        ServerError: the server does not answer at all.
+    """
+    tuned = np.array([served.expected(row.tuned) for row in golden.rows])
+    base = np.array([served.expected(row.base) for row in golden.rows])
+    fault = _template_fault(golden, template_source) or _token_fault(golden, served)
+    found = served.scores(golden.rows)
+    differences = np.abs(found - tuned)
+    agreement = float(np.mean(found.argmax(axis=1) == tuned.argmax(axis=1)))
+    fault = fault or _score_fault(found, tuned, base, agreement, tolerance)
+    link, reason = fault or (None, "The server answers as transformers with peft does.")
+    return Certificate(
+        target=target,
+        server=served.server,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        passed=link is None,
+        broken=link,
+        reason=reason,
+        rows=len(golden.rows),
+        agreement=agreement,
+        largest=float(differences.max()),
+        mean=float(differences.mean()),
+        adapter_effect=float(np.abs(tuned - base).mean()),
+        tolerance={"largest": tolerance.largest, "mean": tolerance.mean, "agreement": tolerance.agreement},
+        hashes=hashes or {},
+        versions=golden.versions,
+    )
+
+
+def require(certificate: Certificate) -> None:
+    """Raise a `CertificateError` where a certificate did not pass."""
+    if not certificate.passed:
+        raise CertificateError(
+            f"The certificate failed: {certificate.broken}. {certificate.reason} Labels agree on "
+            f"{certificate.agreement:.1%} of {certificate.rows} texts; log-probabilities differ by up to "
+            f"{certificate.largest:.4f} nats, {certificate.mean:.4f} on average."
+        )
+
+
+Fault = tuple[Link, str]
+
+
+def _template_fault(golden: Golden, source: str | None) -> Fault | None:
+    if source is None or source == golden.template_source:
+        return None
+    at = _first_difference(source, golden.template_source)
+    return Link.TEMPLATE, (
+        f"The bundle's template differs from {golden.template}, which the adapter was trained with, from character "
+        f"{at} on ({source[at : at + 20]!r} in place of {golden.template_source[at : at + 20]!r}). Take the trained "
+        "one."
+    )
+
+
+def _first_difference(one: Sequence[object], other: Sequence[object]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _token_fault(golden: Golden, served: Served) -> Fault | None:
+    for row in golden.rows:
+        ids = served.token_ids(row)
+        if ids is None or ids == row.ids:
+            continue
+        # One BOS more than the toolkit's single one, or one where the model was trained without.
+        if ids[1:] == row.ids and (golden.bos is None or ids[0] == golden.bos):
+            return Link.BOS, (
+                f"The server puts token {ids[0]} before a prompt that needs no further one: a doubled BOS. Turn "
+                "add_bos_token off in the server's tokenizer, or send token ids."
+            )
+        at = next(
+            (i for i, (a, b) in enumerate(zip(ids, row.ids, strict=False)) if a != b), min(len(ids), len(row.ids))
+        )
+        return Link.TOKENIZER, (
+            f"The server's tokenizer gives other ids from token {at} on: {list(ids[at : at + 4])} in place of "
+            f"{list(row.ids[at : at + 4])}. Serve it with the base model's own tokenizer."
+        )
+    return None
+
+
+def _score_fault(
+    found: FloatArray, tuned: FloatArray, base: FloatArray, agreement: float, tolerance: Tolerance
+) -> Fault | None:
+    effect = tuned - base
+    deviation = found - tuned
+    near = np.abs(deviation).max() <= tolerance.largest and np.abs(deviation).mean() <= tolerance.mean
+    if near and agreement >= tolerance.agreement:
+        if np.abs(effect).max() <= tolerance.largest:
+            return Link.ADAPTER_IGNORED, (
+                "The answers equal the adapter's, and they equal the base model's too: the adapter changes nothing "
+                "that could be told from an adapter that is ignored. Train it longer."
+            )
+        return None
+    if np.abs(found - base).max() <= min(tolerance.largest, 0.25 * np.abs(effect).max()):
+        return Link.ADAPTER_IGNORED, (
+            "The answers are the base model's: the server does not use the adapter. Check that it was started with it "
+            "and that requests name it."
+        )
+    seen = found - base
+    slope = float((seen * effect).sum() / (effect * effect).sum())
+    alike = float(np.corrcoef(seen.ravel(), effect.ravel())[0, 1])
+    if alike >= 0.9 and abs(slope - 1) > 0.1:
+        return Link.SCALE, (
+            f"The adapter works {slope:.2f} times as strongly as it should: the server multiplies by another scale "
+            "(alpha, rsLoRA or a rank that was padded). Export with --to peft, which folds the scale into the weights."
+        )
+    if alike >= 0.9:
+        return Link.PRECISION, (
+            "The answers follow the adapter's but are less exact than the tolerance allows: the server computes in "
+            "lower precision or holds quantised weights. Start it in float32, or allow it with --quantised."
+        )
+    return Link.WEIGHTS, (
+        "The answers are neither the adapter's nor the base model's: another base model, another adapter, or layers "
+        "that were left out."
+    )

@@ -1,0 +1,90 @@
+"""`Source`: an adapter folder with all that an export needs of it: the record, the base model, the prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot_llm.errors import AdapterError
+from fewshot_llm.estimators.assemble import make_builder
+from fewshot_llm.estimators.parts import restore_selection
+from fewshot_llm.export.adapter import LoraAdapter, read_adapter
+from fewshot_llm.export.base import BaseModel, read_base
+from fewshot_llm.files import read_rows
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import load_model
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.template import Template
+from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.tuning.store import SUPPORT, AdapterRecord, read_adapter_folder
+
+__all__ = ["Source", "read_source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        folder: the adapter folder that training wrote.
+        record: its `fewshot.json`.
+        adapter: its weights.
+        base: the base model it belongs to.
+        support: the rows that prompts show as demonstrations; empty where they show none.
+    """
+
+    folder: Path
+    record: AdapterRecord
+    adapter: LoraAdapter
+    base: BaseModel
+    support: SupportSet
+
+    @property
+    def name(self) -> str:
+        """What servers call the adapter: the folder's name."""
+        return self.folder.resolve().name
+
+    def load(self) -> LanguageModel:
+        """The base model with the adapter, in float32 on the CPU, as the certificate compares with."""
+        return load_model(self.base.name, adapter=self.folder, device="cpu", dtype="float32")
+
+    def builder(self, model: LanguageModel) -> PromptBuilder:
+        """The prompt builder that training used."""
+        prompt = self.record.prompt
+        scorer = TreeScorer(model)
+        return make_builder(
+            self.record.task,
+            prompt.language,
+            scorer,
+            template=Template(prompt.template, prompt.language, prompt.template_version, prompt.template_source),
+            selection=restore_selection(prompt.selection, scorer),
+            shots=prompt.demonstrations,
+            seed=prompt.seed,
+            layout=prompt.layout,
+        )
+
+
+def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: bool = False) -> Source:
+    """Read an adapter folder and find its base model.
+
+    Args:
+        folder: as `fewshot-llm tune` wrote it.
+        base: the base model's name or folder, where it is not the recorded one.
+        allow_base_mismatch: take a base model whose weights have another SHA-256.
+
+    Raises:
+        AdapterError: the folder is not whole, or belongs to another base model.
+        ModelError: the base model cannot be found.
+    """
+    record = read_adapter_folder(folder)
+    model = read_base(base or record.base.name)
+    if model.sha256 != record.base.sha256 and not allow_base_mismatch:
+        raise AdapterError(
+            f"{folder} was trained on {record.base.name} with weights {record.base.sha256[:12]}; {model.name} has "
+            f"{model.sha256[:12]}. Give the right base with --model, or allow it with --allow-base-mismatch."
+        )
+    path = folder / SUPPORT
+    rows = [dict(row) for row in read_rows(path)] if path.is_file() else []
+    examples = tuple(Example(row, row.pop("label")) for row in rows)
+    return Source(folder, record, read_adapter(folder), model, SupportSet(examples, record.prompt.labels))

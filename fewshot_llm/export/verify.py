@@ -1,0 +1,88 @@
+"""Verify a bundle: start its server or take one that runs, replay the golden prompts, write the certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fewshot_llm.errors import ExportError
+from fewshot_llm.export.bundle import TEMPLATE, BundleRecord, changed_files, file_hashes, read_bundle
+from fewshot_llm.export.certificate import FLOAT32, QUANTISED, Certificate, Served, Tolerance, certify
+from fewshot_llm.export.golden import Golden, read_golden
+from fewshot_llm.export.serve_script import SERVERS, Target
+from fewshot_llm.export.served import CompletionServer, DecisionServer
+from fewshot_llm.export.servers import running, script
+from fewshot_llm.models.load import load_tokenizer
+from fewshot_llm.models.locate import locate_model
+from fewshot_llm.scoring.remote import RemoteScorer
+from fewshot_llm.tuning.store import RECORD, AdapterRecord
+
+__all__ = ["verify"]
+
+
+def verify(
+    folder: Path,
+    address: str | None = None,
+    *,
+    server: str | None = None,
+    tolerance: Tolerance | None = None,
+    timeout: float = 300.0,
+) -> Certificate:
+    """Check that a server answers as transformers with peft did, and write `certificate.json`.
+
+    Args:
+        folder: a bundle.
+        address: `http://HOST:PORT/v1#NAME` of a server that runs; None starts the bundle's own `serve.sh` on loopback
+            and stops it afterwards.
+        server: which of the bundle's servers to start; the first by default.
+        tolerance: what still counts as the same; by default that of float32, or of quantised weights where the bundle
+            is served on such.
+        timeout: seconds until the server has to be healthy.
+
+    Returns:
+        The certificate, passed or not; `require` raises where it did not.
+
+    Raises:
+        ExportError: the folder is no bundle, or one of its files was changed.
+        ServerError: the server cannot be started or asked.
+    """
+    bundle, golden = read_bundle(folder), read_golden(folder)
+    limits = tolerance or (QUANTISED if bundle.base_quantised else FLOAT32)
+    if address is not None:
+        return _compare(folder, bundle, golden, address, limits)
+    chosen = server or SERVERS[bundle.target][0]
+    if chosen not in SERVERS[bundle.target]:
+        raise ExportError(f"A {bundle.target} bundle is served by {', '.join(SERVERS[bundle.target])}, not {chosen}.")
+    if chosen == "ollama":
+        chosen = "llama.cpp"  # the same file; Ollama gives no log-probabilities of chosen tokens
+    with running(script(folder / "serve.sh", chosen), timeout=timeout) as root:
+        model = bundle.name if bundle.target in (Target.PEFT, Target.GGUF_LORA) else ""
+        return _compare(folder, bundle, golden, f"{root}/v1#{model}", limits)
+
+
+def _compare(folder: Path, bundle: BundleRecord, golden: Golden, address: str, limits: Tolerance) -> Certificate:
+    served = _served(folder, bundle, golden, address)
+    changed = [name for name in changed_files(folder) if name != TEMPLATE]
+    certificate = certify(
+        golden,
+        served,
+        bundle.target,
+        limits,
+        template_source=(folder / TEMPLATE).read_text(encoding="utf-8"),
+        hashes=file_hashes(folder),
+    )
+    if changed and certificate.passed:
+        certificate = certificate.model_copy(
+            update={"reason": f"{certificate.reason} But {', '.join(changed)} changed since the export."}
+        )
+    certificate.write(folder)
+    return certificate
+
+
+def _served(folder: Path, bundle: BundleRecord, golden: Golden, address: str) -> Served:
+    if bundle.target is Target.DECISION and bundle.decision is not None:
+        record = AdapterRecord.model_validate_json((folder / RECORD).read_bytes())
+        start, end = bundle.decision
+        root = address.partition("/v1")[0]
+        return DecisionServer(root, str(folder), golden.labels, start, end, record.calibrated.temperature)
+    tokenizer = load_tokenizer(locate_model(bundle.base))
+    return CompletionServer(RemoteScorer(address, tokenizer))
