@@ -7,17 +7,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fewshot_llm.batch.drift import SupportProfile
 from fewshot_llm.batch.labeller import Answer, Rendered
 from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.estimators.evidence import DrawEvidence
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.scoring.base import Progress
 from fewshot_llm.support import Example, SupportSet
 
-__all__ = ["ClassifierLabeller", "PromptRuler"]
+__all__ = ["ClassifierLabeller", "PromptRuler", "SavedClassifier", "support_profile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,3 +144,34 @@ class ClassifierLabeller:
     @property
     def _inference(self) -> Inference:
         return self.classifier.answerer_.inference
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """Makes the labeller from a saved classifier or adapter folder; picklable, for the actors of a cluster.
+
+    Attributes:
+        folder: as `FewShotClassifier.save` or training wrote it; readable where it is called.
+        device: where to run; by default the fastest present.
+        dtype: the weights' number format.
+    """
+
+    folder: Path
+    device: str | None = None
+    dtype: str | None = None
+
+    def __call__(self) -> ClassifierLabeller:
+        """Load it."""
+        return ClassifierLabeller(FewShotClassifier.load(self.folder, device=self.device, dtype=self.dtype))
+
+
+def support_profile(classifier: FewShotClassifier) -> SupportProfile:
+    """What the support set looks like to the classifier; its margins are measured out of fold, at model time."""
+    answerer = classifier.answerer_
+    support = answerer.inference.support
+    counts = {label: len(rows) for label, rows in support.by_label().items()}
+    scores, _ = DrawEvidence(answerer.inference, 0).held_out()
+    if not len(scores) or len(counts) < 2:
+        return SupportProfile(counts)
+    ranked = np.sort(answerer.calibrations[0].probabilities(scores), axis=1)
+    return SupportProfile(counts, float((ranked[:, -1] - ranked[:, -2]).mean()))

@@ -1,5 +1,4 @@
-"""The same job on a Ray cluster: shards go to actors, finished shards come back and are written as the local engine
-writes them.
+"""The same job on a Ray cluster: shards go to actors, finished shards come back and are written here.
 
 Ray Data does the distributing (`range → map_batches → iter_batches`): actors on any number of machines, fractions
 of GPUs, retries when an actor dies. An actor reads its shards from the input itself, which must lie where every
@@ -166,7 +165,7 @@ def _finished(
             yield pickle.loads(row["finished"])
 
 
-class _ray:  # noqa: N801 (used as a function)
+class _ray:
     """A connection to Ray for the length of a job; one that is there already is used and left."""
 
     def __init__(self, cluster: Cluster) -> None:

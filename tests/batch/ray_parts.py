@@ -13,6 +13,9 @@ from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from tests.batch.stand_in import StandIn
 
+TEXTS = ["very good", "love it", "too bad", "never again"]
+LABELS = ["positive", "positive", "negative", "negative"]
+
 
 @dataclass
 class Mortal(StandIn):
@@ -33,5 +36,4 @@ class Mortal(StandIn):
 
 def tiny_labeller(folder: Path) -> Labeller:
     classifier = FewShotClassifier("review-sentiment", str(folder), shots=2, language="en", device="cpu")
-    texts, labels = ["very good", "love it", "too bad", "never again"], ["positive", "positive", "negative", "negative"]
-    return ClassifierLabeller(classifier.fit(texts, labels))
+    return ClassifierLabeller(classifier.fit(TEXTS, LABELS))

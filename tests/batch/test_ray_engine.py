@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fewshot_llm.batch.files import FileSource
 from fewshot_llm.batch.job import BatchReport, Output
 from fewshot_llm.batch.ray_engine import Cluster, run_batch_on_ray
 from fewshot_llm.batch.runner import run_batch
 from fewshot_llm.batch.work import Settings
+from fewshot_llm.cli import app
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import contents, read_errors, read_shards, write_jsonl
-from tests.batch.ray_parts import Mortal, tiny_labeller
+from tests.batch.ray_parts import LABELS, TEXTS, Mortal, tiny_labeller
 from tests.batch.stand_in import StandIn
 
 ray = pytest.importorskip("ray", reason="needs pip install 'fewshot-llm[ray]'")
@@ -92,6 +94,19 @@ def test_a_stopped_job_resumes_to_the_same_bytes(cluster: Cluster, source: FileS
 
 def test_a_job_of_the_local_engine_is_not_taken_over(cluster: Cluster, source: FileSource, tmp_path: Path) -> None:
     run_batch(StandIn(), source, Output(tmp_path / "out", rows_per_shard=10), SETTINGS)
+    resumed = Output(tmp_path / "out", rows_per_shard=10, resume=True)
     with pytest.raises(BatchError, match="engine was 'local, 1 at once' and is 'ray'"):
-        resumed = Output(tmp_path / "out", rows_per_shard=10, resume=True)
         run_batch_on_ray(StandIn, source, resumed, SETTINGS, cluster)
+
+
+def test_the_command_saves_what_it_fitted_for_the_actors(
+    cluster: Cluster, source: FileSource, tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    write_jsonl(tmp_path / "support.jsonl", [{"text": t, "label": w} for t, w in zip(TEXTS, LABELS, strict=True)])
+    told = ["batch", "review-sentiment", "--support", "support.jsonl", "--input", "in.jsonl", "--output", "out"]
+    told += ["--model", tiny_model_folder, "--rows-per-shard", "40", "--engine", "ray", "--workers", "2"]
+    told = [str(tmp_path / part) if str(part) in ("support.jsonl", "in.jsonl", "out") else str(part) for part in told]
+    result = CliRunner().invoke(app, [*told, "--tolerate", "5"])
+    assert result.exit_code == 0, result.output
+    assert "120 rows in, 115 labelled" in result.stdout
+    assert len(_labels(tmp_path / "out")) == 115

@@ -1,0 +1,166 @@
+"""`fewshot-llm batch`: label many rows, lose none, go on after any crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fewshot_llm.cli import batch_options as batch_only
+from fewshot_llm.cli import options
+
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.task import Task as TaskDescription
+
+__all__ = ["batch"]
+
+
+def batch(
+    task: options.Task,
+    inputs: batch_only.Inputs,
+    output: batch_only.OutputFolder = None,
+    support: batch_only.SupportFile = None,
+    adapter: batch_only.AdapterFolder = None,
+    resume: batch_only.Resume = False,
+    limit: batch_only.Limit = None,
+    dry_run: batch_only.DryRun = False,
+    price: batch_only.Price = None,
+    tolerate: batch_only.Tolerate = 0,
+    long_text: batch_only.LongTextName = "error",
+    redact: batch_only.Redact = False,
+    cache: batch_only.Cache = None,
+    engine: batch_only.Engine = "local",
+    workers: batch_only.Workers = 1,
+    ray_address: batch_only.RayAddress = None,
+    gpus_per_worker: batch_only.GpusPerWorker = 0.0,
+    form: batch_only.Form = "parquet",
+    rows_per_shard: batch_only.RowsPerShard = 1000,
+    prometheus: batch_only.Prometheus = None,
+    as_json: options.Json = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    lang: options.Lang = "auto",
+    shots: options.Shots = 4,
+    seed: options.Seed = 0,
+    selection: options.Select = "balanced",
+    calibration: options.Calibrate = "out-of-fold",
+    normalisation: options.Normalisation = "sum",
+    permutations: options.Permutations = 1,
+    template_version: options.TemplateVersion = None,
+    layout: options.Layout = "auto",
+    model: options.Model = "auto",
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+) -> None:
+    """Label many rows: files of any size, resumed after a crash, bad rows set aside.
+
+    The output folder gets shards with every input column and the label, errors.jsonl with every row that could not
+    be labelled, and manifest.json. Exit code 1 when rows are in error, unless --tolerate allows so many.
+    """
+    from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
+    from fewshot_llm.batch.estimate import estimate_job
+    from fewshot_llm.batch.files import open_source
+    from fewshot_llm.batch.job import Output
+    from fewshot_llm.batch.policy import LongText
+    from fewshot_llm.batch.runner import run_batch
+    from fewshot_llm.batch.work import Settings
+    from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
+    from fewshot_llm.cli.parts import (
+        column_names,
+        open_model,
+        read_support,
+        take_calibration,
+        take_selection,
+        warn_of,
+    )
+    from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.estimators.assemble import make_language
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.redaction import Redactor
+
+    if output is None and not dry_run:
+        raise typer.BadParameter("Say where the results go: --output DIR.")
+    if engine == "ray" and support is not None and adapter is not None:
+        raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
+    source = open_source(inputs, limit=limit)
+    redactor = Redactor() if redact else None
+    if support is not None:
+        described, examples = read_support(task, support, text_column, label_column)
+        warn_of(examples.report.findings)
+        language = make_language(lang, described, examples)
+        loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        classifier = FewShotClassifier(
+            described,
+            loaded,
+            shots=shots,
+            selection=take_selection(selection, loaded),
+            calibration=take_calibration(calibration),
+            normalisation=normalisation,
+            language=language,
+            template=template_version,
+            layout=layout,
+            permutations=permutations,
+            seed=seed,
+        )
+        with waiting("Calibrating on the support set"):
+            classifier.fit_support(examples)
+    elif adapter is not None:
+        described, classifier = _saved(task, adapter, device=device, dtype=dtype)
+    else:
+        raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
+
+    columns = {field: field for field in described.fields} | column_names(described, text_column)
+    settings = Settings(columns, LongText(long_text), redactor)
+    labeller = ClassifierLabeller(classifier)
+    if output is None or dry_run:
+        with waiting("Measuring a sample"):
+            forecast = estimate_job(
+                labeller,
+                source,
+                settings,
+                rows_per_shard=rows_per_shard,
+                seed=seed,
+                price_per_million_tokens=price,
+            )
+        print_estimate(forecast, as_json=as_json)
+        return
+    place = Output(output, form, rows_per_shard, resume)
+    with waiting("Measuring the support set"):
+        profile = support_profile(classifier)
+    with shown_progress(as_json=as_json, prometheus=prometheus) as report:
+        if engine == "ray":
+            from fewshot_llm.batch.ray_engine import Cluster, run_batch_on_ray
+
+            fitted = output / ".classifier"
+            if adapter is None:
+                classifier.save(fitted, overwrite=True)
+            cluster = Cluster(workers, ray_address, gpus_per_worker)
+            make = SavedClassifier(adapter or fitted, device, dtype)
+            outcome = run_batch_on_ray(make, source, place, settings, cluster, report=report, support=profile)
+        else:
+            outcome = run_batch(
+                labeller, source, place, settings, workers=workers, cache=cache, report=report, support=profile
+            )
+    print_outcome(outcome, output, as_json=as_json)
+    if sum(outcome.errors.values()) > tolerate:
+        raise typer.Exit(1)
+
+
+def _saved(
+    task: str, folder: Path, *, device: str | None, dtype: str | None
+) -> tuple[TaskDescription, FewShotClassifier]:
+    """A saved classifier's or a trained adapter's task, and the classifier."""
+    from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.errors import TaskError
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.task import load_task
+
+    with waiting(f"Loading {folder.name}"):
+        classifier = FewShotClassifier.load(folder, device=device, dtype=dtype)
+    recorded = classifier.answerer_.inference.builder.task
+    if recorded.name != (wanted := load_task(task).name):
+        raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")
+    return recorded, classifier
