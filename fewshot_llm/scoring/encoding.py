@@ -164,6 +164,8 @@ def _settle(tokenizer: Any, prompt: Prompt, lead: tuple[int, ...], tokens: Seque
     if not tokens:
         raise ScoringError("A prompt has no answers to score. Give the task at least two labels.")
     encoded = _split(prompt, lead, tokens)
+    if encoded.context[:2] == (tokenizer.bos_token_id,) * 2:
+        raise ScoringError("The prompt would begin with two BOS tokens. Write no BOS into the template.")
     if prompt.closing and _one_begins_another(encoded.answers):
         closed = replace(prompt, answers=tuple(a + prompt.closing for a in prompt.answers), closing="")
         return _settle(tokenizer, closed, lead, _tokenise_answers(tokenizer, closed, closed.answers))
@@ -187,8 +189,6 @@ def _split(prompt: Prompt, lead: tuple[int, ...], tokens: Sequence[_Tokens]) -> 
             f"The prompt {prompt.text[:60]!r} gives the model nothing to read before the label, and its tokenizer "
             "puts no BOS. Write some text before the label in the template."
         )
-    if len(context) > 1 and len(lead) == 1 and context[1] == lead[0]:
-        raise ScoringError("The prompt would begin with two BOS tokens. Write no BOS into the template.")
     return Encoded(context, tuple(tuple(token.ids[len(first) :]) for token in tokens))
 
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.schedule import path_capacity, schedule
+from fewshot_llm.scoring.token_tree import build_tree
+
+IDS = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
+ROWS = st.lists(
+    st.builds(Encoded, IDS, st.lists(IDS, min_size=1, max_size=4, unique=True).map(tuple)), min_size=1, max_size=12
+)
+
+
+def ancestors(tree, node):
+    return [j for j in range(node + 1) if tree.ends[j] > node]
+
+
+@given(rows=ROWS)
+def test_every_node_spells_the_sequence_that_leads_to_it(rows):
+    tree = build_tree(rows)
+    for number, row in enumerate(rows):
+        assert tuple(tree.ids[ancestors(tree, tree.last[number])]) == row.context
+        trie = tree.tries[number]
+        for node in range(1, len(trie.tokens)):
+            place = int(tree.nodes_of(number, np.array([node]))[0])
+            spelt = tuple(tree.ids[ancestors(tree, place)])
+            assert spelt[: len(row.context)] == row.context
+            assert any(answer[: len(spelt) - len(row.context)] == spelt[len(row.context) :] for answer in row.answers)
+            assert tree.depths[place] == len(spelt) - 1
+
+
+@given(rows=ROWS)
+def test_contexts_are_held_once(rows):
+    tree = build_tree(rows, with_labels=False)
+    prefixes = {row.context[: n + 1] for row in rows for n in range(len(row.context))}
+    assert len(tree.ids) == len(prefixes)
+
+
+@given(rows=ROWS, budget=st.integers(1, 40))
+def test_passes_run_every_node_once_and_see_all_their_ancestors(rows, budget):
+    tree = build_tree(rows)
+    path: list[int] = []
+    covered: list[int] = []
+    for step in schedule(tree, budget):
+        assert step.size <= budget
+        assert step.start == len(covered)
+        covered += range(step.start, step.stop)
+        path = path[: step.path]
+        for first, last in step.blocks:
+            for node in range(first, last):
+                own = [j for j in range(first, node + 1) if tree.ends[j] > node]
+                assert path + own == ancestors(tree, node)
+        if step.keep:
+            path += range(step.start, step.stop)
+            assert len(path) <= path_capacity(tree, budget)
+    assert covered == list(range(len(tree.ids)))
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_rows_that_are_alike_share_their_nodes(copies):
+    row = Encoded((1, 2, 3), ((4, 5), (4, 6), (7,)))
+    assert len(build_tree([row] * copies).ids) == 4
