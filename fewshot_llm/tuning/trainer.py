@@ -81,6 +81,7 @@ class _Data:
     lower: torch.Tensor | None = None
 
     def show(self, rows: Sequence[Encoded]) -> None:
+        """Take these rows for the next epoch."""
         if rows is self.rows:
             return
         if len(rows) != len(self.targets):
@@ -264,6 +265,6 @@ class _Loop:
             for name, p in self.trainable.items():
                 p.copy_(saved.tensors[f"weight.{name}"])
                 self.optimiser.state[p] = {
-                    kind: saved.tensors[f"{kind}.{name}"].to(p.device if kind != "step" else "cpu")
+                    kind: saved.tensors[f"{kind}.{name}"].to(p.device)
                     for kind in ("exp_avg", "exp_avg_sq", "step")
                 }
