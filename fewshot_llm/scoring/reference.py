@@ -10,9 +10,9 @@ import torch
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
-from fewshot_llm.scoring.encoding import encode_slowly
+from fewshot_llm.scoring.encoding import Encoded, encode_slowly
 
-__all__ = ["ReferenceScorer", "best_of"]
+__all__ = ["ReferenceScorer", "best_of", "score_encoded"]
 
 
 class ReferenceScorer:
@@ -33,9 +33,7 @@ class ReferenceScorer:
         """See `Scorer.log_probs`."""
         results = []
         for done, encoded in enumerate(encode_slowly(self.language_model.tokenizer, prompts), start=1):
-            scores = [self._score(encoded.context, answer) for answer in encoded.answers]
-            counts = [len(answer) for answer in encoded.answers]
-            results.append(LabelScores(np.array(scores, dtype=np.float64), np.array(counts, dtype=np.int64)))
+            results.append(score_encoded(self.language_model, encoded))
             if progress:
                 progress(done, len(prompts))
         return results
@@ -44,11 +42,20 @@ class ReferenceScorer:
         """See `Scorer.best`."""
         return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
 
-    @torch.inference_mode()
-    def _score(self, context: tuple[int, ...], answer: tuple[int, ...]) -> float:
-        ids = torch.tensor([context + answer], device=self.language_model.device)
-        log_probs = torch.log_softmax(self.language_model.model(input_ids=ids).logits[0].float(), dim=-1)
-        return sum(log_probs[len(context) + t - 1, token].item() for t, token in enumerate(answer))
+
+def score_encoded(language_model: LanguageModel, row: Encoded) -> LabelScores:
+    """Scores of one row's answers, each by a full forward pass of its own."""
+    return LabelScores(
+        np.array([_score(language_model, row.context, answer) for answer in row.answers], dtype=np.float64),
+        np.array([len(answer) for answer in row.answers], dtype=np.int64),
+    )
+
+
+@torch.inference_mode()
+def _score(language_model: LanguageModel, context: tuple[int, ...], answer: tuple[int, ...]) -> float:
+    ids = torch.tensor([context + answer], device=language_model.device)
+    log_probs = torch.log_softmax(language_model.model(input_ids=ids).logits[0].float(), dim=-1)
+    return sum(log_probs[len(context) + t - 1, token].item() for t, token in enumerate(answer))
 
 
 def best_of(scores: LabelScores, k: int) -> TopLabels:

@@ -103,6 +103,14 @@ def build_trie(answers: tuple[tuple[int, ...], ...]) -> LabelTrie:
     padded = [[place[step] for step in path] + [len(edges)] * (longest - len(path)) for path in paths]
     nodes, edge_tokens, children, ending_answers = np.array(edges, dtype=np.int64).T
     return LabelTrie(
-        np.array(tokens), np.array(parents), np.array(depths), np.array(ends),
-        nodes, edge_tokens, children, ending_answers, np.array(padded, dtype=np.int64), np.array([len(a) for a in answers]),
-    )  # fmt: skip
+        np.array(tokens),
+        np.array(parents),
+        np.array(depths),
+        np.array(ends),
+        nodes,
+        edge_tokens,
+        children,
+        ending_answers,
+        np.array(padded, dtype=np.int64),
+        np.array([len(a) for a in answers]),
+    )
