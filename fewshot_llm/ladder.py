@@ -14,7 +14,7 @@ from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.evidence import Rung
 from fewshot_llm.rungs import Rungs, Watch, lora_builder
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.choose import choose_scorer
 from fewshot_llm.support import SupportSet
 from fewshot_llm.tuning.crossfit import CrossFit
 from fewshot_llm.tuning.fit import FittedAdapter, fit_adapter
@@ -142,7 +142,7 @@ def lora_answerer(inference: Inference, tuned: Tuned) -> Answerer:
     """Answers with the adapter on, calibrated on its folds' out-of-fold scores."""
     builder = lora_builder(inference, tuned.recipe)
     model = inference.scorer.language_model  # type: ignore[attr-defined]
-    scorer = TreeScorer(adapted(model, tuned.fitted.adapter))
+    scorer = choose_scorer(adapted(model, tuned.fitted.adapter))
     targets = np.array(target_positions(builder, inference.support))
     calibration = fit_bias_temperature(tuned.folds.scores, targets) if tuned.folds else identity(len(builder.labels))
     return Answerer(Inference(builder, scorer, inference.support), (calibration,))

@@ -164,9 +164,9 @@ def make_scorer(
             f"this one is a loaded {type(model).__name__}. Load it with load_model(name, adapter=…, device=…, dtype=…)."
         )
     if isinstance(model, LanguageModel):
-        from fewshot_llm.scoring.cached import TreeScorer
+        from fewshot_llm.scoring.choose import choose_scorer
 
-        return TreeScorer(model, batch_tokens)
+        return choose_scorer(model, batch_tokens)
     if not hasattr(model, "log_probs"):
         raise ModelError(f"model must be a name, a path, a LanguageModel or a Scorer; got {type(model).__name__}.")
     return model
