@@ -16,8 +16,11 @@ from fewshot_llm.cli.check import check
 from fewshot_llm.cli.classify import classify
 from fewshot_llm.cli.demo import demo
 from fewshot_llm.cli.evaluate import evaluate
+from fewshot_llm.cli.export import export, verify
 from fewshot_llm.cli.failure import FailureGroup
+from fewshot_llm.cli.lint import lint
 from fewshot_llm.cli.models import models
+from fewshot_llm.cli.optional_value import VerifyCommand
 from fewshot_llm.cli.render import render
 from fewshot_llm.cli.tune import tune
 
@@ -25,6 +28,7 @@ __all__ = ["app", "main"]
 
 LABEL = "Label and measure"
 LOOK = "Look before you label"
+SERVE = "Serve elsewhere"
 MODELS = "Models"
 
 app = typer.Typer(
@@ -69,6 +73,9 @@ app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("tune", rich_help_panel=LABEL)(tune)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)
+app.command("export", cls=VerifyCommand, rich_help_panel=SERVE)(export)
+app.command("verify", rich_help_panel=SERVE)(verify)
+app.command("lint", rich_help_panel=SERVE)(lint)
 app.add_typer(models, name="models", rich_help_panel=MODELS)
 
 

@@ -26,12 +26,13 @@ from fewshot_llm.export.bundle_text import bundle_card, task_toml
 from fewshot_llm.export.certificate import CERTIFICATE, Certificate
 from fewshot_llm.export.decision import decision_prompt, write_decision
 from fewshot_llm.export.gguf_lora import write_gguf_lora
-from fewshot_llm.export.gguf_model import Storage, write_gguf_model
+from fewshot_llm.export.gguf_model import write_gguf_model
 from fewshot_llm.export.golden import Golden, record_golden, write_golden
 from fewshot_llm.export.merged import merge, write_merged
+from fewshot_llm.export.names import Storage, Target
 from fewshot_llm.export.ollama import MODEL, write_ollama
 from fewshot_llm.export.peft import normalise, served_rank, write_adapter
-from fewshot_llm.export.serve_script import Target, serve_script
+from fewshot_llm.export.serve_script import serve_script
 from fewshot_llm.export.source import Source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.models.cache import read_record

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fewshot_llm.export.serve_script import SERVERS, Target
+from fewshot_llm.export.names import Target
+from fewshot_llm.export.serve_script import SERVERS
 from fewshot_llm.task import Task
 from fewshot_llm.tuning.store import AdapterRecord
 

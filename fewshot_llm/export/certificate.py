@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -146,11 +146,15 @@ def certify(
     """
     tuned = np.array([served.expected(row.tuned) for row in golden.rows])
     base = np.array([served.expected(row.base) for row in golden.rows])
+    rescaled = {
+        factor: np.array([served.expected(row.rescaled[factor]) for row in golden.rows])
+        for factor in golden.rows[0].rescaled
+    }
     fault = _template_fault(golden, template_source) or _token_fault(golden, served)
     found = served.scores(golden.rows)
     differences = np.abs(found - tuned)
     agreement = float(np.mean(found.argmax(axis=1) == tuned.argmax(axis=1)))
-    fault = fault or _score_fault(found, tuned, base, agreement, tolerance)
+    fault = fault or _score_fault(found, tuned, base, rescaled, agreement, tolerance)
     link, reason = fault or (None, "The server answers as transformers with peft does.")
     return Certificate(
         target=target,
@@ -221,7 +225,12 @@ def _token_fault(golden: Golden, served: Served) -> Fault | None:
 
 
 def _score_fault(
-    found: FloatArray, tuned: FloatArray, base: FloatArray, agreement: float, tolerance: Tolerance
+    found: FloatArray,
+    tuned: FloatArray,
+    base: FloatArray,
+    rescaled: Mapping[float, FloatArray],
+    agreement: float,
+    tolerance: Tolerance,
 ) -> Fault | None:
     effect = tuned - base
     deviation = found - tuned
@@ -238,15 +247,14 @@ def _score_fault(
             "The answers are the base model's: the server does not use the adapter. Check that it was started with it "
             "and that requests name it."
         )
-    seen = found - base
-    slope = float((seen * effect).sum() / (effect * effect).sum())
-    alike = float(np.corrcoef(seen.ravel(), effect.ravel())[0, 1])
-    if alike >= 0.9 and abs(slope - 1) > 0.1:
-        return Link.SCALE, (
-            f"The adapter works {slope:.2f} times as strongly as it should: the server multiplies by another scale "
-            "(alpha, rsLoRA or a rank that was padded). Export with --to peft, which folds the scale into the weights."
-        )
-    if alike >= 0.9:
+    for factor, answers in rescaled.items():
+        if np.abs(found - answers).mean() < 0.5 * np.abs(deviation).mean():
+            return Link.SCALE, (
+                f"The answers are those of the adapter at about {factor:.2f} times its scale: the server multiplies by "
+                "another one (alpha, rsLoRA or a rank that was padded). Export with --to peft, which folds the scale "
+                "into the weights."
+            )
+    if np.corrcoef((found - base).ravel(), effect.ravel())[0, 1] >= 0.9:
         return Link.PRECISION, (
             "The answers follow the adapter's but are less exact than the tolerance allows: the server computes in "
             "lower precision or holds quantised weights. Start it in float32, or allow it with --quantised."

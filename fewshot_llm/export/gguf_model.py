@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,10 @@ import torch
 from fewshot_llm.errors import ExportError
 from fewshot_llm.export.gguf_arch import Architecture, Config, architecture_of
 from fewshot_llm.export.gguf_tokenizer import add_tokenizer
+from fewshot_llm.export.names import Storage
 from fewshot_llm.files import atomic_write
 
-__all__ = ["Storage", "write_gguf_model"]
-
-
-class Storage(StrEnum):
-    """Number format of the matrices; norms and biases are always float32."""
-
-    F32 = "f32"
-    F16 = "f16"
-    Q8_0 = "q8_0"
+__all__ = ["write_gguf_model"]
 
 
 def write_gguf_model(network: Any, tokenizer: Any, path: Path, storage: Storage = Storage.F32) -> None:

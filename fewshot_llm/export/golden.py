@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class GoldenRow(BaseModel):
         answer_ids: token ids of each answer.
         tuned: log P(answer | prompt) with the adapter, nats, one per answer.
         base: the same without the adapter.
+        rescaled: the same with the adapter at a multiple of its scale, by that multiple. Servers are known to take
+            another alpha, or to confuse alpha / rank with alpha / sqrt(rank); here is what they would answer then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +46,7 @@ class GoldenRow(BaseModel):
     answer_ids: tuple[tuple[int, ...], ...]
     tuned: tuple[float, ...]
     base: tuple[float, ...]
+    rescaled: dict[float, tuple[float, ...]] = {}
 
     @property
     def encoded(self) -> Encoded:
@@ -124,6 +128,11 @@ def record_golden(source: Source, model: LanguageModel, rows: Iterable[Example],
     tuned = scorer.log_probs(prompts)
     with model.model.disable_adapter():
         base = scorer.log_probs(prompts)
+    rank = max(pair.rank for pair in source.adapter.pairs.values())
+    rescaled = {}
+    for factor in sorted({0.5, 2.0, rank**0.5, rank**-0.5} - {1.0}):
+        with rescaling(model.model, factor):
+            rescaled[factor] = scorer.log_probs(prompts)
     return Golden(
         rows=tuple(
             GoldenRow(
@@ -134,8 +143,11 @@ def record_golden(source: Source, model: LanguageModel, rows: Iterable[Example],
                 answer_ids=ids.answers,
                 tuned=tuple(with_adapter.log_probs.tolist()),
                 base=tuple(without.log_probs.tolist()),
+                rescaled={factor: tuple(scores[at].log_probs.tolist()) for factor, scores in rescaled.items()},
             )
-            for example, prompt, ids, with_adapter, without in zip(examples, prompts, encoded, tuned, base, strict=True)
+            for at, (example, prompt, ids, with_adapter, without) in enumerate(
+                zip(examples, prompts, encoded, tuned, base, strict=True)
+            )
         ),
         labels=source.record.prompt.labels,
         template=source.record.prompt.template,
@@ -143,6 +155,22 @@ def record_golden(source: Source, model: LanguageModel, rows: Iterable[Example],
         bos=model.tokenizer.bos_token_id,
         versions=source.record.versions,
     )
+
+
+@contextmanager
+def rescaling(network: Any, factor: float) -> Iterator[None]:
+    """Run a peft model with its adapter at a multiple of its scale."""
+    from peft.tuners.lora import LoraLayer
+
+    layers = [module for module in network.modules() if isinstance(module, LoraLayer)]
+    before = [dict(layer.scaling) for layer in layers]
+    try:
+        for layer in layers:
+            layer.scaling.update({name: scale * factor for name, scale in layer.scaling.items()})
+        yield
+    finally:
+        for layer, scaling in zip(layers, before, strict=True):
+            layer.scaling.update(scaling)
 
 
 def write_golden(golden: Golden, folder: Path) -> None:

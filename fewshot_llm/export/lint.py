@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fewshot_llm.export.base import BaseModel
 from fewshot_llm.export.facts import gather
-from fewshot_llm.export.lint_rules import RULES, Server
+from fewshot_llm.export.lint_rules import RULES
+from fewshot_llm.export.names import Server
 
 __all__ = ["Finding", "Status", "lint", "worst"]
 

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from fewshot_llm.export.facts import Facts
+from fewshot_llm.export.names import Server
 from fewshot_llm.export.peft import REWRITING_INITS, SERVED_RANKS
 
-__all__ = ["RULES", "Consequence", "Rule", "Server"]
-
-
-class Server(StrEnum):
-    """The programs that may be given an adapter, at the versions whose sources were read."""
-
-    VLLM = "vllm"  # 0.32
-    SGLANG = "sglang"  # 0.5.23
-    LLAMA_CPP = "llama.cpp"
-    OLLAMA = "ollama"  # the route that takes safetensors; a GGUF is llama.cpp's column
-    TRANSFORMERS = "transformers"  # `transformers serve` 5.24
-    TGI = "tgi-lorax"  # in maintenance mode and dormant: rows to read, nothing is built for them
+__all__ = ["RULES", "Consequence", "Rule"]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fewshot_llm.export.gguf_model import Storage, write_gguf_model
+from fewshot_llm.export.gguf_model import write_gguf_model
 from fewshot_llm.export.merged import merge
+from fewshot_llm.export.names import Storage
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.models.language_model import LanguageModel
 

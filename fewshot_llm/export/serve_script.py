@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from enum import StrEnum
 
-__all__ = ["SERVERS", "Target", "serve_script"]
+from fewshot_llm.export.names import Target
 
-
-class Target(StrEnum):
-    """What an adapter is exported to."""
-
-    PEFT = "peft"
-    MERGED = "merged"
-    GGUF_LORA = "gguf-lora"
-    GGUF_MERGED = "gguf-merged"
-    OLLAMA = "ollama"
-    DECISION = "decision"
+__all__ = ["SERVERS", "serve_script"]
 
 
 SERVERS: Mapping[Target, tuple[str, ...]] = {

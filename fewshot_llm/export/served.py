@@ -30,10 +30,13 @@ class CompletionServer:
     def token_ids(self, row: GoldenRow) -> tuple[int, ...] | None:
         """See `Served`; by the server's route `/tokenize`, with the special tokens that it adds by itself."""
         kind = self._scorer.server.kind
+        # A chat layout has its BOS in the text; clients that send such text ask for no other.
+        bos = self._scorer.tokenizer.bos_token
+        special = not (bos and row.text.startswith(bos))
         if kind == "llama.cpp":
-            body = {"content": row.text, "add_special": True, "parse_special": True}
+            body = {"content": row.text, "add_special": special, "parse_special": True}
         elif kind == "vllm":
-            body = {"model": self._scorer.address.model, "prompt": row.text, "add_special_tokens": True}
+            body = {"model": self._scorer.address.model, "prompt": row.text, "add_special_tokens": special}
         else:
             return None
         return tuple(self._scorer.http.post("/tokenize", body)["tokens"])

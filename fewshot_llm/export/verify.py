@@ -8,7 +8,8 @@ from fewshot_llm.errors import ExportError
 from fewshot_llm.export.bundle import TEMPLATE, BundleRecord, changed_files, file_hashes, read_bundle
 from fewshot_llm.export.certificate import FLOAT32, QUANTISED, Certificate, Served, Tolerance, certify
 from fewshot_llm.export.golden import Golden, read_golden
-from fewshot_llm.export.serve_script import SERVERS, Target
+from fewshot_llm.export.names import Target
+from fewshot_llm.export.serve_script import SERVERS
 from fewshot_llm.export.served import CompletionServer, DecisionServer
 from fewshot_llm.export.servers import running, script
 from fewshot_llm.models.load import load_tokenizer

@@ -11,7 +11,8 @@ from fewshot_llm.errors import AdapterError, ExportError
 from fewshot_llm.export.bundle import changed_files, read_bundle, write_bundle
 from fewshot_llm.export.certificate import Certificate
 from fewshot_llm.export.decision import decision_prompt
-from fewshot_llm.export.serve_script import SERVERS, Target, serve_script
+from fewshot_llm.export.names import Target
+from fewshot_llm.export.serve_script import SERVERS, serve_script
 from fewshot_llm.export.source import read_source
 from fewshot_llm.export.verify import verify
 from fewshot_llm.support import Example

@@ -8,7 +8,8 @@ from fewshot_llm.errors import AdapterError
 from fewshot_llm.export.adapter import read_adapter
 from fewshot_llm.export.base import read_base
 from fewshot_llm.export.lint import Status, lint, worst
-from fewshot_llm.export.lint_rules import RULES, Server
+from fewshot_llm.export.lint_rules import RULES
+from fewshot_llm.export.names import Server
 from fewshot_llm.export.peft import normalise, write_adapter
 from tests.conftest import tiny_tokenizer
 

@@ -1,0 +1,91 @@
+"""`fewshot-llm lint`: what each server would do with an adapter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewshot_llm.cli import options
+from fewshot_llm.cli.failure import FAILED
+from fewshot_llm.export.names import Server
+
+if TYPE_CHECKING:
+    from fewshot_llm.export.base import BaseModel
+    from fewshot_llm.export.lint import Finding
+
+__all__ = ["lint"]
+
+
+def lint(
+    adapter: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ADAPTER", exists=True, file_okay=False, help="A peft adapter folder.", show_default=False
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="M",
+            help="The base model, to check that the adapter fits it and covers every layer. [default: as recorded]",
+            show_default=False,
+        ),
+    ] = None,
+    servers: Annotated[
+        list[Server] | None,
+        typer.Option("--server", help="Only these servers; may be given several times.", show_default=False),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show, server by server, which traits of an adapter are refused, ignored or served wrong.
+
+    Each row says what export mends by itself and what has to be mended by hand, with a link to the server's source.
+    Exit code 1 where something has to be mended by hand for a server that was asked for with --server.
+    """
+    from fewshot_llm.export.lint import Status, worst
+    from fewshot_llm.export.lint import lint as examine
+
+    findings = examine(adapter, _base(adapter, model), servers or Server)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _show(findings)
+    if servers and worst(findings) is Status.MEND:
+        raise typer.Exit(FAILED)
+
+
+def _base(adapter: Path, model: str | None) -> BaseModel | None:
+    from fewshot_llm.errors import ModelError
+    from fewshot_llm.export.adapter import read_config
+    from fewshot_llm.export.base import read_base
+
+    if model is not None:
+        return read_base(model)
+    recorded = str(read_config(adapter).get("base_model_name_or_path") or "")
+    try:
+        return read_base(recorded) if recorded else None
+    except ModelError:
+        typer.echo(f"The base model {recorded!r} is not here; fit and layers are unchecked. Give --model.", err=True)
+        return None
+
+
+def _show(findings: tuple[Finding, ...]) -> None:
+    from rich.table import Table
+
+    from fewshot_llm.cli.tables import console
+    from fewshot_llm.export.lint import Status
+
+    wrong = [finding for finding in findings if finding.status is not Status.PASS]
+    if wrong:
+        table = Table("rule", "server", "status", "what", "how it is mended", show_lines=True)
+        for finding in wrong:
+            detail = f"{finding.detail}\n[dim]{finding.source}[/dim]"
+            style = "red" if finding.status is Status.MEND else "yellow"
+            table.add_row(finding.rule, finding.server, f"[{style}]{finding.status}[/{style}]", detail, finding.remedy)
+        console().print(table)
+    typer.echo(f"{len(findings) - len(wrong)} of {len(findings)} checks pass.")
