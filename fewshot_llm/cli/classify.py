@@ -48,7 +48,7 @@ def classify(
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model,
+        open_model_or_server,
         read_support,
         take_calibration,
         take_selection,
@@ -64,7 +64,7 @@ def classify(
     warn_of(examples.report.findings)
     rows = read_rows(source)
     language = make_language(lang, described, examples)
-    loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     classifier = FewShotClassifier(
         described,
         loaded,

@@ -86,7 +86,7 @@ def evaluate(
     refuse_output(output, (support, test), overwrite=overwrite)
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model,
+        open_model_or_server,
         read_support,
         take_calibration,
         take_selection,
@@ -100,7 +100,7 @@ def evaluate(
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
     language = make_language(lang, described, examples)
-    loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     with row_progress("Measuring") as progress:
         result = measure(
             described,

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.options import CalibrationName, SelectionName
     from fewshot_llm.models.language_model import LanguageModel
     from fewshot_llm.prompting.selection import Selection
+    from fewshot_llm.scoring.remote import RemoteScorer
     from fewshot_llm.support import Finding, SupportSet
     from fewshot_llm.task import Task
 
-__all__ = ["column_names", "open_model", "read_support", "take_calibration", "take_selection", "warn_of"]
+__all__ = [
+    "column_names",
+    "open_model",
+    "open_model_or_server",
+    "read_support",
+    "take_calibration",
+    "take_selection",
+    "warn_of",
+]
 
 
 def column_names(task: Task, text_column: str | None, label_column: str | None = None) -> dict[str, str]:
@@ -58,9 +67,21 @@ def open_model(
         return load_model(name, adapter=adapter, device=device, dtype=dtype, threads=threads, progress=progress)
 
 
-def take_selection(name: SelectionName, model: LanguageModel) -> Selection:
+def open_model_or_server(
+    name: str, language: str, *, adapter: Path | None, device: str | None, dtype: str | None, threads: int | None
+) -> LanguageModel | RemoteScorer:
+    """The loaded model, or a scorer for the server at an address; `--adapter` then names the tokenizer's model."""
+    from fewshot_llm.scoring.remote import connect, is_address
+
+    if is_address(name):
+        return connect(name, None if adapter is None else str(adapter))
+    return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+
+
+def take_selection(name: SelectionName, model: LanguageModel | RemoteScorer) -> Selection:
     """The selection of that name; one by hidden states uses the model's own."""
     from fewshot_llm.models.embedding import MeanHiddenState
+    from fewshot_llm.models.language_model import LanguageModel
     from fewshot_llm.prompting import Balanced, Diverse, Nearest, NearestHidden, RandomOrder
 
     match name:
@@ -71,6 +92,8 @@ def take_selection(name: SelectionName, model: LanguageModel) -> Selection:
         case "nearest":
             return Nearest()
         case "nearest-hidden":
+            if not isinstance(model, LanguageModel):
+                raise typer.BadParameter("a server does not tell its hidden states", param_hint="--selection")
             return NearestHidden(MeanHiddenState(model))
         case "diverse":
             return Diverse()

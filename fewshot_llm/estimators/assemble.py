@@ -17,6 +17,7 @@ from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.template import Template, load_template
 from fewshot_llm.scoring.base import Scorer
+from fewshot_llm.scoring.remote import connect, is_address
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task, detect_language, load_task
 
@@ -145,13 +146,17 @@ def make_scorer(
     dtype: str | None = None,
     batch_tokens: int | None = None,
 ) -> Scorer:
-    """The scorer for a model given by name, path or hub id, as `auto`, loaded, or already in a scorer.
+    """The scorer for a model given by name, path or hub id, as `auto`, loaded, already in a scorer, or on a server.
+
+    A server's address is `http://HOST:PORT/v1#NAME`; an adapter folder then only names the base model's tokenizer.
 
     The last model that was loaded by name stays in memory, so that a grid search loads it once.
 
     Raises:
         ModelError: the model is unknown, or options are given that a loaded model can no longer heed.
     """
+    if isinstance(model, str) and is_address(model):
+        return connect(model, None if adapter is None else os.fspath(adapter))
     if isinstance(model, str | os.PathLike):
         from fewshot_llm.models.registry import resolve_auto
 
@@ -203,7 +208,7 @@ def make_builder(
     cut_long_text: bool = False,
 ) -> PromptBuilder:
     """The prompt builder; told of the model's special tokens and context where the scorer has a model."""
-    model: Any = getattr(scorer, "language_model", None)
+    model: Any = getattr(scorer, "language_model", None) or getattr(scorer, "prompt_limits", None)
     return PromptBuilder(
         task,
         make_template(template, task, language),

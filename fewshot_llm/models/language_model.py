@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["LanguageModel"]
+__all__ = ["LanguageModel", "special_tokens_of"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,16 @@ class LanguageModel:
     @property
     def special_tokens(self) -> tuple[str, ...]:
         """Every special token's text, longest first; these are neutralised inside a customer's text."""
-        added = (str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special)
-        known = {token for token in (*self.tokenizer.all_special_tokens, *added) if token.strip()}
-        return tuple(sorted(known, key=lambda token: (-len(token), token)))
+        return special_tokens_of(self.tokenizer)
 
     @property
     def fingerprint(self) -> str:
         """Everything that may change a score, as one line."""
         return "|".join((self.name, self.revision, self.sha256, self.adapter, str(self.dtype).removeprefix("torch.")))
+
+
+def special_tokens_of(tokenizer: Any) -> tuple[str, ...]:
+    """The text of every special token of a fast tokenizer, longest first."""
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    known = {token for token in (*tokenizer.all_special_tokens, *added) if token.strip()}
+    return tuple(sorted(known, key=lambda token: (-len(token), token)))

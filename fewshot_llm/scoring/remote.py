@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fewshot_llm.errors import ServerError
+from fewshot_llm.models.language_model import special_tokens_of
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.reference import best_of
-from fewshot_llm.scoring.remote_http import Http, parse_address
+from fewshot_llm.scoring.remote_http import Address, Http, parse_address
 from fewshot_llm.scoring.remote_servers import ServerInfo, choose_method, identify
 
-__all__ = ["RemoteScorer", "is_address"]
+__all__ = ["PromptLimits", "RemoteScorer", "connect", "is_address"]
+
+UNBOUNDED = 10**9
+"""Tokenizers that know no limit say 10**30."""
+
+
+@dataclass(frozen=True)
+class PromptLimits:
+    """What a prompt's builder has to know of the model, as `LanguageModel` tells it for a local one.
+
+    Attributes:
+        tokenizer: the base model's.
+        special_tokens: texts that are neutralised inside a customer's text.
+        context_length: the longest sequence, in tokens, that the server takes.
+    """
+
+    tokenizer: Any
+    special_tokens: tuple[str, ...]
+    context_length: int
 
 
 def is_address(model: str) -> bool:
@@ -54,11 +76,19 @@ class RemoteScorer:
         self.http = Http(self.address.root, timeout, retries)
         self.server: ServerInfo = identify(self.http)
         probe = tokenizer("a b c").input_ids
+        self.prompt_limits = PromptLimits(
+            tokenizer, special_tokens_of(tokenizer), _context_length(self.http, self.address, tokenizer)
+        )
         self._method = choose_method(self.http, self.address, self.server, probe)
 
     def close(self) -> None:
         """Close the connections; also done when the scorer is let go."""
         self.http.close()
+
+    @property
+    def name(self) -> str:
+        """What the user asked for: the server's address with the model's name."""
+        return f"{self.address.root}{self.address.prefix}#{self.address.model}"
 
     @property
     def fingerprint(self) -> str:
@@ -90,3 +120,56 @@ class RemoteScorer:
     def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
         """See `Scorer.best`."""
         return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+
+
+def connect(address: str, base: str | None = None) -> RemoteScorer:
+    """A scorer for a server, with the base model's tokenizer found for it.
+
+    Args:
+        address: `http://HOST:PORT/v1#NAME`.
+        base: the base model's name, folder or hub id, or the folder of an adapter that records it. Without it the
+            server is asked, which helps where it runs on this machine: vLLM tells the folder, llama.cpp the GGUF file.
+
+    Raises:
+        ServerError: no such server, or none that says where its tokenizer is.
+        ModelError: `base` is unknown.
+    """
+    from fewshot_llm.models.load import load_tokenizer
+    from fewshot_llm.models.locate import locate_model
+
+    if base is not None:
+        config = Path(base) / "adapter_config.json"
+        if config.is_file():
+            base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if base:
+        return RemoteScorer(address, load_tokenizer(locate_model(base)))
+    parsed = parse_address(address)
+    http = Http(parsed.root)
+    try:
+        told = _told_base(http, parsed)
+    finally:
+        http.close()
+    if told is None:
+        raise ServerError(
+            f"{parsed.root} does not say where its base model's tokenizer is, and prompts are tokenised here. Give the "
+            "adapter's folder as well, or the base model: connect(address, base=NAME)."
+        )
+    return RemoteScorer(address, load_tokenizer(locate_model(str(told))))
+
+
+def _told_base(http: Http, address: Address) -> Path | None:
+    """The folder or GGUF file that the server says it has loaded, where it is on this machine too."""
+    listed = (http.get(f"{address.prefix}/models") or {}).get("data", ())
+    candidates = [entry.get("root") for entry in listed if not entry.get("parent")]
+    candidates.append((http.get("/props") or {}).get("model_path"))
+    paths = [Path(str(candidate)) for candidate in candidates if candidate]
+    return next((path for path in paths if path.is_absolute() and path.exists()), None)
+
+
+def _context_length(http: Http, address: Address, tokenizer: Any) -> int:
+    listed = (http.get(f"{address.prefix}/models") or {}).get("data", ())
+    settings = (http.get("/props") or {}).get("default_generation_settings") or {}
+    lengths = [entry.get("max_model_len") for entry in listed] + [settings.get("n_ctx"), tokenizer.model_max_length]
+    known = [int(length) for length in lengths if length and 0 < length < UNBOUNDED]
+    # One token is generated besides, whether it is wanted or not.
+    return min(known, default=2048) - 1

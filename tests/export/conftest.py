@@ -52,6 +52,7 @@ def make_adapter(tmp_path: Path, base_folder: Callable[[str], Path]) -> MakeAdap
             for parameter_name, parameter in model.named_parameters():
                 if "lora_" in parameter_name:
                     parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+        model.peft_config["default"].base_model_name_or_path = str(base_folder(shape))
         model.save_pretrained(tmp_path / name)
         return tmp_path / name
 
