@@ -61,3 +61,13 @@ certify: $(VENV)/.installed-test  ## Check that real servers answer as the toolk
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+VLLM_VENV ?= .venv-vllm
+ADAPTER ?= adapters/intents
+ROWS ?= test.jsonl
+
+.PHONY: certify-vllm
+certify-vllm: $(VENV)/.installed-test  ## The same on vLLM (CPU, 3.4 GB): ADAPTER=folder ROWS=file
+	test -d $(VLLM_VENV) || PYTHON=$(BIN)/python sh eval/certify/make_vllm_env.sh $(VLLM_VENV)
+	$(BIN)/python -m eval.certify.run $(ADAPTER) --rows $(ROWS) --servers vllm \
+	  --vllm-python $(abspath $(VLLM_VENV))/bin/python --out eval/baselines/serving-vllm.json
