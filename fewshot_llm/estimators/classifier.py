@@ -241,6 +241,22 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             save_classifier(self, Path(folder), overwrite)
 
+    def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).
+
+        Args:
+            target: `peft`, `merged`, `gguf-lora`, `gguf-merged`, `ollama` or `decision`.
+            folder: the bundle to write.
+            overwrite: replace a bundle that is there.
+
+        Raises:
+            ExportError: there is no adapter, an unknown target, or one that cannot express it.
+        """
+        from fewshot_llm.export.bundle import export_classifier
+
+        check_is_fitted(self)
+        export_classifier(self.adapter, self.support_, target, Path(folder), overwrite=overwrite)
+
     @classmethod
     def load(
         cls,

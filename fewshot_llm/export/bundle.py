@@ -14,6 +14,7 @@ certificate.json, README.md, serve.sh and SHA256SUMS.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewshot_llm.errors import ExportError
+from fewshot_llm.errors import ExportError, nearest
 from fewshot_llm.export.bundle_text import bundle_card, task_toml
 from fewshot_llm.export.certificate import CERTIFICATE, Certificate
 from fewshot_llm.export.decision import decision_prompt, write_decision
@@ -33,7 +34,7 @@ from fewshot_llm.export.names import Storage, Target
 from fewshot_llm.export.ollama import MODEL, write_ollama
 from fewshot_llm.export.peft import normalise, served_rank, write_adapter
 from fewshot_llm.export.serve_script import serve_script
-from fewshot_llm.export.source import Source
+from fewshot_llm.export.source import Source, read_source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.models.cache import read_record
 from fewshot_llm.models.language_model import LanguageModel
@@ -42,7 +43,17 @@ from fewshot_llm.support import Example
 from fewshot_llm.tuning.folder import whole_folder
 from fewshot_llm.tuning.store import RECORD
 
-__all__ = ["BUNDLE", "SUMS", "TEMPLATE", "BundleRecord", "changed_files", "file_hashes", "read_bundle", "write_bundle"]
+__all__ = [
+    "BUNDLE",
+    "SUMS",
+    "TEMPLATE",
+    "BundleRecord",
+    "changed_files",
+    "export_classifier",
+    "file_hashes",
+    "read_bundle",
+    "write_bundle",
+]
 
 BUNDLE, SUMS, TEMPLATE = "bundle.json", "SHA256SUMS", "template.jinja"
 BASE_GGUF = "base.gguf"
@@ -126,6 +137,29 @@ def write_bundle(
         golden = record_golden(source, model, [*source.support, *rows])
         _write_common(source, record, golden, written.served_base, partial)
     return record
+
+
+def export_classifier(
+    adapter: str | os.PathLike[str] | None,
+    support: Iterable[Example],
+    target: str,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+) -> BundleRecord:
+    """`write_bundle` for a classifier's adapter folder, with its support rows among the golden prompts.
+
+    Raises:
+        ExportError: no adapter, one that training did not record, or an unknown target.
+    """
+    if adapter is None or not (Path(adapter) / RECORD).is_file():
+        raise ExportError(
+            "This classifier has no trained adapter to export: it scores with the base model alone. Train one with "
+            "`fewshot-llm tune` or Escalation(…), or serve the base model and give its address as the model."
+        )
+    if target not in list(Target):
+        raise ExportError(f"There is no export target {target!r}. {nearest(target, Target)}")
+    return write_bundle(read_source(Path(adapter)), Target(target), folder, rows=support, overwrite=overwrite)
 
 
 def _write_target(source: Source, model: LanguageModel, target: Target, folder: Path, storage: Storage) -> _Written:

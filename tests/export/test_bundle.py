@@ -8,6 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from fewshot_llm.errors import AdapterError, ExportError
+from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.export.bundle import changed_files, read_bundle, write_bundle
 from fewshot_llm.export.certificate import Certificate
 from fewshot_llm.export.decision import decision_prompt
@@ -147,3 +148,18 @@ def test_transformers_serve_answers_decisions_and_is_certified(source, tmp_path)
     assert certificate.passed, certificate
     assert certificate.largest < 1e-3
     assert "transformers serve" in certificate.server
+
+
+def test_a_classifier_exports_its_adapter(source, tmp_path):
+    classifier = FewShotClassifier.load(source.folder)
+    classifier.export("peft", tmp_path / "bundle")
+    assert read_bundle(tmp_path / "bundle").name == "reviews"
+    with pytest.raises(ExportError, match="Did you mean gguf-lora"):
+        classifier.export("gguf_lora", tmp_path / "other")
+
+
+def test_a_classifier_without_adapter_has_nothing_to_export(base_folder, tmp_path):
+    classifier = FewShotClassifier("review-sentiment", str(base_folder("llama")), shots=1)
+    classifier.fit(["good", "bad"] * 2, ["positive", "negative"] * 2)
+    with pytest.raises(ExportError, match="no trained adapter"):
+        classifier.export("peft", tmp_path / "bundle")
