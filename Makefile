@@ -50,7 +50,7 @@ lint: $(VENV)/.installed-dev  ## Check style and docstrings
 typecheck: $(VENV)/.installed-dev  ## Check types
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-test  ## Time the scorer against other ways of doing the same work
+bench: $(VENV)/.installed-test  ## Time the scorer against other ways of doing the same work (FEWSHOT_DATA: where the data sets are)
 	$(BIN)/python -m eval.speed
 
 eval: $(VENV)/.installed-test  ## Measure accuracy on the small suite and compare with the committed baseline
