@@ -29,9 +29,7 @@ print(json.dumps({
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=600
-    )
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -55,9 +53,7 @@ def fresh_environment(folder: Path) -> Path:
     """
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     python = folder / "bin" / "python"
-    site = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
-    )
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return python
 
@@ -80,9 +76,7 @@ def test_wheel_holds_content_below_the_package(wheel: Path) -> None:
     assert len(tops) == 2, f"only the package and its metadata belong at the top: {sorted(tops)}"
 
 
-def test_installed_wheel_works_from_another_folder(
-    wheel: Path, tmp_path: Path, tiny_model_folder: Path
-) -> None:
+def test_installed_wheel_works_from_another_folder(wheel: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
     python = fresh_environment(tmp_path / "env")
     install(python, wheel)
     elsewhere = tmp_path / "elsewhere"
