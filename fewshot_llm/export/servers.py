@@ -120,7 +120,7 @@ def running(launch: Launch, *, timeout: float = 180.0) -> Iterator[str]:
         Its root address, `http://127.0.0.1:PORT`.
 
     Raises:
-        ServerError: the program is missing, ended early, or was not healthy in time; its last lines are given.
+        ServerError: the program is missing, ended before its time, or was not healthy in time; its last lines are given.
     """
     port = _free_port()
     command = [part.replace("{port}", str(port)) for part in launch.command]
@@ -136,6 +136,10 @@ def running(launch: Launch, *, timeout: float = 180.0) -> Iterator[str]:
         try:
             _wait(process, port, launch, time.monotonic() + timeout, log)
             yield f"http://{HOST}:{port}"
+        except ServerError as error:
+            if process.poll() is None:
+                raise
+            raise ServerError(f"{launch.name} ended with code {process.returncode}. {_tail(log)}") from error
         finally:
             _stop(process)
 
