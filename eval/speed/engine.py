@@ -11,6 +11,7 @@ from eval.speed.timing import paired
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.scoring.reference import ReferenceScorer
 
 __all__ = ["against_bare", "against_full_prompts", "best_against_all"]
@@ -30,13 +31,15 @@ def best_against_all(model: LanguageModel, prompts: Sequence[Prompt], rounds: in
     scorer = TreeScorer(model)
     best = [int(found.indices[0]) for found in scorer.best(prompts)]
     opened = scorer.profile.computed
+    scorer.profile = Profile()
     every = [int(scores.log_probs.argmax()) for scores in scorer.log_probs(prompts)]
+    scored = scorer.profile.computed
     ratio = paired(lambda: scorer.best(prompts), lambda: scorer.log_probs(prompts), rounds)
     return {
         **ratio.as_json(),
         "same_labels": best == every,
         "tokens": opened,
-        "compared_tokens": scorer.profile.computed,
+        "compared_tokens": scored,
     }
 
 

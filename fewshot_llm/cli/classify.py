@@ -21,6 +21,7 @@ def classify(
     output: options.Output,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    profiled: options.Profiled = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -81,6 +82,8 @@ def classify(
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)
+    scorer = classifier.answerer_.inference.scorer
+    fitted = getattr(scorer, "profile", None)
     started = time.perf_counter()
     with row_progress("Labelling") as progress:
         labelled = label_rows(
@@ -100,10 +103,18 @@ def classify(
             "rows_per_second": round(len(rows) / seconds, 2),
             "model": loaded.name,
             "output": str(output),
+            **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },
         as_json=as_json,
         to_stderr=str(output) == "-" or not as_json,
     )
+
+
+def _profile(scorer: Any, before: Any) -> dict[str, float] | None:
+    """What labelling cost; none from a server, which keeps its own books."""
+    from fewshot_llm.scoring.peak import describe_profile
+
+    return None if before is None else describe_profile(scorer.profile - before, scorer.language_model)
 
 
 def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
@@ -116,6 +127,9 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
         f"{summary['model']}): {labels} → {summary['output']}",
         err=to_stderr,
     )
+    if summary.get("profile"):
+        for name, value in summary["profile"].items():
+            typer.echo(f"{name.replace('_', ' ')}: {value:,}", err=True)
     if summary["without_text"]:
         shown = ", ".join(str(row + 1) for row in summary["without_text"][:10])
         more = " …" if len(summary["without_text"]) > 10 else ""

@@ -28,6 +28,7 @@ __all__ = [
     "Output",
     "Overwrite",
     "Permutations",
+    "Profiled",
     "Seed",
     "Select",
     "SelectionName",
@@ -111,6 +112,14 @@ Output: TypeAlias = Annotated[
 ]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace --output if it exists.", rich_help_panel=RESULT)
+]
+Profiled: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--profile",
+        help="Say how many tokens were asked for and computed, and what share of the machine's peak was reached.",
+        rich_help_panel=RESULT,
+    ),
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=RESULT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from time import perf_counter
 from typing import Any
@@ -17,9 +17,9 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.parts import model_record
-from fewshot_llm.evaluation.metered import MeteredScorer
 from fewshot_llm.evaluation.result import Evaluation, Figures, Run, TestRows, summarise
-from fewshot_llm.scoring.base import Progress
+from fewshot_llm.scoring.base import Progress, Scorer
+from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task, load_task
 from fewshot_llm.tuning.store import installed_versions
@@ -154,6 +154,12 @@ def _part(progress: Progress | None, run: int, runs: int, rows: int) -> Progress
     return lambda done, _: progress(run * rows + done, runs * rows)
 
 
+def _profile(scorer: Scorer) -> Profile:
+    """What a scorer's runs cost so far; nothing where it keeps no books (a server)."""
+    found: Profile = getattr(scorer, "profile", Profile())
+    return found
+
+
 def _run(
     classifier: FewShotClassifier, drawn: SupportSet, test: _Measured, level: float, progress: Progress | None
 ) -> Run:
@@ -161,9 +167,10 @@ def _run(
     classifier.fit_support(drawn)
     fitted = perf_counter()
     inference = classifier.answerer_.inference
-    meter = MeteredScorer(inference.scorer)
-    answers = replace(classifier.answerer_, inference=replace(inference, scorer=meter)).answer(test.queries, progress)
+    before = _profile(inference.scorer)
+    answers = classifier.answerer_.answer(test.queries, progress)
     seconds = perf_counter() - fitted
+    cost = _profile(inference.scorer) - before
     return Run(
         shots=classifier.shots,
         seed=classifier.seed,
@@ -175,8 +182,8 @@ def _run(
         fit_seconds=fitted - began,
         predict_seconds=seconds,
         rows_per_second=len(test) / seconds,
-        tokens_asked=meter.total.asked,
-        tokens_computed=meter.total.computed,
+        tokens_asked=cost.asked,
+        tokens_computed=cost.computed,
         targets=test.targets,
         log_probabilities=answers.log_probabilities,
     )

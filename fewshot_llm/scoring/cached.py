@@ -44,7 +44,7 @@ class TreeScorer:
         batch_tokens: tokens a forward pass; found from the memory that is free when None.
 
     Attributes:
-        profile: what the last run cost.
+        profile: what all runs so far cost; set it to `Profile()` to start anew.
 
     Example:
         >>> from fewshot_llm import load_model  # doctest: +SKIP
@@ -76,7 +76,6 @@ class TreeScorer:
 
     def _by_window(self, prompts: Sequence[Prompt], work: Work[Result], progress: Progress | None) -> list[Result]:
         results: list[Result] = []
-        self.profile = Profile()
         for start in range(0, len(prompts), WINDOW):
             began = perf_counter()
             rows = encode(self.language_model.tokenizer, prompts[start : start + WINDOW])

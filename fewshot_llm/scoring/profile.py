@@ -12,7 +12,7 @@ __all__ = ["Profile", "asked_tokens"]
 
 @dataclass(frozen=True)
 class Profile:
-    """Counts of one scoring run; add two to join them.
+    """Counts of scoring; add two to join them, subtract an earlier one to see what came since.
 
     Attributes:
         rows: prompts scored.
@@ -34,6 +34,9 @@ class Profile:
 
     def __add__(self, other: Profile) -> Profile:
         return Profile(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+    def __sub__(self, earlier: Profile) -> Profile:
+        return Profile(*(getattr(self, name) - getattr(earlier, name) for name in self.__dataclass_fields__))
 
     @property
     def reuse(self) -> float:

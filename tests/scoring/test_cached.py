@@ -124,7 +124,7 @@ def test_best_opens_fewer_nodes_than_full_scoring(llama):
     scorer.log_probs(mixed_prompts())
     full = scorer.profile.computed
     scorer.best(mixed_prompts())
-    assert scorer.profile.computed < full
+    assert scorer.profile.computed - full < full
 
 
 def test_progress_reaches_the_end(llama):
