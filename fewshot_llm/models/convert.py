@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import redirect_stderr
 from importlib.metadata import version
@@ -38,6 +39,7 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
 
     Raises:
         PullError: the file is no GGUF file, or of a kind that transformers cannot read.
+        OSError: the result cannot be written.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -53,7 +55,7 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PullError(f"{gguf.name} cannot be converted: {reason[:300]} Is it a whole GGUF file?") from error
         tokenizer = _plain_tokenizer(tokenizer, gguf)
-        _plain_copy(model).save_pretrained(folder)
+        _save(_plain_copy(model), folder)
         tokenizer.save_pretrained(folder)
         _check_tokenizer(tokenizer, folder, gguf)
     weights = folder / WEIGHTS
@@ -64,6 +66,16 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
 def converter_versions() -> dict[str, str]:
     """Versions of everything that a conversion's result may depend on."""
     return {name: version(name) for name in ("fewshot-llm", "transformers", "torch", "gguf", "tokenizers")}
+
+
+def _save(model: Any, folder: Path) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # its writer wraps the system's errors
+        full = f"os error {errno.ENOSPC}" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def _plain_copy(model: Any) -> Any:

@@ -22,32 +22,28 @@ Ask: TypeAlias = Callable[[EmbeddedModel, str], bool | None]
 """Shows a model's terms and asks: True or False as answered, None where nobody can be asked."""
 
 
-def obtain_acceptance(
-    model: EmbeddedModel, text: Callable[[], str], *, accept_licence: bool, ask: Ask
-) -> Acceptance | None:
+def obtain_acceptance(model: EmbeddedModel, text: str, *, accept_licence: bool, ask: Ask) -> Acceptance:
     """Make sure that somebody agreed to the model's terms.
 
     Args:
-        model: the model that is about to be fetched.
-        text: gives the terms as plain text; only called when somebody is asked.
+        model: the model that is about to be fetched; its licence has terms.
+        text: the terms as plain text, shown where somebody is asked.
         accept_licence: the caller agrees already.
         ask: how to ask.
 
     Returns:
-        The record of the agreement; None for a licence that needs none.
+        The record of the agreement.
 
     Raises:
         PullError: not agreed; the message says where the terms are and how to accept them.
     """
     licence = model.licence
-    if licence.terms is None:
-        return None
     if accept_licence:
         how = "accept_licence"
     elif model.name in (name.strip() for name in os.environ.get(ENVIRONMENT, "").split(",")):
         how = ENVIRONMENT
     else:
-        answer = ask(model, text())
+        answer = ask(model, text)
         if answer is None:
             raise PullError(
                 f"{model.name} comes under the {licence.name}, which you have to accept first: read them at "

@@ -221,6 +221,18 @@ def test_acceptance_is_recorded_and_the_terms_are_kept(wheelhouse: Wheelhouse, m
     assert "Be kind." in (folder / "TERMS.html").read_text(encoding="utf-8")
 
 
+def test_accepted_terms_hold_on_when_a_folder_is_converted_anew(
+    wheelhouse: Wheelhouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = with_terms(wheelhouse.model)
+    folder, record = pull_model(model, accept_licence=True)
+    record.model_copy(update={"conversion": CONVERSION - 1}).write(folder)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    _, again = pull_model(model)
+    assert again.acceptance == record.acceptance
+    assert (folder / "TERMS.html").exists()
+
+
 def test_terms_that_were_changed_are_refused(wheelhouse: Wheelhouse) -> None:
     model = with_terms(wheelhouse.model)
     changed = replace(model, licence=replace(model.licence, terms_sha256="0" * 64))
