@@ -48,11 +48,12 @@ EMAIL = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9._%+-]{0,63})\s?(?:@|＠)\s?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![A-Za-z])"
 )
 ID_NUMBER = re.compile(rf"(?<![0-9０-９A-Za-z])(?:{DIGIT}{GAP}){{17}}[0-9０-９xXＸｘ](?![0-9０-９A-Za-z])")
-BANK_CARD = re.compile(
+BANK_CARD = re.compile(rf"(?<![0-9０-９A-Za-z])(?:{DIGIT}{GAP}){{12,18}}{DIGIT}(?![0-9０-９A-Za-z])")
+CARD = re.compile(
     r"4[0-9]{15}(?:[0-9]{3})?|5[1-5][0-9]{14}|2[2-7][0-9]{14}|(?:35|6[0-25-9])[0-9]{14,17}"
     r"|3[47][0-9]{13}|3[068][0-9]{12}|9[0-9]{15,18}"
 )
-"""Visa, Mastercard twice, JCB, UnionPay and Discover; American Express; Diners; old Chinese debit cards."""
+"""Visa; Mastercard; JCB, UnionPay and Discover; American Express; Diners; old Chinese debit cards."""
 
 CHINESE_ADDRESS = re.compile(
     r"""

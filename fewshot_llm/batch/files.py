@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from fewshot_llm.batch.readers import ENDINGS, kind_of, open_bytes, read_file
+from fewshot_llm.batch.readers import ENDINGS, count_rows, kind_of, read_file
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError
 
@@ -57,7 +57,7 @@ class FileSource:
 
     def count(self) -> int:
         """Rows in all; Parquet says so in its footer, other files are read once."""
-        return sum(_count(path) for _, path in self.files)
+        return sum(count_rows(path) for _, path in self.files)
 
     def identity(self) -> list[dict[str, Any]]:
         """Name, size and SHA-256 of every file."""
@@ -157,21 +157,3 @@ def _files(path: str) -> Iterable[tuple[str, Path]]:
 
 def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
-
-
-def _count(path: Path) -> int:
-    if kind_of(path) == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return int(pq.read_metadata(path).num_rows)
-        except (OSError, pa.ArrowInvalid):
-            return 1
-    if kind_of(path) == "jsonl":
-        try:
-            with open_bytes(path) as stream:
-                return sum(1 for line in stream if line.strip(b" \t\r\n"))
-        except (OSError, EOFError):
-            pass  # a cut archive: only reading it row by row says where it ends
-    return sum(1 for _ in read_file(path))

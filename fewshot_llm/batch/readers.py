@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from fewshot_llm.batch.rows import Problem
 
-__all__ = ["ENDINGS", "Reading", "kind_of", "open_bytes", "read_file"]
+__all__ = ["ENDINGS", "Reading", "count_rows", "kind_of", "open_bytes", "read_file"]
 
 Reading = tuple[int, dict[str, Any], Problem | None]
 """Line (1-based), the row's columns, and why the row could not be read."""
@@ -22,6 +22,9 @@ ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", 
 COMPRESSED = (".gz", ".zst")
 LONGEST_LINE = 16 << 20
 """Bytes. A longer line is one bad row and is never held in memory whole."""
+
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
+"""What a damaged file raises; Arrow's errors are among them."""
 
 
 def kind_of(path: Path) -> str | None:
@@ -64,34 +67,51 @@ def read_file(path: Path) -> Iterator[Reading]:
         for reading in rows:
             line = reading[0]
             yield reading
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except UNREADABLE as error:
         reason = f"The rest of the file cannot be read: {' '.join(str(error).split())[:200]}."
         yield line + 1, {}, Problem("file-broke-off", reason)
 
 
+def count_rows(path: Path) -> int:
+    """How many rows `read_file` gives; without parsing them where that is possible."""
+    kind = kind_of(path)
+    try:
+        if kind == "parquet":
+            import pyarrow.parquet as pq
+
+            return int(pq.read_metadata(path).num_rows)
+        if kind == "jsonl":
+            with open_bytes(path) as stream:
+                return sum(1 for _ in _lines(stream))
+    except UNREADABLE:
+        pass  # only reading it row by row says where it breaks off
+    return sum(1 for _ in read_file(path))
+
+
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Line number, line, and whether it was longer than `LONGEST_LINE` (then only its beginning is given)."""
+    """Line number, line, and whether it was longer than `LONGEST_LINE` (then only its beginning is given).
+
+    Blank lines are counted and left out.
+    """
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
-        whole = line.endswith(b"\n") or len(line) < LONGEST_LINE
-        beginning = line
-        while not whole:
-            rest = stream.readline(LONGEST_LINE)
-            whole = rest.endswith(b"\n") or len(rest) < LONGEST_LINE
-            beginning = line[:200]
-        yield number, beginning, beginning is not line
+        rest, cut = line, False
+        while len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+            rest, cut = stream.readline(LONGEST_LINE), True
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if cut or line.strip(b" \t\r\n"):
+            yield number, line[:200] if cut else line, cut
 
 
 def _jsonl(path: Path) -> Iterator[Reading]:
     with open_bytes(path) as stream:
         for number, line, cut in _lines(stream):
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
             if cut:
                 reason = f"The line is longer than {LONGEST_LINE >> 20} MiB."
                 yield number, {}, Problem("line-too-long", reason, line.decode("utf-8", "replace"))
-            elif line.strip(b" \t\r\n"):
+            else:
                 yield _json_line(number, line)
 
 
