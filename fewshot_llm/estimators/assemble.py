@@ -225,7 +225,7 @@ def make_builder(
 
 
 def _make_layout(layout: LayoutName | Layout, model: LanguageModel | None) -> Layout:
-    # "auto" is plain for instruction-tuned models too: demonstrations in one running text did at least as well there.
+    # "auto" is plain for every model: it is what base models need, and no measurement speaks for another choice yet.
     if layout in ("auto", "plain"):
         return Plain()
     if layout == "chat":
