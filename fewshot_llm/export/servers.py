@@ -135,11 +135,12 @@ def running(launch: Launch, *, timeout: float = 180.0) -> Iterator[str]:
             raise ServerError(f"{launch.name} cannot be started: {error}. Install it, or serve it elsewhere.") from None
         try:
             _wait(process, port, launch, time.monotonic() + timeout, log)
-            yield f"http://{HOST}:{port}"
-        except ServerError as error:
-            if process.poll() is None:
-                raise
-            raise ServerError(f"{launch.name} ended with code {process.returncode}. {_tail(log)}") from error
+            try:
+                yield f"http://{HOST}:{port}"
+            except ServerError as error:
+                if process.poll() is None:
+                    raise
+                raise ServerError(f"{launch.name} ended with code {process.returncode}. {_tail(log)}") from error
         finally:
             _stop(process)
 

@@ -5,6 +5,7 @@ import math
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
 from typing import Any, ClassVar
@@ -26,7 +27,8 @@ from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.remote import RemoteScorer
 from fewshot_llm.scoring.remote_http import API_KEY, Http, parse_address
-from fewshot_llm.scoring.remote_servers import Echo, TopLists
+from fewshot_llm.scoring.remote_lists import TopLists
+from fewshot_llm.scoring.remote_servers import Echo
 from fewshot_llm.task import Task
 from tests.conftest import tiny_model
 from tests.export import conftest as adapters
@@ -206,17 +208,39 @@ def test_a_server_that_adds_a_token_is_found_out(unsteady):
     http.close()
 
 
-def test_a_token_outside_the_list_gets_a_bound(unsteady):
-    listed = {"top_logprobs": [{"id": 7, "logprob": math.log(0.5)}, {"id": 8, "logprob": math.log(0.4)}]}
-    Unsteady.answers = [(200, {"completion_probabilities": [listed], "tokens_evaluated": 2})]
+def test_a_token_that_cannot_be_listed_gets_a_bound(unsteady):
+    likely = [
+        {"id": 7, "token": "x", "bytes": [120], "logprob": math.log(0.5)},
+        {"id": 8, "token": "y", "bytes": [121], "logprob": math.log(0.4)},
+    ]
+    lifted = [{"id": 7, "token": "x", "bytes": [120], "prob": 1.0}]
+    Unsteady.answers = [
+        (200, {"completion_probabilities": [{"top_logprobs": likely}], "tokens_evaluated": 2}),
+        (200, {"completion_probabilities": [{"top_probs": lifted}], "tokens_evaluated": 2}),
+    ]
     slots: SimpleQueue[int] = SimpleQueue()
     slots.put(0)
     http = Http(unsteady)
-    scores = TopLists(1, slots, first=2, widest=2).score(http, Encoded((1, 2), ((7,), (9,))))
+    scores = TopLists(1, slots, size=2).score(http, Encoded((1, 2), ((7,), (9,))))
     assert scores.bounded.tolist() == [False, True]
     assert scores.log_probs[0] == pytest.approx(math.log(0.5))
-    assert scores.log_probs[1] == pytest.approx(math.log(0.1))
+    assert scores.log_probs[1] == pytest.approx(math.log(0.4))
     http.close()
+
+
+@pytest.mark.server
+def test_tokens_outside_the_list_are_scored_as_exactly_as_those_inside(base_folder, tmp_path):
+    tiny = tiny_model("llama")
+    write_gguf_model(tiny.model, tiny.tokenizer, tmp_path / "base.gguf")
+    truth = ReferenceScorer(tiny).log_probs(PROMPTS)
+    with running(llama_cpp(tmp_path / "base.gguf", exact=True, threads=1)) as root:
+        scorer = RemoteScorer(f"{root}/v1", tiny.tokenizer)
+        scorer._method = replace(scorer._method, size=8)
+        found = scorer.log_probs(PROMPTS)
+        scorer.close()
+    for mine, theirs in zip(found, truth, strict=True):
+        assert not mine.bounded.any()
+        assert np.abs(mine.log_probs - theirs.log_probs).max() < 2e-4
 
 
 @pytest.mark.server
