@@ -120,7 +120,7 @@ def running(launch: Launch, *, timeout: float = 180.0) -> Iterator[str]:
         Its root address, `http://127.0.0.1:PORT`.
 
     Raises:
-        ServerError: the program is missing, ended before its time, or was not healthy in time; its last lines are given.
+        ServerError: the program is missing, ended too early, or was not healthy in time; its last lines are given.
     """
     port = _free_port()
     command = [part.replace("{port}", str(port)) for part in launch.command]
