@@ -53,7 +53,11 @@ def row_progress(what: str, unit: str = "rows") -> Iterator[Progress | None]:
 
 @contextmanager
 def step_progress(what: str) -> Iterator[PullProgress | None]:
-    """Yields a callback for (what is being done, done, total): a bar on a terminal, else None."""
+    """Yields a callback for (what is being done, done, total): a bar on a terminal, else None.
+
+    The bar appears with the first step: what comes before it may be a question (a model's terms), which a bar
+    would draw over.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -62,13 +66,16 @@ def step_progress(what: str) -> Iterator[PullProgress | None]:
         yield None
         return
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
-    with bar:
-        task = bar.add_task(what, total=None)
+    task = bar.add_task(what, total=None)
 
-        def show(message: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{what}: {message}", completed=done, total=total)
+    def show(message: str, done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, description=f"{what}: {message}", completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        bar.stop()
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def ask_on_terminal(model: EmbeddedModel, text: str) -> bool | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     print(f"{text}\n\n{model.name} comes under these terms ({model.licence.url}).", file=sys.stderr)
-    print("Do you accept them? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("Do you accept them? (y/N) ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

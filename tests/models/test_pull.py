@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_wheels import build_wheels, with_terms, write_gguf, write_wheel
 
 from fewshot_llm.errors import ModelError, PullError
 from fewshot_llm.models import registry
@@ -21,6 +20,7 @@ from fewshot_llm.models.load import load_model
 from fewshot_llm.models.pull import convert_local, pull, pull_model
 from fewshot_llm.models.registry import EmbeddedModel
 from tests.conftest import tiny_model, tiny_tokenizer
+from tests.models.tiny_wheels import build_wheels, with_terms, write_gguf, write_wheel
 
 PULL_IN_PROCESS = """
 import os, pickle, signal, sys
