@@ -31,11 +31,12 @@ from fewshot_llm.scoring.remote import RemoteScorer
 from fewshot_llm.support import Example
 
 TARGETS = {"llama.cpp": Target.GGUF_LORA, "transformers": Target.DECISION, "vllm": Target.PEFT}
+"""What is exported for a server, unless it is written behind it: `llama.cpp:gguf-merged`."""
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "HF_HUB_OFFLINE": "1",
-    # One sequence at a time: with an adapter, the CPU build of 0.32 ends where several ask for prompt log-probabilities.
+    # One sequence at a time: with an adapter, the CPU build of 0.32 ends where several want prompt log-probabilities.
     "VLLM_ARGS": "--dtype float32 --enforce-eager --max-model-len 1024 --max-num-seqs 1",
 }
 
@@ -47,14 +48,15 @@ def label_rows(source: Source, model: LanguageModel, scorer: Any, rows: list[Exa
     return np.array([scores.log_probs for scores in scorer.log_probs(prompts)])
 
 
-def measure(source: Source, model: LanguageModel, server: str, rows: list[Example], here: np.ndarray) -> dict[str, Any]:
+def measure(source: Source, model: LanguageModel, asked: str, rows: list[Example], here: np.ndarray) -> dict[str, Any]:
     """Export, certify, label."""
-    target = TARGETS[server]
+    server, _, named = asked.partition(":")
+    target = Target(named) if named else TARGETS[server]
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch) / "bundle"
         record = write_bundle(source, target, bundle, rows=rows[:12])
         with running(script(bundle / "serve.sh", server), timeout=300) as root:
-            name = record.name if target is not Target.DECISION else ""
+            name = record.name if target in (Target.PEFT, Target.GGUF_LORA) else ""
             certificate = verify(bundle, f"{root}/v1#{name}")
             result: dict[str, Any] = {"certificate": certificate.model_dump(mode="json", exclude={"hashes"})}
             if target is not Target.DECISION:
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("adapter", type=Path)
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=200, help="rows to label")
     parser.add_argument("--servers", default="llama.cpp")
     parser.add_argument("--vllm-python", default="")
     options = parser.parse_args()
@@ -83,7 +86,7 @@ def main() -> None:
         os.environ.update(VLLM, VLLM_PYTHON=options.vllm_python)
     source = read_source(options.adapter)
     model = source.load()
-    raw = read_rows(options.rows)
+    raw = read_rows(options.rows)[: options.limit]
     rows = [Example({name: row[name] for name in source.record.task.fields if name in row}) for row in raw]
     here = label_rows(source, model, TreeScorer(model), rows)
     result: dict[str, Any] = {"base": source.base.name, "task": source.record.task.name, "rows": len(rows)}
@@ -93,6 +96,7 @@ def main() -> None:
             np.mean([labels[at] == row["label"] for at, row in zip(here.argmax(1), raw, strict=True)])
         )
     result["versions"] = source.record.versions
+    result["machine"] = f"{os.cpu_count()} CPU cores, shared"
     result["servers"] = {}
     for server in options.servers.split(","):
         result["servers"][server] = measure(source, model, server, rows, here)

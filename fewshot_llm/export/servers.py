@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -125,7 +126,7 @@ def running(launch: Launch, *, timeout: float = 180.0) -> Iterator[str]:
     port = _free_port()
     command = [part.replace("{port}", str(port)) for part in launch.command]
     env = {key: value.replace("{port}", str(port)) for key, value in launch.env.items()}
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, _terminated_like_ctrl_c():
         try:
             # A session of its own, so that the workers of a server end with it.
             process = subprocess.Popen(
@@ -164,6 +165,23 @@ def _healthy(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that a server never outlives the program that started it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -304,3 +306,22 @@ def test_a_classifier_runs_unchanged_on_a_server(base_folder, make_adapter, tmp_
     with running(llama_cpp(tmp_path / "base.gguf", tmp_path / "reviews.gguf", exact=True, threads=1)) as root:
         there = fit(f"{root}/v1#reviews", adapter).predict_proba(texts)
     assert np.abs(here - there).max() < 1e-3
+
+
+def test_a_server_is_stopped_when_its_program_is_terminated(tmp_path):
+    program = (
+        "import sys, time\n"
+        "from fewshot_llm.export.servers import Launch, running\n"
+        "command = (sys.executable, '-m', 'http.server', '{port}', '--bind', '127.0.0.1')\n"
+        "with running(Launch('files', command, health='/')) as root:\n"
+        "    print(root, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        root = process.stdout.readline().strip()
+        assert Http(root).get("/absent") is None
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ServerError, match="no answer"):
+        Http(root, retries=0).get("/")
