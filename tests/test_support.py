@@ -60,7 +60,7 @@ def test_everything_that_is_done_is_reported() -> None:
         {"text": "nul\0", "label": "negative"},
         {"text": "byte\udcff", "label": "negative"},
         {"text": 12345, "label": "negative"},
-        {"text": "说成标签词", "label": "好评"},
+        {"text": "说成标签词", "label": "正面"},
         {"text": "大写", "label": "POSITIVE"},
         {"text": "还行", "label": "neutral"},
         {"text": "错字", "label": "postive"},

@@ -28,7 +28,7 @@ def test_built_in_families() -> None:
     review = load_task("review-sentiment")
     assert review.labels == ("positive", "negative")
     assert review.optional_labels == ("neutral",)
-    assert review.words("zh") == {"positive": "好评", "negative": "差评"}
+    assert review.words("zh") == {"positive": "正面", "negative": "负面"}
     assert review.folder == prompts_folder() / "review-sentiment"
     assert load_task("customer-intent").labels == ()
 
@@ -101,7 +101,7 @@ def test_words_of_a_language_it_does_not_speak() -> None:
 def test_optional_label_comes_last_and_only_once() -> None:
     wider = load_task("review-sentiment").with_optional("neutral")
     assert wider.labels == ("positive", "negative", "neutral")
-    assert wider.words("zh")["neutral"] == "中评"
+    assert wider.words("zh")["neutral"] == "中性"
     with pytest.raises(TaskError, match="not an optional label"):
         wider.with_optional("neutral")
 

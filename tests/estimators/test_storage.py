@@ -71,9 +71,9 @@ def test_what_is_written_is_text(tmp_path, llama, reviews):
     assert names == ["classifier.json", "support.jsonl", "template.jinja"]
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
     record = json.loads((tmp_path / "model" / "classifier.json").read_text(encoding="utf-8"))
-    assert record["task"]["label_words"]["zh"]["positive"] == "好评"
+    assert record["task"]["label_words"]["zh"]["positive"] == "正面"
     assert record["versions"]["torch"]
-    assert "好评" in (tmp_path / "model" / "classifier.json").read_text(encoding="utf-8")
+    assert "正面" in (tmp_path / "model" / "classifier.json").read_text(encoding="utf-8")
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path, words, reviews):
