@@ -32,6 +32,7 @@ class Task(BaseModel):
         instruction: per language, what the model is told first.
         fields: the inputs of one row, in reading order. The last one is the main text.
         optional_fields: those of `fields` that a row may lack.
+        scale: of a regression's numbers: `log` where ratios count, as with prices.
         folder: where `task.toml` and the templates are; `None` for a task made in Python.
 
     Raises:
@@ -53,6 +54,7 @@ class Task(BaseModel):
     instruction: dict[str, str] = {}
     fields: tuple[str, ...] = ("text",)
     optional_fields: tuple[str, ...] = ()
+    scale: Literal["linear", "log"] = "linear"
     folder: Path | None = None
 
     @model_validator(mode="after")

@@ -1,0 +1,279 @@
+"""`FewShotRegressor`: texts with numbers in, numbers with intervals out; a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from fewshot_llm.errors import ModelError, SupportError, TaskError
+from fewshot_llm.estimators.assemble import (
+    LayoutName,
+    ModelLike,
+    TaskLike,
+    TemplateLike,
+    make_builder,
+    make_language,
+    make_scorer,
+)
+from fewshot_llm.estimators.correction import CorrectionMethod, Linear
+from fewshot_llm.estimators.grid import Grid
+from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support
+from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
+from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.selection import Selection
+from fewshot_llm.scoring.base import FloatArray, Progress
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.task import Task, detect_language, load_task
+
+__all__ = ["FewShotRegressor"]
+
+
+class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Predicts a number from a text with a causal language model that is shown a few rated ones.
+
+    The words of a grid of numbers are scored; the number is their expected value, corrected out of fold.
+
+    Args:
+        task: a built-in regression task's name, a task folder's path, or a `Task`.
+        model: as for `FewShotClassifier`.
+        grid: the numbers whose words are scored; by default the task's, and where it has none, a grid over the targets.
+        shots: demonstrations for each of the grid's numbers, as the selection says; 0 shows none.
+        selection: chooses demonstrations; `Balanced()` by default.
+        correction: `Linear()` by default; or `Monotone()`.
+        permutations: average over so many draws of demonstrations; costs as many times.
+        interval_folds: folds of the CV+ intervals (the number of rows: jackknife+). Each is a prompt prefix more when
+            an interval is asked for, and a fit more in `fit`; 0 for no intervals.
+        language: of the prompt; `auto` looks at the texts that are fitted.
+        template: a version number of the task's templates or a `Template`; by default the newest.
+        layout: `plain`, `chat` or a `Layout`; `auto` is plain.
+        seed: the only source of chance.
+        adapter: folder of a LoRA adapter to put on the model.
+        device: `cpu`, `cuda`, …; by default the fastest present.
+        dtype: the weights' number format.
+        batch_tokens: tokens per forward pass; by default what fits the memory.
+        cut_long_text: cut the middle out of a text that does not fit, instead of refusing it.
+
+    Attributes:
+        model_: the fitted `NumberModel`: builder, scorer, support set, grid, corrections.
+        folds_: the models fitted without each fold; None without intervals.
+        targets_: of `support_`'s rows, shape [rows].
+
+    Example:
+        >>> from fewshot_llm import FewShotRegressor
+        >>> regressor = FewShotRegressor("review-rating", "gemma3-270m").fit(texts, stars)  # doctest: +SKIP
+        >>> low, high = regressor.predict_interval(["Works, but loud."], level=0.9)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        task: TaskLike = "review-rating",
+        model: ModelLike = "auto",
+        *,
+        grid: Grid | None = None,
+        shots: int = 2,
+        selection: Selection | None = None,
+        correction: CorrectionMethod | None = None,
+        permutations: int = 1,
+        interval_folds: int = 5,
+        language: str = "auto",
+        template: TemplateLike = None,
+        layout: LayoutName | Layout = "auto",
+        seed: int = 0,
+        adapter: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        batch_tokens: int | None = None,
+        cut_long_text: bool = False,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.grid = grid
+        self.shots = shots
+        self.selection = selection
+        self.correction = correction
+        self.permutations = permutations
+        self.interval_folds = interval_folds
+        self.language = language
+        self.template = template
+        self.layout = layout
+        self.seed = seed
+        self.adapter = adapter
+        self.device = device
+        self.dtype = dtype
+        self.batch_tokens = batch_tokens
+        self.cut_long_text = cut_long_text
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Clean the rated texts, assemble the prompt and fit the correction out of fold.
+
+        Args:
+            X: texts or mappings of fields: a list, an array, a pandas Series or frame.
+            y: one number per text.
+
+        Raises:
+            SupportError: targets are no numbers, all alike, or outside the grid; or no two texts are usable.
+            FewshotError: a parameter does not fit; the message says which.
+
+        Warns:
+            UserWarning: rows were left out; `support_.report` says which and why.
+        """
+        if self.permutations < 1 or self.interval_folds == 1 or self.interval_folds < 0:
+            raise ModelError(
+                f"permutations is {self.permutations} and interval_folds {self.interval_folds}; expected 1 or "
+                "more, and 0 or at least 2."
+            )
+        task = _regression_task(self.task)
+        numbers = as_numbers(y)
+        _require_variety(numbers)
+        rows = as_rows(X, task)
+        language = self._language(task, rows)
+        grid = self.grid or (Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers, task.scale))
+        grid.require_inside(numbers.tolist())
+        task = grid.task(task)
+        support = as_support(X, [grid.labels[position] for position in grid.nearest(numbers)], task)
+        _warn_of_losses(support)
+        targets = numbers[list(support.report.kept)]
+        _require_variety(targets)
+
+        scorer = make_scorer(
+            self.model,
+            language,
+            adapter=self.adapter,
+            device=self.device,
+            dtype=self.dtype,
+            batch_tokens=self.batch_tokens,
+        )
+        builder = make_builder(
+            task,
+            language,
+            scorer,
+            template=self.template,
+            selection=self.selection,
+            shots=self.shots,
+            seed=self.seed,
+            layout=self.layout,
+            cut_long_text=self.cut_long_text,
+        )
+        inference, method = Inference(builder, scorer, support), self.correction or Linear()
+        scaled = grid.on_scale(targets)
+        self.model_: NumberModel = fit_number_model(inference, grid, scaled, method, self.permutations)
+        self.folds_: FoldModels | None = (
+            fit_fold_models(inference, grid, scaled, method, self.permutations, self.interval_folds, self.seed)
+            if self.interval_folds
+            else None
+        )
+        self.targets_ = targets
+        return self
+
+    @property
+    def support_(self) -> SupportSet:
+        """The support set after cleaning, labelled with the nearest grid numbers."""
+        check_is_fitted(self)
+        return self.model_.inference.support
+
+    def predict(self, X: Any, progress: Progress | None = None) -> FloatArray:
+        """A number for each text, shape [rows]."""
+        return self.model_.grid.from_scale(self.model_.on_scale(self._queries(X), progress))
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds by CV+ (Barber et al. 2021), shape [rows] each; see `prediction_intervals`.
+
+        Args:
+            X: as for `predict`.
+            level: how often the number is to lie between the bounds.
+
+        Raises:
+            CalibrationError: too few rows for that level; the message says how many are needed.
+            ModelError: fitted with `interval_folds=0`.
+        """
+        queries = self._queries(X)
+        if self.folds_ is None:
+            raise ModelError("This regressor was fitted with interval_folds=0. Fit it with 5 or more for intervals.")
+        low, high = self.folds_.bounds(queries, level)
+        return self.model_.grid.from_scale(low), self.model_.grid.from_scale(high)
+
+    def cross_validated_error(self) -> float:
+        """Mean absolute error on the support rows, each predicted by the model that was fitted without its fold.
+
+        Raises:
+            ModelError: fitted with `interval_folds=0`.
+        """
+        check_is_fitted(self)
+        if self.folds_ is None:
+            raise ModelError("This regressor was fitted with interval_folds=0, so that no row was left out of a fit.")
+        return float(np.abs(self.model_.grid.from_scale(self.folds_.predictions) - self.targets_).mean())
+
+    def _queries(self, X: Any) -> list[Example]:
+        check_is_fitted(self)
+        return as_examples(X, self.model_.inference.builder.task)
+
+    def _language(self, task: Task, rows: Sequence[dict[str, Any]]) -> str:
+        if self.language != "auto":
+            return make_language(self.language, task, SupportSet((), ()))
+        return detect_language((Example.of(row).text for row in rows), task.languages)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_clone__(self) -> FewShotRegressor:
+        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
+        return type(self)(**self.get_params(deep=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def as_numbers(y: Any) -> FloatArray:
+    """Targets as finite numbers, shape [rows].
+
+    Raises:
+        SupportError: one is missing or no number; the message names the first.
+    """
+    numbers = []
+    for position, value in enumerate(y):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise SupportError(
+                f"The target of row {position} is {value!r}; a regression needs a finite number for each row. Mend or "
+                "remove such rows, or use a classification task for labels."
+            )
+        numbers.append(number)
+    return np.array(numbers, dtype=np.float64)
+
+
+def _require_variety(targets: FloatArray) -> None:
+    if len(targets) == 0:
+        raise SupportError("There are no rows. Give at least two texts with different numbers.")
+    if len(set(targets.tolist())) < 2:
+        raise SupportError(
+            f"All {len(targets)} targets are {targets[0]:g}: there is nothing to tell apart. Add rows with others."
+        )
+
+
+def _regression_task(task: TaskLike) -> Task:
+    if not isinstance(task, Task):
+        task = load_task(task)
+    if task.kind != "regression":
+        raise TaskError(f"The task {task.name} is of the kind {task.kind}; a regressor needs one of kind regression.")
+    return task
+
+
+def _warn_of_losses(support: SupportSet) -> None:
+    lost = [finding.english for finding in support.report.findings if finding.severity == "error" and finding.rows]
+    if lost:
+        warnings.warn(" ".join(lost), stacklevel=3)
