@@ -1,0 +1,191 @@
+"""Run a suite: cell by cell, each written when it is finished, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+from fewshot_llm.errors import FewshotError
+from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
+from fewshot_llm.evaluation.cell import Cell, CellResult, cells, read_cell, write_cell
+from fewshot_llm.evaluation.data import SuiteData, read_data
+from fewshot_llm.evaluation.methods import METHODS, learn
+from fewshot_llm.evaluation.peers import Peer, load_peers, pick_peer, run_peer
+from fewshot_llm.evaluation.provenance import git_commit
+from fewshot_llm.evaluation.suite_file import Method, Suite
+from fewshot_llm.evaluation.suite_result import SuiteResult
+from fewshot_llm.scoring.base import Scorer
+from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.tuning.recipe import load_recipe, suggest_recipe
+from fewshot_llm.tuning.store import installed_versions
+
+__all__ = ["Watch", "run_suite"]
+
+CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom to tell what happens; every part may be left out.
+
+    Attributes:
+        begins: before a cell is measured: which, how many are done, how many there are.
+        done: a cell and what came of it, also one that was finished before.
+        failed: a cell that could not be measured, and why.
+    """
+
+    begins: Callable[[Cell, int, int], None] = lambda cell, done, total: None
+    done: Callable[[CellResult, SuiteData], None] = lambda result, data: None
+    failed: Callable[[Cell, FewshotError], None] = lambda cell, error: None
+
+
+def run_suite(suite: Suite, out: Path, *, overwrite: bool = False, watch: Watch | None = None) -> SuiteResult:
+    """Measure every cell that was not measured before.
+
+    A cell that fails (a peer that is not installed, a prompt that does not fit a model) is told to `watch` and listed
+    in the result; the others go on, and the next run tries it again.
+
+    Args:
+        suite: what to measure.
+        out: cells are kept in `out/cells`.
+        overwrite: measure again what an earlier run finished.
+        watch: told what happens.
+
+    Raises:
+        FewshotError: the task, the data or a peer's name is unusable; or cells of another run are in the way.
+    """
+    watch = watch or Watch()
+    peers = load_peers(suite.folder.parent / "peers") if suite.peers else {}
+    chosen = {name: pick_peer(peers, name) for name in suite.peers}
+    data = read_data(suite.data, suite.described_task())
+    work = _Work(suite, data, chosen)
+    planned = cells(suite, {name: peer.trains_model for name, peer in chosen.items()})
+    folder = out / CELLS
+    found: dict[Cell, CellResult] = {}
+    for cell in planned if not overwrite else ():
+        finished = read_cell(folder, cell, work.key, data.test.fingerprint)
+        if finished is not None:
+            found[cell] = finished
+    failures: dict[str, str] = {}
+    for number, cell in enumerate(planned):
+        if cell not in found:
+            watch.begins(cell, number, len(planned))
+            try:
+                found[cell] = work.measure(cell)
+            except FewshotError as error:
+                failures[str(cell)] = str(error)
+                watch.failed(cell, error)
+                continue
+            write_cell(folder, found[cell])
+        watch.done(found[cell], data)
+    return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
+
+
+@dataclass
+class _Work:
+    """What cells share."""
+
+    suite: Suite
+    data: SuiteData
+    peers: dict[str, Peer]
+    language: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.language = make_language(self.suite.language, self.data.task, self.data.pool)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of everything that every cell depends on: the suite's settings, the pool, the task's own text."""
+        digest = hashlib.sha256(self.suite.fingerprint.encode())
+        digest.update(self.data.pool.fingerprint.encode())
+        digest.update(self.data.task.model_dump_json(exclude={"folder"}).encode())
+        return digest.hexdigest()
+
+    def measure(self, cell: Cell) -> CellResult:
+        support = self.data.draw(cell.shots, cell.seed)
+        if cell.method in METHODS:
+            return self._own(cell, support)
+        return self._peer(cell, support)
+
+    def _own(self, cell: Cell, support: SupportSet) -> CellResult:
+        scorer = make_scorer(cell.model, self.language)
+        began = perf_counter()
+        learned = learn(
+            cast(Method, cell.method), self.suite, self.data.task, scorer, self.language, support, cell.seed
+        )
+        fitted = perf_counter()
+        serving = learned.answerer.inference.scorer
+        before = _profile(serving)
+        answers = learned.answerer.answer(self.data.queries)
+        cost = _profile(serving) - before
+        return CellResult.of(
+            self.data.targets,
+            answers.log_probabilities,
+            fit_seconds=fitted - began,
+            predict_seconds=perf_counter() - fitted,
+            tokens_asked=cost.asked,
+            tokens_computed=cost.computed,
+            facts=learned.facts,
+            versions=installed_versions(),
+            **self._common(cell, support),
+        )
+
+    def _peer(self, cell: Cell, support: SupportSet) -> CellResult:
+        peer = self.peers[cell.method]
+        work: dict[str, Any] = {
+            "support": [{"text": example.text, "label": example.label} for example in support],
+            "test": [query.text for query in self.data.queries],
+            "labels": list(self.data.task.labels),
+            "seed": cell.seed,
+        }
+        if peer.trains_model:
+            work |= self._training_work(cell, support)
+        answers = run_peer(peer, work)
+        return CellResult.of(
+            self.data.targets,
+            answers.log_probabilities,
+            fit_seconds=answers.fit_seconds,
+            predict_seconds=answers.predict_seconds,
+            facts={"about": peer.about},
+            versions=answers.versions,
+            **self._common(cell, support),
+        )
+
+    def _training_work(self, cell: Cell, support: SupportSet) -> dict[str, Any]:
+        """The same prompts and the same recipe as the toolkit's own LoRA, without demonstrations."""
+        from fewshot_llm.models.locate import locate_model
+
+        recipe = load_recipe(self.suite.recipe or suggest_recipe(len(self.data.task.labels)))
+        scorer = make_scorer(cell.model, self.language)
+        builder = replace(make_builder(self.data.task, self.language, scorer), shots=0)
+
+        def prompts(examples: list[Example]) -> list[dict[str, Any]]:
+            built = [builder.build(example, support) for example in examples]
+            return [{"text": prompt.text, "answers": prompt.answers} for prompt in built]
+
+        return {
+            "model_folder": str(locate_model(cell.model).folder),
+            "recipe": recipe.model_dump(mode="json"),
+            "support_prompts": prompts([Example(example.fields) for example in support]),
+            "test_prompts": prompts(self.data.queries),
+        }
+
+    def _common(self, cell: Cell, support: SupportSet) -> dict[str, Any]:
+        return {
+            "cell": cell,
+            "suite": self.key,
+            "support_fingerprint": support.fingerprint,
+            "test_fingerprint": self.data.test.fingerprint,
+            "git_commit": git_commit(),
+        }
+
+
+def _profile(scorer: Scorer) -> Profile:
+    found: Profile = getattr(scorer, "profile", Profile())
+    return found
