@@ -1,0 +1,125 @@
+"""Paired differences: their sign, their noise, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_llm.errors import DataFileError
+from fewshot_llm.evaluation.cell import Cell, CellResult
+from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
+from fewshot_llm.evaluation.suite_result import SuiteResult, class_weights
+
+ROWS = 60
+TARGETS = np.arange(ROWS) % 2
+
+
+def cell(method: str, seed: int, right: Sequence[bool], support: str = "rows", model: str = "") -> CellResult:
+    """Answers that are right where `right` says so, with probability 0.8."""
+    predicted = np.where(np.asarray(right), TARGETS, 1 - TARGETS)
+    table = np.log(np.where(np.arange(2) == predicted[:, None], 0.8, 0.2))
+    return CellResult.of(
+        TARGETS,
+        table,
+        cell=Cell(method=method, model=model, shots=4, seed=seed),
+        suite="settings",
+        support_fingerprint=f"{support}{seed}",
+        test_fingerprint="test",
+        fit_seconds=1.0,
+        predict_seconds=1.0,
+    )
+
+
+def result(cells: Sequence[CellResult], test: str = "test") -> SuiteResult:
+    return SuiteResult(
+        suite={"name": "made"},
+        labels=("no", "yes"),
+        targets=" ".join(map(str, TARGETS)),
+        rows={"pool": 8, "test": ROWS},
+        test_fingerprint=test,
+        summaries=(),
+        cells=tuple(cells),
+        machine={},
+    )
+
+
+def right_on(count: int) -> list[bool]:
+    return [n < count for n in range(ROWS)]
+
+
+def of(counts: Mapping[str, int], seeds: Sequence[int] = (0, 1, 2)) -> SuiteResult:
+    return result([cell(method, seed, right_on(count)) for method, count in counts.items() for seed in seeds])
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(58, "better"), (31, "noise"), (30, "same"), (4, "worse")])
+def test_verdict(after: int, verdict: str) -> None:
+    found = compare_results(of({"ladder": 30}), of({"ladder": after}))
+    assert [one.verdict for one in found] == [verdict]
+    assert found[0].accuracy.value == pytest.approx((after - 30) / ROWS)
+    assert found[0].same_support
+
+
+def test_answers_that_differ_without_gain_are_noise_and_not_the_same() -> None:
+    swapped = [not right for right in right_on(30)]
+    found = compare_results(of({"x": 30}), result([cell("x", seed, swapped) for seed in range(3)]))
+    assert found[0].verdict == "noise"
+    assert found[0].accuracy.value == 0
+
+
+def test_only_common_seeds_count() -> None:
+    other = result([cell("x", 1, right_on(60)), cell("x", 7, right_on(0))])
+    found = compare_results(of({"x": 60}), other)
+    assert (found[0].seeds, found[0].accuracy.value) == (1, 0)
+
+
+def test_other_support_rows_are_told() -> None:
+    other = result([cell("x", 0, right_on(30), support="others")])
+    assert not compare_results(of({"x": 30}), other)[0].same_support
+
+
+def test_other_test_rows_are_refused() -> None:
+    with pytest.raises(DataFileError, match="other test rows"):
+        compare_results(of({"x": 30}), result([cell("x", 0, right_on(30))], test="others"))
+
+
+def test_nothing_in_common_is_refused() -> None:
+    with pytest.raises(DataFileError, match="in common"):
+        compare_results(of({"x": 30}), of({"y": 30}))
+
+
+def test_methods_of_one_result() -> None:
+    found = compare_methods(of({"ladder": 58, "tfidf": 40, "use": 57}), "ladder")
+    assert [(one.first[0], one.verdict) for one in found] == [("tfidf", "better"), ("use", "noise")]
+    with pytest.raises(DataFileError, match="Did you mean ladder"):
+        compare_methods(of({"ladder": 58, "tfidf": 40}), "lader")
+    with pytest.raises(DataFileError, match="nothing to compare"):
+        compare_methods(of({"ladder": 58}), "ladder")
+
+
+def test_methods_of_other_models_are_not_compared() -> None:
+    cells = [cell(method, 0, right_on(30), model=model) for method in ("ladder", "lora") for model in ("a", "b")]
+    found = compare_methods(result([*cells, cell("tfidf", 0, right_on(30))]), "ladder")
+    assert sorted((one.second[1], one.first[1]) for one in found) == [("a", ""), ("a", "a"), ("b", ""), ("b", "b")]
+
+
+def test_a_baseline_is_missed_by_more_than_noise_or_by_absence() -> None:
+    baseline = of({"ladder": 50, "calibrated": 40})
+    assert regressions(baseline, of({"ladder": 49, "calibrated": 60})) == []
+    assert [line.split(":")[0] for line in regressions(baseline, of({"ladder": 20}))] == [
+        "ladder k=4",
+        "calibrated k=4",
+    ]
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=50))
+def test_weighted_rows_give_balanced_accuracy(targets: list[int]) -> None:
+    from sklearn.metrics import recall_score
+
+    truth = np.array(targets)
+    predicted = np.roll(truth, 1)
+    expected = recall_score(truth, predicted, average="macro", labels=np.unique(truth))
+    assert ((truth == predicted) * class_weights(truth)).mean() == pytest.approx(expected)
