@@ -14,6 +14,7 @@ import typer
 from fewshot_llm.cli.batch import batch
 from fewshot_llm.cli.check import check
 from fewshot_llm.cli.classify import classify
+from fewshot_llm.cli.compare import compare
 from fewshot_llm.cli.demo import demo
 from fewshot_llm.cli.evaluate import evaluate
 from fewshot_llm.cli.export import export, verify
@@ -22,6 +23,7 @@ from fewshot_llm.cli.lint import lint
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.optional_value import VerifyCommand
 from fewshot_llm.cli.render import render
+from fewshot_llm.cli.suite import suite
 from fewshot_llm.cli.tune import tune
 
 __all__ = ["app", "main"]
@@ -70,6 +72,8 @@ app.command("demo", rich_help_panel=LABEL)(demo)
 app.command("classify", rich_help_panel=LABEL)(classify)
 app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
+app.command("suite", rich_help_panel=LABEL)(suite)
+app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("tune", rich_help_panel=LABEL)(tune)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)

@@ -1,0 +1,109 @@
+"""`fewshot-llm suite`: measure a whole table, cell by cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewshot_llm.cli import options
+
+if TYPE_CHECKING:
+    from fewshot_llm.errors import FewshotError
+    from fewshot_llm.evaluation.cell import Cell, CellResult
+    from fewshot_llm.evaluation.data import SuiteData
+    from fewshot_llm.evaluation.suite import Watch
+
+__all__ = ["suite"]
+
+RESULT = "result.json"
+
+
+def suite(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUITE", help="A suite of eval/suites by name, or the path of a .toml file.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            help="Where cells and result.json go; an interrupted run goes on there.",
+            rich_help_panel=options.RESULT,
+            show_default=False,
+        ),
+    ],
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Measure again what an earlier run finished.", rich_help_panel=options.RESULT),
+    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="An earlier result; exit with 1 where it is missed by more than the interval of the difference.",
+            rich_help_panel=options.RESULT,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure data × models × shots × seeds × methods, and other people's ways of doing the same beside them.
+
+    Every finished cell is kept. Files of the data sets are looked for below `FEWSHOT_DATA` (by default
+    `../shared/data`).
+    """
+    from fewshot_llm.evaluation.compare import regressions
+    from fewshot_llm.evaluation.suite import run_suite
+    from fewshot_llm.evaluation.suite_file import load_suite
+    from fewshot_llm.evaluation.suite_result import read_result, write_result
+
+    described = load_suite(name)
+    earlier = None if baseline is None else read_result(baseline)
+    result = run_suite(described, out, overwrite=overwrite, watch=_watch())
+    write_result(result, out / RESULT)
+    missed = [] if earlier is None else regressions(earlier, result)
+    if as_json:
+        typer.echo(result.model_dump_json(exclude={"cells", "targets"}))
+    else:
+        from fewshot_llm.cli.suite_tables import show_suite
+
+        show_suite(result)
+        typer.echo(f"→ {out / RESULT}")
+    for line in missed:
+        _say(f"Baseline missed. {line}")
+    if missed or result.failures:
+        raise typer.Exit(1)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _watch() -> Watch:
+    """Progress as plain lines on standard error: a suite takes hours, and its log is worth keeping."""
+    from fewshot_llm.evaluation.suite import Watch
+
+    def begins(cell: Cell, done: int, total: int) -> None:
+        _say(f"[{done + 1}/{total}] {cell} …")
+
+    def done(result: CellResult, data: SuiteData) -> None:
+        share = (result.predictions == data.targets).mean()
+        rung = f", kept {result.facts['rung']}" if "rung" in result.facts else ""
+        _say(
+            f"{result.cell}: accuracy {share:.3f}{rung}, {result.fit_seconds:.0f} s to learn, "
+            f"{result.predict_seconds:.0f} s to answer"
+        )
+
+    def failed(cell: Cell, error: FewshotError) -> None:
+        _say(f"{cell}: not measured. {error}")
+
+    return Watch(begins=begins, done=done, failed=failed)
