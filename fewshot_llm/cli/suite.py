@@ -38,6 +38,16 @@ def suite(
             show_default=False,
         ),
     ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="METHOD",
+            help="Measure only this method now; may be given several times.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Measure again what an earlier run finished.", rich_help_panel=options.RESULT),
@@ -68,7 +78,7 @@ def suite(
 
     described = load_suite(name)
     earlier = None if baseline is None else read_result(baseline)
-    result = run_suite(described, out, overwrite=overwrite, watch=_watch())
+    result = run_suite(described, out, only=only, overwrite=overwrite, watch=_watch())
     write_result(result, out / RESULT)
     missed = [] if earlier is None else regressions(earlier, result)
     if as_json:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
-from fewshot_llm.errors import FewshotError
+from fewshot_llm.errors import FewshotError, TaskError, nearest
 from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
 from fewshot_llm.evaluation.cell import Cell, CellResult, cells, read_cell, write_cell
 from fewshot_llm.evaluation.data import SuiteData, read_data
@@ -45,7 +45,14 @@ class Watch:
     failed: Callable[[Cell, FewshotError], None] = lambda cell, error: None
 
 
-def run_suite(suite: Suite, out: Path, *, overwrite: bool = False, watch: Watch | None = None) -> SuiteResult:
+def run_suite(
+    suite: Suite,
+    out: Path,
+    *,
+    only: Collection[str] | None = None,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+) -> SuiteResult:
     """Measure every cell that was not measured before.
 
     A cell that fails (a peer that is not installed, a prompt that does not fit a model) is told to `watch` and listed
@@ -54,12 +61,14 @@ def run_suite(suite: Suite, out: Path, *, overwrite: bool = False, watch: Watch 
     Args:
         suite: what to measure.
         out: cells are kept in `out/cells`.
+        only: measure these methods now; the others are left as far as they are.
         overwrite: measure again what an earlier run finished.
         watch: told what happens.
 
     Raises:
-        FewshotError: the task, the data or a peer's name is unusable; or cells of another run are in the way.
+        FewshotError: the task, the data or a method's name is unusable; or cells of another run are in the way.
     """
+    wanted = _wanted(suite, only)
     watch = watch or Watch()
     peers = load_peers(suite.folder.parent / "peers") if suite.peers else {}
     chosen = {name: pick_peer(peers, name) for name in suite.peers}
@@ -68,13 +77,17 @@ def run_suite(suite: Suite, out: Path, *, overwrite: bool = False, watch: Watch 
     planned = cells(suite, {name: peer.trains_model for name, peer in chosen.items()})
     folder = out / CELLS
     found: dict[Cell, CellResult] = {}
-    for cell in planned if not overwrite else ():
+    for cell in planned:
+        if overwrite and cell.method in wanted:
+            continue
         finished = read_cell(folder, cell, work.key, data.test.fingerprint)
         if finished is not None:
             found[cell] = finished
     failures: dict[str, str] = {}
     for number, cell in enumerate(planned):
         if cell not in found:
+            if cell.method not in wanted:
+                continue
             watch.begins(cell, number, len(planned))
             try:
                 found[cell] = work.measure(cell)
@@ -85,6 +98,14 @@ def run_suite(suite: Suite, out: Path, *, overwrite: bool = False, watch: Watch 
             write_cell(folder, found[cell])
         watch.done(found[cell], data)
     return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
+
+
+def _wanted(suite: Suite, only: Collection[str] | None) -> frozenset[str]:
+    methods = frozenset((*suite.rungs, *suite.peers))
+    for name in only or ():
+        if name not in methods:
+            raise TaskError(f"The suite {suite.name} has no method {name!r}. {nearest(name, methods)}")
+    return methods if only is None else frozenset(only)
 
 
 @dataclass

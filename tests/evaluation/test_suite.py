@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from fewshot_llm.evaluation.suite_result import SuiteResult, read_result, write_
 from tests.evaluation.conftest import MakeSuite
 
 
-def measured(suite: Suite, out: Path, **options: bool) -> tuple[SuiteResult, list[Cell], list[Cell]]:
+def measured(suite: Suite, out: Path, **options: Any) -> tuple[SuiteResult, list[Cell], list[Cell]]:
     """The result, the cells that were begun, those that failed."""
     begun: list[Cell] = []
     failed: list[Cell] = []
@@ -57,6 +58,18 @@ def test_more_seeds_and_methods_keep_what_is_done(make_suite: MakeSuite, tmp_pat
     _, begun, _ = measured(make_suite(seeds="[0, 1, 2]", rungs='["zero-shot", "in-context"]'), tmp_path / "out")
     assert sorted(map(str, {cell.method for cell in begun})) == ["in-context", "words", "zero-shot"]
     assert len(begun) == 5
+
+
+def test_some_methods_now_and_others_later(make_suite: MakeSuite, tmp_path: Path) -> None:
+    suite = make_suite()
+    first, begun, _ = measured(suite, tmp_path / "out", only=["words"])
+    assert {cell.method for cell in begun} == {"words"}
+    assert len(first.cells) == 2
+    second, begun, _ = measured(suite, tmp_path / "out", only=["in-context"], overwrite=True)
+    assert {cell.method for cell in begun} == {"in-context"}
+    assert second.cells[:2] == first.cells
+    with pytest.raises(TaskError, match="Did you mean words"):
+        measured(suite, tmp_path / "out", only=["word"])
 
 
 def test_cells_of_other_settings_are_not_taken_for_these(make_suite: MakeSuite, tmp_path: Path) -> None:
