@@ -54,7 +54,7 @@ bench: $(VENV)/.installed-test  ## Time the scorer against other ways of doing t
 	$(BIN)/python -m eval.speed
 
 eval: $(VENV)/.installed-test  ## Measure accuracy on the small suite and compare with the committed baseline
-	$(BIN)/python -m eval.run small
+	$(BIN)/fewshot-llm suite small --out out/eval-small --overwrite --baseline eval/baselines/small.json
 
 certify: $(VENV)/.installed-test  ## Check that real servers answer as the toolkit does
 	$(BIN)/python -m pytest -m server
