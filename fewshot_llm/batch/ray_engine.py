@@ -157,7 +157,7 @@ def _finished(
             RayLabeller,
             fn_constructor_args=(make, source, settings, output.rows_per_shard),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=cluster.actors),
+            compute=ray.data.ActorPoolStrategy(size=min(cluster.actors, len(shards))),
             num_cpus=cluster.cpus,
             num_gpus=cluster.gpus or None,
         )

@@ -15,7 +15,17 @@ from typing import Any, Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["OTHER_COLUMNS", "Format", "LabelledRow", "ShardSchema", "encode_shard", "input_schema"]
+__all__ = [
+    "OTHER_COLUMNS",
+    "Format",
+    "LabelledRow",
+    "ShardSchema",
+    "answer_columns",
+    "answer_schema",
+    "encode_shard",
+    "input_schema",
+    "output_name",
+]
 
 Format: TypeAlias = Literal["parquet", "jsonl"]
 
@@ -77,21 +87,25 @@ class ShardSchema:
     @property
     def arrow(self) -> pa.Schema:
         """Input columns under their own names (`input_…` where an output column has that name), then the output's."""
-        probabilities = pa.struct([pa.field(label, pa.float64()) for label in self.labels])
-        types = [
-            pa.int64(),
-            pa.string(),
-            pa.float64(),
-            probabilities,
-            pa.float64(),
-            pa.bool_(),
-            pa.string(),
-            pa.string(),
-            pa.string(),
-        ]
         given = [pa.field(output_name(field.name), field.type) for field in self.columns]
-        added = [pa.field(name, kind) for name, kind in zip(OUTPUT_COLUMNS, types, strict=True)]
-        return pa.schema([*given, pa.field(OTHER_COLUMNS, pa.string()), *added])
+        return pa.schema([*given, pa.field(OTHER_COLUMNS, pa.string()), *answer_schema(self.labels)])
+
+
+def answer_schema(labels: Sequence[str]) -> pa.Schema:
+    """The columns that a job adds, and their types."""
+    probabilities = pa.struct([pa.field(label, pa.float64()) for label in labels])
+    types = [
+        pa.int64(),
+        pa.string(),
+        pa.float64(),
+        probabilities,
+        pa.float64(),
+        pa.bool_(),
+        pa.string(),
+        pa.string(),
+        pa.string(),
+    ]
+    return pa.schema([pa.field(name, kind) for name, kind in zip(OUTPUT_COLUMNS, types, strict=True)])
 
 
 def output_name(column: str) -> str:
@@ -133,7 +147,8 @@ def encode_shard(rows: Sequence[LabelledRow], schema: ShardSchema, form: Format)
     return _parquet(rows, schema) if form == "parquet" else _jsonl(rows)
 
 
-def _answer(row: LabelledRow) -> dict[str, Any]:
+def answer_columns(row: LabelledRow) -> dict[str, Any]:
+    """One row's values for `answer_schema`."""
     answer = (
         row.position,
         row.label,
@@ -151,7 +166,7 @@ def _answer(row: LabelledRow) -> dict[str, Any]:
 def _jsonl(rows: Sequence[LabelledRow]) -> bytes:
     lines = (
         json.dumps(
-            {output_name(name): value for name, value in row.values.items()} | _answer(row),
+            {output_name(name): value for name, value in row.values.items()} | answer_columns(row),
             ensure_ascii=False,
             default=str,
         )
@@ -167,7 +182,7 @@ def _parquet(rows: Sequence[LabelledRow], schema: ShardSchema) -> bytes:
     ]
     arrays = [_column([row.values.get(field.name) for row in rows], field, others) for field in schema.columns]
     arrays.append(pa.array([_json(other) if other else None for other in others], pa.string()))
-    answers = [_answer(row) for row in rows]
+    answers = [answer_columns(row) for row in rows]
     arrays += [pa.array([answer[name] for answer in answers], arrow.field(name).type) for name in OUTPUT_COLUMNS]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), sink, compression="zstd")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from fewshot_llm.batch.files import open_source
 from fewshot_llm.batch.job import BatchReport, Output
+from fewshot_llm.batch.ray_engine import Cluster
 from fewshot_llm.batch.runner import run_batch
 from fewshot_llm.batch.work import Settings
 from tests.batch.helpers import Run
@@ -40,3 +42,21 @@ def label(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """Ray on two cores of this machine; skipped where Ray is not installed."""
+    ray = pytest.importorskip("ray", reason="needs pip install 'fewshot-llm[ray]'")
+
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": environment},
+        object_store_memory=128 * 2**20,
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield Cluster(actors=2)
+    ray.shutdown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,25 +20,9 @@ from tests.batch.helpers import contents, read_errors, read_shards, write_jsonl
 from tests.batch.ray_parts import LABELS, TEXTS, Mortal, tiny_labeller
 from tests.batch.stand_in import StandIn
 
-ray = pytest.importorskip("ray", reason="needs pip install 'fewshot-llm[ray]'")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Ray leaves sockets to the garbage collector
 
 SETTINGS = Settings({"text": "text"})
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": environment},
-        object_store_memory=128 * 2**20,
-    )
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield Cluster(actors=2)
-    ray.shutdown()
 
 
 @pytest.fixture
