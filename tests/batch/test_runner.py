@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,3 +187,26 @@ def test_an_input_that_changes_meanwhile_is_noticed(label: Run, reviews: Path) -
     assert source.count() == 95
     with pytest.raises(BatchError, match="95 rows came in, but 98 were labelled"):
         label(reviews, "out", labeller=Appending())
+
+
+def test_memory_does_not_grow_with_the_input(label: Run, tmp_path: Path) -> None:
+    """The small version of `eval/speed/batch_memory.py`: sixfold rows, the same peak of Python's memory."""
+    peaks = []
+    for rows in (1_000, 6_000):
+        texts = ({"text": f"{TEXTS[i % 5]} number {i}, " + "x" * 200} for i in range(rows))
+        path = write_jsonl(tmp_path / f"{rows}.jsonl", texts)
+        labeller = Forgetful()
+        tracemalloc.start()
+        label(path, f"out-{rows}", labeller=labeller, rows_per_shard=200)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+class Forgetful(StandIn):
+    """Does not keep what it was asked."""
+
+    def answer(self, rendered, progress=None):  # type: ignore[no-untyped-def]
+        answers = super().answer(rendered, progress)
+        self.asked.clear()
+        return answers
