@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -53,10 +54,6 @@ class Cluster:
 
 class RayLabeller:
     """One actor: it makes the labeller once and then labels the shards it is given.
-
-    Picklable, so that it can also stand in a pipeline of one's own:
-    `dataset.map_batches(RayLabeller, fn_constructor_args=(make, source, settings, rows_per_shard), …)`, over a
-    column `shard`.
 
     Args:
         make: gives the labeller; called in the actor, so that a model is loaded there.
@@ -124,7 +121,7 @@ def run_batch_on_ray(
         BatchError: Ray is not installed, the folder's job is another one, or a row would be lost.
     """
     disk = disk or Disk()
-    with _ray(cluster):
+    with _connected(cluster):
         described = make()
         journal, schema = open_job(described, source, output, settings, "ray", disk)
         meter = Meter.begin(source.count(), journal.entries, report)
@@ -165,28 +162,22 @@ def _finished(
             yield pickle.loads(row["finished"])
 
 
-class _ray:
-    """A connection to Ray for the length of a job; one that is there already is used and left."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._started = False
-
-    def __enter__(self) -> None:
-        try:
-            import ray
-            import ray.data
-        except ImportError as error:
-            raise BatchError(
-                "The Ray engine needs the package ray. Install it with: pip install 'fewshot-llm[ray]'."
-            ) from error
-        if not ray.is_initialized():
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            ray.init(address=self._cluster.address, log_to_driver=False, include_dashboard=False)
-            self._started = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._started:
-            import ray
-
-            ray.shutdown()
+@contextmanager
+def _connected(cluster: Cluster) -> Iterator[None]:
+    """Ray for the length of a job; a connection that is there already is used and left."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise BatchError(
+            "The Ray engine needs the package ray. Install it with: pip install 'fewshot-llm[ray]'."
+        ) from error
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address=cluster.address, log_to_driver=False, include_dashboard=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
