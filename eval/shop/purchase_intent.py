@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ NAMES = {
 LANGUAGE_MODEL = "language model"
 
 
+def bought_it(row: Mapping[str, Any]) -> bool:
+    """Whether a visit ended in a purchase."""
+    return str(row["Revenue"]).upper() == "TRUE"
+
+
 def main() -> None:
     """Measure, print, write."""
     options = arguments(__doc__ or "").parse_args()
@@ -53,8 +59,7 @@ def main() -> None:
     reasons: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         chance = random.Random(seed)
-        bought = [row for row in rows if str(row["Revenue"]).upper() == "TRUE"]
-        left = [row for row in rows if str(row["Revenue"]).upper() != "TRUE"]
+        bought, left = ([row for row in rows if bought_it(row) is wanted] for wanted in (True, False))
         support = [*chance.sample(bought, ROWS // 2), *chance.sample(left, ROWS // 2)]
         known = {id(row) for row in support}
         test = chance.sample([row for row in rows if id(row) not in known], options.test_rows)

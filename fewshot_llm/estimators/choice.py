@@ -1,0 +1,106 @@
+"""`Choice`: a history and candidates, one of which comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fewshot_llm.errors import SupportError
+from fewshot_llm.language import normalise_text
+from fewshot_llm.support.example import as_text, readable_text
+
+__all__ = ["Choice", "as_choices"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one customer bought so far, and what may come next.
+
+    Attributes:
+        history: titles in order, the latest last.
+        candidates: titles to rank.
+        chosen: which of the candidates came next; `None` where it is asked.
+        user: whose it is: counts from the user's own baskets are not held against the user's own choices.
+
+    Raises:
+        SupportError: the history is empty, there are fewer than two candidates, one stands there twice, or the chosen
+            one is no candidate or is in the history.
+    """
+
+    history: tuple[str, ...]
+    candidates: tuple[str, ...]
+    chosen: str | None = None
+    user: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.history:
+            raise SupportError("A history is empty: give at least one title that was bought, or rank by popularity.")
+        if len(self.candidates) < 2:
+            raise SupportError(f"{len(self.candidates)} candidates leave nothing to rank. Give at least two.")
+        names = [normalise_text(title) for title in self.candidates]
+        twice = [title for title, name in zip(self.candidates, names, strict=True) if names.count(name) > 1]
+        if twice or "" in names:
+            raise SupportError(
+                f"The candidates hold {twice[0]!r} more than once. Give each once."
+                if twice
+                else "A candidate has no title. Leave it out."
+            )
+        if self.chosen is None:
+            return
+        if self.chosen not in self.candidates:
+            raise SupportError(f"The chosen product {self.chosen!r} is not among the {len(names)} candidates. Add it.")
+        if normalise_text(self.chosen) in {normalise_text(title) for title in self.history}:
+            raise SupportError(
+                f"The chosen product {self.chosen!r} is in the history already, so that the answer could be read off. "
+                "Cut the history before the purchase."
+            )
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | Choice, chosen: str | None = None) -> Self | Choice:
+        """A choice from a mapping with `history` and `candidates` (lists, or titles joined by `|`), maybe `user`."""
+        if isinstance(row, Choice):
+            return row if chosen is None else cls(row.history, row.candidates, _title(chosen), row.user)
+        for name in ("history", "candidates"):
+            if name not in row:
+                raise SupportError(f"A row has no {name!r}; it has {', '.join(map(str, row)) or 'nothing'}.")
+        return cls(
+            _titles(row["history"]),
+            _titles(row["candidates"]),
+            None if chosen is None else _title(chosen),
+            as_text(row.get("user")),
+        )
+
+    @property
+    def answer(self) -> int:
+        """Position of the chosen candidate."""
+        return self.candidates.index(str(self.chosen))
+
+
+def as_choices(X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any] | None = None) -> list[Choice]:
+    """Choices of rows, each with what was chosen where `y` says so.
+
+    Raises:
+        SupportError: a row is unusable; the message says which and why.
+    """
+    rows = X.to_dict("records") if hasattr(X, "to_dict") else list(X)
+    if y is not None and len(y) != len(rows):
+        raise SupportError(f"There are {len(rows)} choices but {len(y)} answers. Give one for each.")
+    choices = []
+    for position, row in enumerate(rows):
+        try:
+            choices.append(Choice.of(row, None if y is None else as_text(y[position])))
+        except SupportError as error:
+            raise SupportError(f"Row {position}: {error}") from error
+    return choices
+
+
+def _titles(value: Any) -> tuple[str, ...]:
+    if value is None or value != value:
+        return ()
+    parts = value.split("|") if isinstance(value, str) else value
+    return tuple(title for part in parts if (title := _title(as_text(part))))
+
+
+def _title(text: str) -> str:
+    return " ".join(readable_text(text).split())

@@ -1,0 +1,257 @@
+"""Ways to ask a language model which candidate comes next: by its title, by yes or no, by its letter in a list."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_uppercase
+from typing import ClassVar, Protocol, TypeAlias
+
+import numpy as np
+from scipy.special import log_softmax
+
+from fewshot_llm.errors import SupportError
+from fewshot_llm.estimators.assemble import LayoutName, TemplateLike, make_builder
+from fewshot_llm.estimators.choice import Choice
+from fewshot_llm.language import normalise_text
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.neutralise import neutralise
+from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.scoring.base import FloatArray, Progress, Scorer
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.task import Task
+
+__all__ = ["Asker", "ByLetter", "ByPmi", "ByTitle", "ByYesNo", "Setting", "Way"]
+
+Asker: TypeAlias = Callable[[Sequence[Choice], Progress | None], list[FloatArray]]
+"""Features of each choice's candidates, shape [candidates, features]; by the first alone, higher is likelier."""
+
+YES_NO: Mapping[str, tuple[str, str]] = {"en": ("yes", "no"), "zh": ("是", "否")}
+NOTHING: Mapping[str, str] = {"en": "nothing yet", "zh": "暂无"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all ways need: the task and how prompts are made.
+
+    Attributes:
+        task: with the fields history, options and candidate, of which the last two are optional.
+        language: of the prompts.
+        scorer: scores them.
+        template: version or template.
+        layout: plain or chat.
+        seed: the only source of chance.
+    """
+
+    task: Task
+    language: str
+    scorer: Scorer
+    template: TemplateLike = None
+    layout: LayoutName | Layout = "auto"
+    seed: int = 0
+
+    def join(self, titles: Sequence[str]) -> str:
+        """Titles as one text."""
+        return ("；" if self.language == "zh" else "; ").join(titles)
+
+    def builder(self, words: Sequence[str], shown: int) -> PromptBuilder:
+        """A builder whose labels are these words, showing all of a support set of `shown` examples."""
+        task = self.task.with_labels(words, {word: word for word in words})
+        return make_builder(
+            task,
+            self.language,
+            self.scorer,
+            template=self.template,
+            selection=Everything(),
+            shots=shown,
+            seed=self.seed,
+            layout=self.layout,
+        )
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A `Selection` of all examples in their order."""
+
+    depends_on_query: ClassVar[bool] = False
+
+    def select(self, support: SupportSet, query: Example | None, shots: int, seed: int) -> tuple[int, ...]:
+        """All positions but those with the query's text."""
+        own = None if query is None else normalise_text(query.text)
+        return tuple(i for i, example in enumerate(support.examples) if normalise_text(example.text) != own)
+
+
+class Way(Protocol):
+    """One way of asking; frozen, knows no model."""
+
+    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+        """What asks choices.
+
+        Args:
+            setting: how prompts are made.
+            shown: choices that become demonstrations.
+            spare: other answered choices, for what has to be measured beforehand.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ByTitle:
+    """log P(title | history), summed over the title's tokens."""
+
+    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+        """See `Way.prepare`."""
+        ask = _title_asker(setting, shown)
+        return lambda choices, progress: [
+            s[:, None] for s in ask([(c.history, c.candidates) for c in choices], progress)
+        ]
+
+
+@dataclass(frozen=True)
+class ByPmi:
+    """log P(title | history) − log P(title | no history): what the history adds (pointwise mutual information).
+
+    Long and rare titles are unlikely with or without a history; the difference does not mind. The second feature is
+    log P(title | no history), so that a mixture can take away less of it.
+    """
+
+    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+        """See `Way.prepare`."""
+        ask = _title_asker(setting, shown)
+
+        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+            titles = list(dict.fromkeys(title for choice in choices for title in choice.candidates))
+            # All titles under the one empty history: a single prompt, whose prefix is computed once.
+            (alone,) = ask([((NOTHING[setting.language],), tuple(titles))], None) if titles else ([],)
+            prior = dict(zip(titles, alone, strict=True))
+            found = ask([(choice.history, choice.candidates) for choice in choices], progress)
+            before = [np.array([prior[title] for title in choice.candidates]) for choice in choices]
+            return [np.column_stack([scores - base, base]) for scores, base in zip(found, before, strict=True)]
+
+        return features
+
+
+@dataclass(frozen=True)
+class ByYesNo:
+    """log P(yes) − log P(no) for each candidate by itself. Each demonstration is shown with one that was not chosen."""
+
+    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+        """See `Way.prepare`."""
+        words, chance, examples = YES_NO[setting.language], random.Random(setting.seed), []
+        for choice in shown:
+            other = chance.choice([title for title in choice.candidates if title != choice.chosen])
+            pairs = [(str(choice.chosen), words[0]), (other, words[1])]
+            chance.shuffle(pairs)
+            history = setting.join(choice.history)
+            examples += [Example({"candidate": title, "history": history}, word) for title, word in pairs]
+        support = SupportSet(tuple(examples), words)
+        builder = setting.builder(words, len(examples))
+
+        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+            prompts = [
+                builder.build(Example({"candidate": title, "history": setting.join(choice.history)}), support)
+                for choice in choices
+                for title in choice.candidates
+            ]
+            rows = iter(setting.scorer.log_probs(prompts, progress))
+            return [
+                np.array([[row.log_probs[0] - row.log_probs[1]] for row in (next(rows) for _ in choice.candidates)])
+                for choice in choices
+            ]
+
+        return features
+
+
+@dataclass(frozen=True)
+class ByLetter:
+    """log P(letter) of each candidate in a lettered list, averaged over orders of the list.
+
+    Small models like some letters better than others; how much is measured on answered choices that are not shown, and
+    is taken away (Zheng et al. 2024, "Large Language Models Are Not Robust Multiple Choice Selectors").
+
+    Attributes:
+        permutations: orders of the list that are averaged; cyclic shifts, so that each candidate moves.
+    """
+
+    permutations: int = 4
+
+    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+        """See `Way.prepare`.
+
+        Raises:
+            SupportError: there are more candidates than letters.
+        """
+        most = max(len(choice.candidates) for choice in (*shown, *spare)) if shown or spare else len(ascii_uppercase)
+        letters = tuple(ascii_uppercase[: max(most, 2)])
+        chance, examples = random.Random(setting.seed), []
+        for choice in shown:
+            order = chance.sample(choice.candidates, len(choice.candidates))
+            examples.append(_lettered(setting, choice, order, letters[order.index(str(choice.chosen))]))
+        support, builder = SupportSet(tuple(examples), letters), setting.builder(letters, len(examples))
+
+        def by_position(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+            """Log P(letter) of each order, shape [permutations, candidates]."""
+            prompts = [
+                replace(
+                    builder.build(_lettered(setting, choice, _shifted(choice.candidates, by), None), support),
+                    answers=letters[: len(choice.candidates)],
+                )
+                for choice in choices
+                for by in self._shifts(choice)
+            ]
+            rows = iter(setting.scorer.log_probs(prompts, progress))
+            return [log_softmax(np.stack([next(rows).log_probs for _ in self._shifts(c)]), axis=1) for c in choices]
+
+        sums, counts = np.zeros(len(letters)), np.zeros(len(letters))
+        for choice, table in zip(spare, by_position(spare, None), strict=True):
+            centred = table.mean(axis=0) - table.mean()
+            sums[: len(choice.candidates)] += centred
+            counts[: len(choice.candidates)] += 1
+        bias = sums / np.maximum(counts, 1)
+
+        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+            found = []
+            for choice, table in zip(choices, by_position(choices, progress), strict=True):
+                fair = table - bias[: len(choice.candidates)]
+                back = [np.roll(row, by) for row, by in zip(fair, self._shifts(choice), strict=True)]
+                found.append(np.mean(back, axis=0)[:, None])
+            return found
+
+        return features
+
+    def _shifts(self, choice: Choice) -> list[int]:
+        """By how many places the list is turned: evenly spread, each only once."""
+        many = len(choice.candidates)
+        return sorted({round(turn * many / self.permutations) % many for turn in range(self.permutations)})
+
+
+def _title_asker(
+    setting: Setting, shown: Sequence[Choice]
+) -> Callable[[Sequence[tuple[Sequence[str], tuple[str, ...]]], Progress | None], list[FloatArray]]:
+    """Asks for the titles' log-probabilities after histories."""
+    words = tuple(dict.fromkeys(str(choice.chosen) for choice in shown)) or ("…",)
+    examples = [Example({"history": setting.join(choice.history)}, choice.chosen) for choice in shown]
+    support, builder = SupportSet(tuple(examples), words), setting.builder(words, len(examples))
+
+    def prompt(history: Sequence[str], titles: tuple[str, ...]) -> Prompt:
+        built = builder.build(Example({"history": setting.join(history)}), support)
+        return replace(built, answers=tuple(neutralise(title, builder.special_tokens) for title in titles))
+
+    def ask(asked: Sequence[tuple[Sequence[str], tuple[str, ...]]], progress: Progress | None) -> list[FloatArray]:
+        rows = setting.scorer.log_probs([prompt(*pair) for pair in asked], progress)
+        return [row.log_probs for row in rows]
+
+    return ask
+
+
+def _shifted(titles: Sequence[str], by: int) -> list[str]:
+    return [*titles[by:], *titles[:by]]
+
+
+def _lettered(setting: Setting, choice: Choice, order: Sequence[str], answer: str | None) -> Example:
+    if len(order) > len(ascii_uppercase):
+        raise SupportError(f"{len(order)} candidates are more than there are letters (26). Rank them by title.")
+    options = " ".join(f"{letter}. {title}" for letter, title in zip(ascii_uppercase, order, strict=False))
+    return Example({"options": options, "history": setting.join(choice.history)}, answer)
