@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -192,16 +191,24 @@ def test_stopped_run_leaves_the_old_file(shop: Path, tiny_model_folder: Path) ->
     (shop / "out.jsonl").write_text("mine", encoding="utf-8")
     before = sorted(os.listdir(shop))
     files = ("--input", "many.jsonl", "--output", "out.jsonl", "--overwrite", "--calibration", "none")
-    command = [sys.executable, "-m", "fewshot_llm", *TASK, "--model", str(tiny_model_folder), *files]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        time.sleep(10)
-        assert process.poll() is None, "the run ended before it could be stopped"
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert said.strip() == "Stopped by Ctrl-C. A file that was not finished has not been written."
+    with subprocess.Popen(
+        [sys.executable, "-m", "fewshot_llm", *TASK, "--model", str(tiny_model_folder), *files],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"FORCE_COLOR": "1"},  # draws the progress bar, which says when labelling has begun
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores Ctrl-C
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said = ""
+            while "/20000" not in said and (part := process.stderr.read(1)):
+                said += part
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130, said + rest
+    assert "Stopped by Ctrl-C. A file that was not finished has not been written." in rest
+    assert "Traceback" not in rest
     assert (shop / "out.jsonl").read_text(encoding="utf-8") == "mine"
     assert sorted(os.listdir(shop)) == before
