@@ -59,5 +59,5 @@ def describe_profile(profile: Profile, language_model: LanguageModel) -> dict[st
         "model_seconds": round(profile.model_seconds, 3),
         "passes": profile.passes,
         "matrix_peak_gflops": round(peak / 1e9, 1),
-        "share_of_peak": round(flops / peak / profile.model_seconds, 3) if profile.model_seconds else 0.0,
+        "share_of_peak": round(flops / peak / profile.model_seconds, 6) if profile.model_seconds else 0.0,
     }
