@@ -265,6 +265,5 @@ class _Loop:
             for name, p in self.trainable.items():
                 p.copy_(saved.tensors[f"weight.{name}"])
                 self.optimiser.state[p] = {
-                    kind: saved.tensors[f"{kind}.{name}"].to(p.device)
-                    for kind in ("exp_avg", "exp_avg_sq", "step")
+                    kind: saved.tensors[f"{kind}.{name}"].to(p.device) for kind in ("exp_avg", "exp_avg_sq", "step")
                 }
