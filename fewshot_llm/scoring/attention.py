@@ -115,7 +115,7 @@ class PassPlan:
     def attention(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
     ) -> torch.Tensor:
-        """Outputs [heads, tokens, width] of one layer."""
+        """Outputs [tokens, heads, width] of one layer, from queries, keys and values [heads, tokens, width]."""
         if self.keep:
             self.shared.write(layer, self.path, key, value)
         result = self._within_blocks(layer, query, key, value, window, **how)
@@ -131,6 +131,7 @@ class PassPlan:
             self.live.write(layer, self.live_start, key, value)
             key, value = self.live.read(layer)
         heads, width, repeat = query.shape[0], query.shape[2], query.shape[0] // key.shape[0]
+        # Token-major, as the kernel lays its results out and the model wants them: no copy on the way.
         outs, totals = [], []
         for number, group in enumerate(self.groups):
             bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
@@ -142,9 +143,9 @@ class PassPlan:
                 causal=causal,
                 **how,
             )
-            outs.append(out.transpose(0, 1).reshape(heads, -1, width))
-            totals.append(total.transpose(0, 1).reshape(heads, -1))
-        return torch.cat(outs, 1)[:, self.unpad], torch.cat(totals, 1)[:, self.unpad]
+            outs.append(out.transpose(1, 2).reshape(-1, heads, width))
+            totals.append(total.transpose(1, 2).reshape(-1, heads))
+        return _join(outs).index_select(0, self.unpad), _join(totals).index_select(0, self.unpad)
 
     def _along_path(
         self, layer: int, query: torch.Tensor, window: int | None, **how: Any
@@ -163,7 +164,7 @@ class PassPlan:
             shape = (key.shape[0], repeat, key.shape[2], width)
             split = query.reshape(key.shape[0], repeat, tokens, width)
             out, total = attend(split, key.expand(shape), value.expand(shape), bias=bias, **how)
-        return out.reshape(heads, tokens, width), total.reshape(heads, tokens)
+        return out.reshape(heads, tokens, width).transpose(0, 1), total.reshape(heads, tokens).T
 
     def _path_view(self, window: int | None) -> tuple[int, torch.Tensor | None]:
         """The first path token that any query sees, and the bias where not every query sees all from there."""
@@ -188,6 +189,10 @@ def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return picked.view(tokens.shape[0], *index.shape, tokens.shape[2]).transpose(0, 1)
 
 
+def _join(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 _PLAN: ContextVar[PassPlan] = ContextVar("fewshot_tree_plan")
 
 
@@ -206,7 +211,7 @@ def _tree_attention_forward(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer: Any = module.layer_idx
     out = _PLAN.get().attention(layer, query[0], key[0], value[0], sliding_window, scale=scale, softcap=softcap)
-    return out.transpose(0, 1).unsqueeze(0), None
+    return out.unsqueeze(0), None
 
 
 AttentionInterface.register(NAME, _tree_attention_forward)

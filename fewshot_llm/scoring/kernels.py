@@ -82,7 +82,6 @@ def merge(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention over both key sets together, from the attention over each."""
     (out_a, total_a), (out_b, total_b) = first, second
-    total = torch.logaddexp(total_a, total_b)
-    share_a = torch.exp(total_a - total).unsqueeze(-1).to(out_a.dtype)
-    share_b = torch.exp(total_b - total).unsqueeze(-1).to(out_b.dtype)
-    return out_a * share_a + out_b * share_b, total
+    # exp(l_B - l) is the logistic function of l_B - l_A, so the weighted average is one fused interpolation.
+    share = torch.sigmoid(total_b - total_a).unsqueeze(-1).to(out_a.dtype)
+    return torch.lerp(out_a, out_b, share), torch.logaddexp(total_a, total_b)
