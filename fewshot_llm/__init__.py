@@ -11,15 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.estimators.grid import Grid
+    from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
     from fewshot_llm.estimators.prediction import Prediction
+    from fewshot_llm.estimators.ranker import FewShotRanker
+    from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.models.load import load_model
     from fewshot_llm.support import SupportSet
+    from fewshot_llm.tabular import Facts
     from fewshot_llm.task import Task, load_task
 
-__all__ = ["FewShotClassifier", "Prediction", "SupportSet", "Task", "load_model", "load_task"]
+__all__ = [
+    "Facts",
+    "FewShotClassifier",
+    "FewShotMultiLabelClassifier",
+    "FewShotRanker",
+    "FewShotRegressor",
+    "Grid",
+    "Prediction",
+    "SupportSet",
+    "Task",
+    "load_model",
+    "load_task",
+]
 
 _HOMES = {
+    "Facts": "fewshot_llm.tabular",
     "FewShotClassifier": "fewshot_llm.estimators.classifier",
+    "FewShotMultiLabelClassifier": "fewshot_llm.estimators.multilabel",
+    "FewShotRanker": "fewshot_llm.estimators.ranker",
+    "FewShotRegressor": "fewshot_llm.estimators.regressor",
+    "Grid": "fewshot_llm.estimators.grid",
     "Prediction": "fewshot_llm.estimators.prediction",
     "SupportSet": "fewshot_llm.support",
     "Task": "fewshot_llm.task",

@@ -25,6 +25,7 @@ from eval.shop.retail import Users, read_users
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.estimators.out_of_fold import score_held_out
 from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.support import Example
 
 KNOWN_USERS, SHOWN, FEWEST = 100, 20, 3
 KINDS: dict[str, tuple[str, ...]] = {
@@ -126,7 +127,7 @@ def main() -> None:
         kept = np.array(classifier.support_.report.kept)[held.rows]
         margins = held.scores[:, 0] - held.scores[:, 1]
         inference = classifier.answerer_.inference
-        scored = inference.score_prompts(inference.prompts(classifier._queries(asked)))
+        scored = inference.score_prompts(inference.prompts([Example.of(row) for row in asked]))
         own = scored[:, 0] - scored[:, 1]
         table = np.array([counts(row, users, known, shown[row.user]) for row in (*support, *test)])
         truth = np.array([row.likes for row in support])

@@ -18,12 +18,16 @@ from fewshot_llm.cli.compare import compare
 from fewshot_llm.cli.demo import demo
 from fewshot_llm.cli.evaluate import evaluate
 from fewshot_llm.cli.export import export, verify
+from fewshot_llm.cli.facts import facts
 from fewshot_llm.cli.failure import FailureGroup
 from fewshot_llm.cli.lint import lint
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.optional_value import VerifyCommand
+from fewshot_llm.cli.rank import rank
+from fewshot_llm.cli.regress import regress
 from fewshot_llm.cli.render import render
 from fewshot_llm.cli.suite import suite
+from fewshot_llm.cli.tag import tag
 from fewshot_llm.cli.tune import tune
 
 __all__ = ["app", "main"]
@@ -70,11 +74,15 @@ def common(
 
 app.command("demo", rich_help_panel=LABEL)(demo)
 app.command("classify", rich_help_panel=LABEL)(classify)
+app.command("regress", rich_help_panel=LABEL)(regress)
+app.command("tag", rich_help_panel=LABEL)(tag)
+app.command("rank", rich_help_panel=LABEL)(rank)
 app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("suite", rich_help_panel=LABEL)(suite)
 app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("tune", rich_help_panel=LABEL)(tune)
+app.command("facts", rich_help_panel=LOOK)(facts)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)
 app.command("export", cls=VerifyCommand, rich_help_panel=SERVE)(export)

@@ -29,6 +29,7 @@ __all__ = [
     "Overwrite",
     "Permutations",
     "Profiled",
+    "RankingTask",
     "Seed",
     "Select",
     "SelectionName",
@@ -39,6 +40,8 @@ __all__ = [
     "Test",
     "TextColumn",
     "Threads",
+    "Way",
+    "WayName",
 ]
 
 DATA = "Data"
@@ -53,6 +56,11 @@ Task: TypeAlias = Annotated[
         help="A built-in task (review-sentiment, customer-intent) or a folder that holds a task.toml.",
         show_default=False,
     ),
+]
+
+RankingTask: TypeAlias = Annotated[
+    str,
+    typer.Option("--task", metavar="TASK", help="A built-in ranking task, or a folder that holds a task.toml."),
 ]
 
 Support: TypeAlias = Annotated[
@@ -284,5 +292,15 @@ Threads: TypeAlias = Annotated[
         help="CPU threads. [default: one per core]",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+WayName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
+Way: TypeAlias = Annotated[
+    WayName,
+    typer.Option(
+        "--way",
+        help="How the model is asked about a candidate: what the history adds to its title, its title alone, yes or "
+        "no, or its letter in a list.",
+        rich_help_panel=PROMPT,
     ),
 ]

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fewshot_llm.calibration import CalibrationMethod
-    from fewshot_llm.cli.options import CalibrationName, SelectionName
+    from fewshot_llm.cli.options import CalibrationName, SelectionName, WayName
+    from fewshot_llm.estimators.choice_ways import Way
     from fewshot_llm.models.language_model import LanguageModel
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote import RemoteScorer
@@ -25,6 +26,7 @@ __all__ = [
     "read_support",
     "take_calibration",
     "take_selection",
+    "take_way",
     "warn_of",
 ]
 
@@ -112,3 +114,18 @@ def take_calibration(name: CalibrationName) -> CalibrationMethod:
             return Batch()
         case "none":
             return Uncalibrated()
+
+
+def take_way(name: WayName) -> Way:
+    """The way of asking about candidates of that name."""
+    from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo
+
+    match name:
+        case "pmi":
+            return ByPmi()
+        case "title":
+            return ByTitle()
+        case "yes-no":
+            return ByYesNo()
+        case "letter":
+            return ByLetter()

@@ -10,7 +10,7 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.example import as_text, readable_text
 
-__all__ = ["Choice", "as_choices"]
+__all__ = ["Choice", "as_choices", "as_titles"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Choice:
             if name not in row:
                 raise SupportError(f"A row has no {name!r}; it has {', '.join(map(str, row)) or 'nothing'}.")
         return cls(
-            _titles(row["history"]),
-            _titles(row["candidates"]),
+            as_titles(row["history"]),
+            as_titles(row["candidates"]),
             None if chosen is None else _title(chosen),
             as_text(row.get("user")),
         )
@@ -95,7 +95,12 @@ def as_choices(X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any] | None 
     return choices
 
 
-def _titles(value: Any) -> tuple[str, ...]:
+def as_titles(value: Any) -> tuple[str, ...]:
+    """The titles in a cell: a list, or titles between `|`; white space is collapsed, empty ones are left out.
+
+    >>> as_titles("tea  cup|saucer")
+    ('tea cup', 'saucer')
+    """
     if value is None or value != value:
         return ()
     parts = value.split("|") if isinstance(value, str) else value

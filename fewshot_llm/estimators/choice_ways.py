@@ -122,10 +122,12 @@ class ByPmi:
         ask = _title_asker(setting, shown)
 
         def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
-            titles = list(dict.fromkeys(title for choice in choices for title in choice.candidates))
-            # All titles under the one empty history: a single prompt, whose prefix is computed once.
-            (alone,) = ask([((NOTHING[setting.language],), tuple(titles))], None) if titles else ([],)
-            prior = dict(zip(titles, alone, strict=True))
+            titles = tuple(dict.fromkeys(title for choice in choices for title in choice.candidates))
+            if not titles:
+                return []
+            # All titles after the one empty history: a single prompt, whose prefix is computed once.
+            (alone,) = ask([((NOTHING[setting.language],), titles)], None)
+            prior = dict(zip(titles, alone.tolist(), strict=True))
             found = ask([(choice.history, choice.candidates) for choice in choices], progress)
             before = [np.array([prior[title] for title in choice.candidates]) for choice in choices]
             return [np.column_stack([scores - base, base]) for scores, base in zip(found, before, strict=True)]

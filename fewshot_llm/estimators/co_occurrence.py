@@ -6,13 +6,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from fewshot_llm.estimators.choice import Choice
+from fewshot_llm.errors import SupportError
+from fewshot_llm.estimators.choice import Choice, as_titles
+from fewshot_llm.files import read_rows
 from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.support.example import as_text
 
-__all__ = ["Basket", "BasketCounts"]
+__all__ = ["Basket", "BasketCounts", "read_baskets"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,18 @@ class BasketCounts:
     def _others(self, title: str, user: str) -> frozenset[int]:
         numbers = self.holding.get(title, ())
         return frozenset(number for number in numbers if not user or self.users[number] != user)
+
+
+def read_baskets(path: Path) -> list[Basket]:
+    """Baskets from a file whose rows have `titles` (a list, or titles between `|`) and maybe `user`.
+
+    Raises:
+        SupportError: a row has no titles.
+    """
+    baskets = []
+    for position, row in enumerate(read_rows(path)):
+        titles = as_titles(row.get("titles"))
+        if not titles:
+            raise SupportError(f"Row {position} of {path} has no titles. Give a column “titles”, a list or A|B|C.")
+        baskets.append(Basket(frozenset(titles), as_text(row.get("user"))))
+    return baskets

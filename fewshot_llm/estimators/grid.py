@@ -87,6 +87,22 @@ class Grid:
             raise TaskError(f"The labels of the regression task {task.name} must be numbers: {error}.") from error
         return cls(tuple(values), tuple(task.words(language).values()), task.scale)
 
+    @classmethod
+    def parse(cls, numbers: str, scale: Scale = "linear") -> Self:
+        """A grid from numbers between commas, as a command line gives them.
+
+        Raises:
+            TaskError: one is no number.
+
+        >>> Grid.parse("1, 2.5, 4").values
+        (1.0, 2.5, 4.0)
+        """
+        try:
+            values = tuple(float(number) for number in numbers.split(","))
+        except ValueError as error:
+            raise TaskError(f"The grid {numbers!r} is no list of numbers: {error}. Write for example 1,2,3.") from error
+        return cls(values, scale=scale)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The numbers as label names."""
@@ -109,7 +125,8 @@ class Grid:
     def nearest(self, numbers: npt.ArrayLike) -> IntArray:
         """Position of the nearest grid number (on the scale), shape [rows]; the lower one in the middle."""
         distances = np.abs(self.on_scale(numbers)[:, None] - self.on_scale(self.values))
-        return distances.argmin(axis=1)
+        found: IntArray = distances.argmin(axis=1)
+        return found
 
     def require_inside(self, numbers: Sequence[float]) -> None:
         """Refuse targets that the grid cannot speak of.

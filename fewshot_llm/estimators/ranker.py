@@ -157,6 +157,16 @@ class FewShotRanker(BaseEstimator):  # type: ignore[misc]
         """The likeliest candidate of each row, shape [rows]."""
         return np.array([order[0] for order in self.rank(X)])
 
+    def answers(self, X: Iterable[Mapping[str, Any] | Choice]) -> list[dict[str, Any]]:
+        """Per row `ranking`, the likeliest first, and every candidate's probability, as columns for a file."""
+        choices = as_choices(X)
+        found = []
+        for choice, row in zip(choices, self.predict_log_proba(choices), strict=True):
+            order = np.argsort(-row, kind="stable")
+            p = {choice.candidates[position]: float(np.exp(row[position])) for position in order}
+            found.append({"ranking": list(p), "probabilities": p})
+        return found
+
     def score(self, X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any]) -> float:
         """hit@1."""
         choices = as_choices(X, y)

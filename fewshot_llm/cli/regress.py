@@ -1,0 +1,90 @@
+"""`fewshot-llm regress`: a number, with an interval, for each row of a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fewshot_llm.cli import options
+from fewshot_llm.cli.failure import refuse_output
+
+__all__ = ["regress"]
+
+COLUMNS = ("predicted_value", "low", "high")
+
+
+def regress(
+    task: options.Task,
+    support: options.Support,
+    source: options.Input,
+    output: options.Output,
+    overwrite: options.Overwrite = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="N,N,…", help="Numbers to score, ascending. [default: the task's]"),
+    ] = None,
+    level: Annotated[
+        float, typer.Option("--level", metavar="P", help="How often the number lies between low and high.")
+    ] = 0.9,
+    lang: options.Lang = "auto",
+    shots: options.Shots = 2,
+    seed: options.Seed = 0,
+    permutations: options.Permutations = 1,
+    template_version: options.TemplateVersion = None,
+    layout: options.Layout = "auto",
+    cut_long_text: options.CutLongText = False,
+    model: options.Model = "auto",
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+) -> None:
+    """Predict a number for each row of a file from a few rated rows.
+
+    Adds `predicted_value`, `low` and `high` (CV+ prediction interval). A row without text gets none.
+    """
+    refuse_output(output, (source, support), overwrite=overwrite)
+    from fewshot_llm.answered_rows import add_answers, answered
+    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.estimators.grid import Grid
+    from fewshot_llm.estimators.regressor import FewShotRegressor
+    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.task import detect_language, load_task
+
+    described = load_task(task)
+    texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
+    rows = read_rows(source)
+    language = detect_language((text.text for text in texts), described.languages) if lang == "auto" else lang
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    regressor = FewShotRegressor(
+        described,
+        loaded,
+        grid=None if grid is None else Grid.parse(grid, described.scale),
+        shots=shots,
+        permutations=permutations,
+        language=language,
+        template=template_version,
+        layout=layout,
+        seed=seed,
+        cut_long_text=cut_long_text,
+    )
+    with waiting("Fitting on the rated rows"):
+        regressor.fit(texts, targets)
+    with waiting("Predicting"):
+        found = add_answers(
+            rows,
+            described,
+            lambda asked: [
+                dict(zip(COLUMNS, map(float, row), strict=True))
+                for row in zip(regressor.predict(asked), *regressor.predict_interval(asked, level), strict=True)
+            ],
+            COLUMNS,
+            column_names(described, text_column),
+        )
+    write_rows(output, found, overwrite=overwrite)
+    error = regressor.cross_validated_error()
+    typer.echo(f"{len(rows)} rows → {output}; mean absolute error on held-out rated rows: {error:.4g}", err=True)

@@ -1,0 +1,240 @@
+"""`FewShotMultiLabelClassifier`: all labels that apply to a text, each by yes or no; a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from fewshot_llm.errors import SupportError, TaskError, nearest
+from fewshot_llm.estimators.assemble import (
+    LayoutName,
+    ModelLike,
+    TaskLike,
+    TemplateLike,
+    make_builder,
+    make_language,
+    make_scorer,
+)
+from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.estimators.inputs import as_examples
+from fewshot_llm.estimators.label_pairs import (
+    LabelReading,
+    ask_pairs,
+    fit_reading,
+    held_out_margins,
+    pair_support,
+    pair_task,
+)
+from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.selection import Selection
+from fewshot_llm.scoring.base import FloatArray, Progress
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.task import Task, detect_language, load_task
+
+__all__ = ["FewShotMultiLabelClassifier"]
+
+
+class FewShotMultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gives a text every label that applies, with a causal language model that is shown a few labelled texts.
+
+    Each label is a yes-or-no question; all questions about a text share its prefix. Calibration and a threshold for
+    each label are fitted on the support texts out of fold.
+
+    Args:
+        task: a built-in multi-label task's name, a task folder's path, or a `Task`.
+        model: as for `FewShotClassifier`.
+        labels: in place of the task's.
+        shots: demonstrations of yes, and as many of no.
+        selection: chooses demonstrations among pairs of text and label; `Balanced()` by default.
+        language: of the prompt; `auto` looks at the texts that are fitted.
+        template: a version number of the task's templates or a `Template`; by default the newest.
+        layout: `plain`, `chat` or a `Layout`; `auto` is plain.
+        seed: the only source of chance.
+        adapter: folder of a LoRA adapter to put on the model.
+        device: `cpu`, `cuda`, …; by default the fastest present.
+        dtype: the weights' number format.
+        batch_tokens: tokens per forward pass; by default what fits the memory.
+
+    Attributes:
+        classes_: the labels, in the order of the columns.
+        inference_: what is asked: pairs of text and label.
+        reading_: calibration and thresholds.
+
+    Example:
+        >>> from fewshot_llm import FewShotMultiLabelClassifier
+        >>> tagger = FewShotMultiLabelClassifier("review-aspects", "gemma3-270m")
+        >>> tagger.fit(texts, [["delivery"], ["price", "quality"]]).labels_of(["送得很快"])  # doctest: +SKIP
+        [('delivery',)]
+    """
+
+    def __init__(
+        self,
+        task: TaskLike = "review-aspects",
+        model: ModelLike = "auto",
+        *,
+        labels: Sequence[str] | None = None,
+        shots: int = 4,
+        selection: Selection | None = None,
+        language: str = "auto",
+        template: TemplateLike = None,
+        layout: LayoutName | Layout = "auto",
+        seed: int = 0,
+        adapter: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        batch_tokens: int | None = None,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.labels = labels
+        self.shots = shots
+        self.selection = selection
+        self.language = language
+        self.template = template
+        self.layout = layout
+        self.seed = seed
+        self.adapter = adapter
+        self.device = device
+        self.dtype = dtype
+        self.batch_tokens = batch_tokens
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Assemble the questions, and fit calibration and thresholds out of fold.
+
+        Args:
+            X: texts or mappings of fields.
+            y: the labels of each text as a sequence, or an array of zeros and ones, shape [texts, labels], with the
+                task's labels in order. A text without any label is a text to which none applies.
+
+        Raises:
+            SupportError: texts and labels differ in number, an unknown label, fewer than two texts.
+            CalibrationError: no label applies to any text, or every one to every text.
+        """
+        task = _multilabel_task(self.task, self.labels, y)
+        truth = indicator(y, task.labels)
+        asked = pair_task(task)
+        examples = as_examples(X, task)
+        if len(examples) != len(truth):
+            raise SupportError(f"There are {len(examples)} texts but labels for {len(truth)}. Give some for each text.")
+        if len({example.text for example in examples}) < 2 or not all(example.text.strip() for example in examples):
+            raise SupportError("A multi-label classifier needs two different texts at least, and none of them empty.")
+        if self.language == "auto":
+            language = detect_language((example.text for example in examples), task.languages)
+        else:
+            language = make_language(self.language, task, SupportSet((), ()))
+        scorer = make_scorer(
+            self.model,
+            language,
+            adapter=self.adapter,
+            device=self.device,
+            dtype=self.dtype,
+            batch_tokens=self.batch_tokens,
+        )
+        builder = make_builder(
+            asked,
+            language,
+            scorer,
+            template=self.template,
+            selection=self.selection,
+            shots=self.shots,
+            seed=self.seed,
+            layout=self.layout,
+        )
+        self.words_: tuple[str, ...] = tuple(task.words(language).values())
+        self.inference_ = Inference(builder, scorer, pair_support(examples, truth, self.words_))
+        margins = held_out_margins(self.inference_, examples, self.words_, self.seed)
+        self.reading_: LabelReading = fit_reading(margins, truth)
+        self.classes_ = np.array(task.labels)
+        return self
+
+    def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[np.int64]:
+        """1 where a label applies, shape [texts, labels], columns as in `classes_`."""
+        return self.reading_.decide(self._margins(X, progress)).astype(np.int64)
+
+    def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
+        """P(label applies), shape [texts, labels]; a row does not sum to 1."""
+        return self.reading_.probabilities(self._margins(X, progress))
+
+    def labels_of(self, X: Any, progress: Progress | None = None) -> list[tuple[str, ...]]:
+        """The labels that apply to each text."""
+        return [tuple(self.classes_[row.astype(bool)].tolist()) for row in self.predict(X, progress)]
+
+    def answers(self, X: Any) -> list[dict[str, Any]]:
+        """Per text `predicted_labels` and every label's probability, as columns for a file."""
+        margins = self._margins(X, None)
+        names = self.classes_.tolist()
+        return [
+            {
+                "predicted_labels": [name for name, applies in zip(names, given, strict=True) if applies],
+                "probabilities": dict(zip(names, p.tolist(), strict=True)),
+            }
+            for given, p in zip(self.reading_.decide(margins), self.reading_.probabilities(margins), strict=True)
+        ]
+
+    def _margins(self, X: Any, progress: Progress | None) -> FloatArray:
+        check_is_fitted(self)
+        queries: list[Example] = as_examples(X, self.inference_.builder.task)
+        return ask_pairs(self.inference_, queries, self.words_, progress)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "reading_")
+
+    def __sklearn_clone__(self) -> FewShotMultiLabelClassifier:
+        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
+        return type(self)(**self.get_params(deep=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def indicator(y: Any, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which labels apply, shape [texts, labels].
+
+    Args:
+        y: a sequence of labels for each text, or an array of zeros and ones.
+        labels: the columns.
+
+    Raises:
+        SupportError: an unknown label, a single string where a sequence is due, or an array of another shape.
+    """
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        if y.shape[1] != len(labels) or not np.isin(y, (0, 1)).all():
+            raise SupportError(f"Expected zeros and ones in {len(labels)} columns, one per label; got shape {y.shape}.")
+        return y.astype(np.bool_)
+    table = np.zeros((len(y), len(labels)), dtype=np.bool_)
+    for row, given in enumerate(y):
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise SupportError(f"The labels of row {row} are {given!r}; expected a list, also for a single label.")
+        for label in given:
+            if label not in labels:
+                raise SupportError(f"Row {row} has the unknown label {label!r}. {nearest(str(label), labels)}")
+            table[row, list(labels).index(label)] = True
+    return table
+
+
+def _multilabel_task(task: TaskLike, labels: Sequence[str] | None, y: Any) -> Task:
+    if not isinstance(task, Task):
+        task = load_task(task)
+    if task.kind != "multilabel":
+        raise TaskError(
+            f"The task {task.name} is of the kind {task.kind}; this classifier needs one of kind multilabel."
+        )
+    if labels is not None:
+        return task.with_labels(labels)
+    if task.labels:
+        return task
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        raise SupportError(f"The task {task.name} has no labels of its own to name the columns. Give labels=[…].")
+    return task.with_labels(sorted({str(label) for given in y for label in given}))
