@@ -18,7 +18,8 @@ def best_threshold(probabilities: FloatArray, truth: npt.NDArray[np.bool_]) -> f
         truth: whether it does, shape [rows].
 
     Returns:
-        A number halfway between two probabilities that occur; 0.5 where no row has the label, for then F1 says nothing.
+        0, 0.5 or a number halfway between two probabilities that occur; 0.5 where no row has the label, for then F1
+        says nothing.
 
     >>> best_threshold(np.array([0.1, 0.2, 0.3, 0.35]), np.array([False, False, True, True]))
     0.25
@@ -26,7 +27,7 @@ def best_threshold(probabilities: FloatArray, truth: npt.NDArray[np.bool_]) -> f
     if not truth.any():
         return 0.5
     known = np.unique(np.r_[0.0, probabilities, 1.0])
-    candidates = np.unique(np.r_[0.5, (known[1:] + known[:-1]) / 2])
+    candidates = np.unique(np.r_[0.0, 0.5, (known[1:] + known[:-1]) / 2])
     given = probabilities >= candidates[:, None]
     right = (given & truth).sum(axis=1)
     f1 = 2 * right / (given.sum(axis=1) + truth.sum())

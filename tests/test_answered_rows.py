@@ -1,0 +1,44 @@
+"""Labelled rows in, answers out as columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from fewshot_llm.answered_rows import add_answers, add_columns, answered, as_labels
+from fewshot_llm.errors import DataFileError, SupportError
+from fewshot_llm.task import load_task
+
+TASK = load_task("review-rating")
+
+
+def test_texts_and_answers_from_other_columns() -> None:
+    rows = [{"评论": "好", "stars": 5}, {"评论": "差", "stars": 1}]
+    texts, answers = answered(rows, TASK, {"label": "stars"})
+    assert [text.text for text in texts] == ["好", "差"]
+    assert answers == [5, 1]
+
+
+def test_no_rows_and_no_label() -> None:
+    with pytest.raises(SupportError, match="no labelled rows"):
+        answered([], TASK)
+    with pytest.raises(SupportError, match="No column for 'label'"):
+        answered([{"text": "好"}], TASK)
+
+
+def test_row_without_text_keeps_its_place() -> None:
+    rows = [{"text": "a", "id": 1}, {"text": " ", "id": 2}, {"text": "c", "id": 3}]
+    found = add_answers(rows, TASK, lambda asked: [{"n": len(asked)} for _ in asked], ("n",))
+    assert found == [{"text": "a", "id": 1, "n": 2}, {"text": " ", "id": 2, "n": None}, {"text": "c", "id": 3, "n": 2}]
+
+
+def test_column_that_is_there_already() -> None:
+    with pytest.raises(DataFileError, match="already has the column 'n'"):
+        add_columns([{"n": 1}], [{"n": 2}], ("n",))
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [("a| b", ["a", "b"]), (["a"], ["a"]), ("", []), (None, []), (float("nan"), []), ([], [])],
+)
+def test_labels_of_a_cell(cell: object, labels: list[str]) -> None:
+    assert as_labels(cell) == labels
