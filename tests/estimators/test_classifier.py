@@ -399,10 +399,11 @@ def test_a_text_longer_than_the_context(llama, reviews):
 # the package's root
 
 
-def test_the_root_has_six_names_and_imports_nothing_heavy():
+def test_the_root_has_few_names_and_imports_nothing_heavy():
     code = (
         "import sys, fewshot_llm\n"
-        "names = ['FewShotClassifier', 'Prediction', 'SupportSet', 'Task', 'load_model', 'load_task']\n"
+        "names = ['Facts', 'FewShotClassifier', 'FewShotMultiLabelClassifier', 'FewShotRanker', 'FewShotRegressor']\n"
+        "names += ['Grid', 'Prediction', 'SupportSet', 'Task', 'load_model', 'load_task']\n"
         "assert fewshot_llm.__all__ == names\n"
         "heavy = {'torch', 'transformers', 'sklearn', 'scipy', 'pydantic', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -417,3 +418,10 @@ def test_the_root_has_six_names_and_imports_nothing_heavy():
 
 def test_a_scorer_of_your_own_is_enough(reviews):
     assert FewShotClassifier(model=WordScorer(), shots=1).fit(*reviews).score(*reviews) == 1.0
+
+
+@pytest.mark.parametrize("normalisation", ["sum", "pmi"])
+def test_task_with_several_fields_that_a_row_must_have(llama, normalisation):
+    rows = [{"kind": "tea", "history": f"cup {i}"} for i in range(4)]
+    classifier = FewShotClassifier("product-interest", llama, shots=1, normalisation=normalisation)
+    assert classifier.fit(rows, ["likes", "does_not_like"] * 2).predict(rows).shape == (4,)
