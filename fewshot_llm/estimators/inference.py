@@ -46,8 +46,10 @@ class Inference:
     normalisation: Normalisation = field(default_factory=Sum)
 
     def query(self, text: str) -> Example:
-        """A query that holds only this text, in the task's main field."""
-        return Example({self.builder.task.fields[-1]: text})
+        """A query that holds only this text: in the task's main field, and in every other one that a row must have."""
+        task = self.builder.task
+        needed = [name for name in task.fields if name == task.fields[-1] or name not in task.optional_fields]
+        return Example(dict.fromkeys(needed, text))
 
     def prompts(self, queries: Sequence[Example], draw: int = 0) -> list[Prompt]:
         """The prompts that are served for these queries under one draw of demonstrations."""
