@@ -9,7 +9,7 @@ import sys
 import time
 
 import torch
-from cappr.huggingface.classify import cache, predict_proba
+from cappr.huggingface.classify import cache_model, predict_proba
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 
@@ -26,7 +26,7 @@ work = json.load(sys.stdin)
 model = AutoModelForCausalLM.from_pretrained(work["folder"], torch_dtype=torch.float32).eval()
 tokenizer = Tokenizer.from_pretrained(work["folder"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-cached = cache((model, tokenizer), work["prefix"])
+cached = cache_model((model, tokenizer), work["prefix"])
 predict_proba(work["queries"][0], work["labels"], cached)  # warm-up
 began = time.perf_counter()
 probabilities = predict_proba(work["queries"], work["labels"], cached, normalize=False, show_progress_bar=False)

@@ -11,7 +11,7 @@ __all__ = ["PEERS", "environment"]
 
 ROOT = Path(__file__).parents[3]
 PEERS = {
-    "cappr": ("torch==2.13.0", "numpy<2", "transformers<4.50", "cappr==0.9.6"),
+    "cappr": ("torch==2.13.0", "numpy<2", "transformers<4.50", "accelerate<1.5", "cappr==0.9.6"),
     "lm-eval": ("torch==2.13.0", "transformers>=5,<6", "lm-eval[hf]==0.4.13"),
 }
 
