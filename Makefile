@@ -1,5 +1,5 @@
 # `make demo` and `make test` need Python 3.11 or newer, nothing else.
-# Another build of torch:  make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cu130"
+# Another build of torch:  make test TORCH="torch==2.13.0 --index-url URL-OF-THE-WHEELS"
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH  ?= torch==2.13.0
