@@ -18,25 +18,20 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from fewshot_llm.calibration import Calibration, CalibrationMethod, OutOfFold
 from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.assemble import (
-    LayoutName,
-    ModelLike,
-    TaskLike,
-    TemplateLike,
-    assemble,
-    make_task,
-)
+from fewshot_llm.estimators.assemble import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
 from fewshot_llm.estimators.evidence import calibrate
 from fewshot_llm.estimators.inputs import as_examples, as_support, label_name, sorted_classes
 from fewshot_llm.estimators.prediction import Prediction
 from fewshot_llm.normalisation import Normalisation, NormalisationName
 from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
 
 if TYPE_CHECKING:
     from fewshot_llm.escalation import Escalation
+    from fewshot_llm.explaining import Explanation, Spans
 
 __all__ = ["FewShotClassifier"]
 
@@ -71,6 +66,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_tokens: tokens per forward pass; by default what fits the memory.
         cut_long_text: cut the middle out of a text that does not fit the model's context, instead of refusing
             it.
+        defence: against texts that talk to the labeller: `none`, `standard`, or a `Defence`.
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
@@ -106,6 +102,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dtype: str | None = None,
         batch_tokens: int | None = None,
         cut_long_text: bool = False,
+        defence: DefenceName | Defence = "none",
     ) -> None:
         self.task = task
         self.model = model
@@ -126,6 +123,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.dtype = dtype
         self.batch_tokens = batch_tokens
         self.cut_long_text = cut_long_text
+        self.defence = defence
 
     def fit(self, X: Any, y: Any) -> Self:
         """Clean the labelled texts, assemble the prompt and calibrate on them.
@@ -218,6 +216,27 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
+        ]
+
+    def explain(self, text: Any, spans: Spans | None = None, progress: Progress | None = None) -> Explanation:
+        """Which words and which demonstrations moved the decision about one text (see `fewshot_llm.explaining`).
+
+        Args:
+            text: a text, or a mapping of fields.
+            spans: what is taken away, one at a time; words and pairs of Chinese characters by default.
+            progress: called with prompts finished and prompts in all.
+        """
+        from fewshot_llm.explaining import explain, word_spans
+
+        (query,) = self._queries([text])
+        return explain(self.answerer_, query, spans or word_spans, progress)
+
+    def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
+        """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""
+        found = self.answerer_.top(self._queries(X), k, progress)
+        return [
+            Prediction.from_top(self.labels_, top, found.temperature, fingerprint)
+            for top, fingerprint in zip(found.found, found.fingerprints, strict=True)
         ]
 
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:

@@ -1,0 +1,123 @@
+"""An explanation as a piece of a page: highlighted text and the demonstrations with their effects.
+
+Styles stand on the elements, so that the piece looks the same wherever it is put. Blue speaks for the label and orange
+against it (told apart also by people who do not tell red from green); the figure is in each word's title. Both are laid
+over the page's own background, light or dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+from fewshot_llm.explaining.explanation import Explanation, Word
+
+__all__ = ["explanation_html"]
+
+FOR, AGAINST = "37, 99, 235", "234, 88, 12"
+STRONGEST = 0.55
+"""Opacity of the strongest colour: text on it is still easy to read."""
+
+LONGEST = 120
+"""Characters of a demonstration's text that are shown."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    decision: str
+    legend_for: str
+    legend_against: str
+    demonstrations: str
+    none_shown: str
+    row: str
+
+
+_WORDS = {
+    "en": _Words(
+        decision="{label} rather than {other}: {odds:+.2f} nats",
+        legend_for="speaks for {label}",
+        legend_against="speaks against it",
+        demonstrations="What each demonstration adds (leaving it out)",
+        none_shown="The prompt shows no demonstrations.",
+        row="row {row}",
+    ),
+    "zh": _Words(
+        decision="判为“{label}”而不是“{other}”：{odds:+.2f} nats",
+        legend_for="支持“{label}”",
+        legend_against="反对",
+        demonstrations="每个示例的影响（去掉它再打分）",
+        none_shown="提示词中没有示例。",
+        row="第 {row} 行",
+    ),
+}
+
+
+def explanation_html(explanation: Explanation, language: str) -> str:
+    """The explanation as an HTML fragment; everything that comes from texts or labels is escaped.
+
+    Args:
+        explanation: what to draw.
+        language: of the captions; Chinese for `zh…`, English for anything else.
+
+    Returns:
+        One `<div class="explanation">` without scripts, images or links.
+    """
+    words = _WORDS["zh" if language.startswith("zh") else "en"]
+    label, other = explanation.label, explanation.runner_up
+    decision = words.decision.format(label=label, other=other, odds=explanation.log_odds)
+    legend = (
+        f'<span style="{_colour(1.0)}">{escape(words.legend_for.format(label=label))}</span> '
+        f'<span style="{_colour(-1.0)}">{escape(words.legend_against)}</span>'
+    )
+    pieces = [passage.pieces() for passage in explanation.passages]
+    strongest = _largest(piece.effect for passage in pieces for piece in passage)
+    texts = "".join(
+        f'<p style="white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.9; margin: .5em 0">'
+        f"{''.join(_piece(piece, strongest) for piece in passage)}</p>"
+        for passage in pieces
+    )
+    return (
+        f'<div class="explanation"><p style="margin: .3em 0"><strong>{escape(decision)}</strong> '
+        f'<small style="white-space: nowrap">{legend}</small></p>{texts}{_demonstrations(explanation, words)}</div>'
+    )
+
+
+def _piece(piece: Word, strongest: float) -> str:
+    if not piece.effect:
+        return escape(piece.text)
+    title = f"{piece.effect:+.3f}"
+    return f'<span title="{title}" style="{_colour(piece.effect / strongest)}">{escape(piece.text)}</span>'
+
+
+def _demonstrations(explanation: Explanation, words: _Words) -> str:
+    if not explanation.demonstrations:
+        return f"<p><small>{escape(words.none_shown)}</small></p>"
+    strongest = _largest(shown.effect for shown in explanation.demonstrations)
+    rows = "".join(
+        f'<tr><td style="text-align: right; padding: .1em .6em; {_colour(shown.effect / strongest)}">'
+        f"{shown.effect:+.2f}</td>"
+        f'<td style="padding: .1em .6em; white-space: nowrap">{escape(shown.label)}</td>'
+        f'<td style="padding: .1em .6em; overflow-wrap: anywhere" '
+        f'title="{escape(words.row.format(row=shown.row + 1))}">{escape(_shortened(shown.text))}</td></tr>'
+        for shown in explanation.demonstrations
+    )
+    return (
+        f'<p style="margin: .8em 0 .2em"><small>{escape(words.demonstrations)}</small></p>'
+        f'<table style="border-collapse: collapse; font-size: .9em">{rows}</table>'
+    )
+
+
+def _largest(effects: Iterable[float]) -> float:
+    return max((abs(effect) for effect in effects), default=0.0) or 1.0
+
+
+def _colour(share: float) -> str:
+    """A background between nothing (0) and the strongest blue (1) or orange (-1)."""
+    colour = FOR if share > 0 else AGAINST
+    return f"background: rgba({colour}, {STRONGEST * abs(share):.2f}); border-radius: .2em"
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
