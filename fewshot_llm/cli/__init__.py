@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from fewshot_llm.cli.attack import attack
 from fewshot_llm.cli.batch import batch
 from fewshot_llm.cli.check import check
 from fewshot_llm.cli.classify import classify
@@ -79,6 +80,7 @@ app.command("tag", rich_help_panel=LABEL)(tag)
 app.command("rank", rich_help_panel=LABEL)(rank)
 app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
+app.command("attack", rich_help_panel=LABEL)(attack)
 app.command("suite", rich_help_panel=LABEL)(suite)
 app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("tune", rich_help_panel=LABEL)(tune)

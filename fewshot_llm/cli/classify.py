@@ -34,6 +34,7 @@ def classify(
     template_version: options.TemplateVersion = None,
     layout: options.Layout = "auto",
     cut_long_text: options.CutLongText = False,
+    defence: options.Defence = "none",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -79,6 +80,7 @@ def classify(
         permutations=permutations,
         seed=seed,
         cut_long_text=cut_long_text,
+        defence=defence,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)
@@ -102,6 +104,7 @@ def classify(
             "seconds": round(seconds, 3),
             "rows_per_second": round(len(rows) / seconds, 2),
             "model": loaded.name,
+            "defence": defence,
             "output": str(output),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },

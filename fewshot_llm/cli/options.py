@@ -16,6 +16,7 @@ __all__ = [
     "Calibrate",
     "CalibrationName",
     "CutLongText",
+    "Defence",
     "Device",
     "Dtype",
     "Input",
@@ -229,6 +230,14 @@ CutLongText: TypeAlias = Annotated[
     typer.Option(
         "--cut-long-text",
         help="Cut the middle out of a text that does not fit the model's context, instead of refusing it.",
+        rich_help_panel=PROMPT,
+    ),
+]
+Defence: TypeAlias = Annotated[
+    Literal["none", "standard"],
+    typer.Option(
+        "--defence",
+        help="Against texts that talk to the labeller: standard removes hidden characters and injected pieces.",
         rich_help_panel=PROMPT,
     ),
 ]

@@ -67,6 +67,7 @@ def load_tuned(
         language=prompt.language,
         template=Template(prompt.template, prompt.language, prompt.template_version, prompt.template_source),
         layout=prompt.layout,
+        defence=prompt.defence,
         seed=prompt.seed,
         adapter=adapter,
         device=device,

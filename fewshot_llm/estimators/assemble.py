@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -14,6 +15,8 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
+from fewshot_llm.prompting.defence import Defence, as_defence
+from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.template import Template, load_template
 from fewshot_llm.scoring.base import Scorer
@@ -75,7 +78,19 @@ def assemble(classifier: FewShotClassifier, support: SupportSet, scorer: Scorer 
         layout=classifier.layout,
         cut_long_text=classifier.cut_long_text,
     )
-    return Inference(builder, scorer, support, as_normalisation(classifier.normalisation))
+    return Inference(
+        _defended(builder, as_defence(classifier.defence), support),
+        scorer,
+        support,
+        as_normalisation(classifier.normalisation),
+    )
+
+
+def _defended(builder: PromptBuilder, defence: Defence, support: SupportSet) -> PromptBuilder:
+    if not defence.guards:
+        return builder
+    form = Form.of(builder.task, builder.template, builder.language)
+    return replace(builder, defence=defence.arm(form, builder.language, [example.text for example in support]))
 
 
 def make_task(

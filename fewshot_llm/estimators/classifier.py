@@ -250,15 +250,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             AdapterError: the folder is in use.
             ModelError: a part of the classifier is an object that JSON cannot name.
         """
+        from fewshot_llm.estimators.storage import save_any
+
         check_is_fitted(self)
-        if hasattr(self, "climbed_"):
-            from fewshot_llm.tuning.tune import save_climbed
-
-            save_climbed(self.climbed_, Path(folder), overwrite=overwrite)
-        else:
-            from fewshot_llm.estimators.storage import save_classifier
-
-            save_classifier(self, Path(folder), overwrite)
+        save_any(self, Path(folder), overwrite)
 
     def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).

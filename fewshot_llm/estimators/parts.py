@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from fewshot_llm.errors import ModelError, nearest
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
+from fewshot_llm.prompting.defence import STANDARD, Armed, DefenceName
 from fewshot_llm.prompting.selection import Balanced, RandomOrder, Selection
 from fewshot_llm.prompting.similarity import Diverse, Nearest, NearestHidden
 from fewshot_llm.scoring.base import Scorer
 
-__all__ = ["layout_record", "model_record", "restore_selection", "selection_record"]
+__all__ = ["defence_record", "layout_record", "model_record", "restore_selection", "selection_record"]
 
 _BY_VALUE: dict[str, type[Balanced] | type[RandomOrder] | type[Nearest] | type[Diverse]] = {
     kind.__name__: kind for kind in (Balanced, RandomOrder, Nearest, Diverse)
@@ -70,6 +71,19 @@ def layout_record(layout: Layout) -> Literal["plain", "chat"]:
     if isinstance(layout, Chat):
         return "chat"
     raise ModelError(f"The layout {layout!r} cannot be saved: it is code. Use the plain or the chat layout.")
+
+
+def defence_record(defence: Armed | None) -> DefenceName:
+    """The defence's name.
+
+    Raises:
+        ModelError: it is put together by the user.
+    """
+    if defence is None:
+        return "none"
+    if defence.defence == STANDARD:
+        return "standard"
+    raise ModelError(f"The defence {defence.defence.name!r} cannot be saved: it is code. Use none or standard.")
 
 
 def model_record(scorer: Scorer) -> dict[str, str]:

@@ -21,9 +21,16 @@ from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.adapter_folder import is_adapter_folder, load_tuned
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.assemble import ModelLike, assemble, make_scorer
-from fewshot_llm.estimators.parts import layout_record, model_record, restore_selection, selection_record
+from fewshot_llm.estimators.parts import (
+    defence_record,
+    layout_record,
+    model_record,
+    restore_selection,
+    selection_record,
+)
 from fewshot_llm.files import atomic_write_json, atomic_write_text, read_rows, sha256_file, write_rows
 from fewshot_llm.normalisation import NormalisationName
+from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task
@@ -33,7 +40,7 @@ from fewshot_llm.tuning.store import installed_versions
 if TYPE_CHECKING:
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
-__all__ = ["RECORD", "load_any", "load_classifier", "save_classifier"]
+__all__ = ["RECORD", "load_any", "load_classifier", "save_any", "save_classifier"]
 
 RECORD, SUPPORT, TEMPLATE, ADAPTER = "classifier.json", "support.jsonl", "template.jinja", "adapter"
 DECISION = "decision.json"
@@ -57,6 +64,7 @@ class _Record(BaseModel):
     layout: Literal["plain", "chat"]
     seed: int
     cut_long_text: bool
+    defence: DefenceName = "none"
     calibrations: tuple[dict[str, Any], ...]
     model: dict[str, str]
     prompt_fingerprint: str
@@ -95,6 +103,7 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
             layout=layout_record(builder.layout),
             seed=builder.seed,
             cut_long_text=builder.cut_long_text,
+            defence=defence_record(builder.defence),
             calibrations=tuple(asdict(calibration) for calibration in classifier.calibrations_),
             model=model_record(inference.scorer),
             prompt_fingerprint=builder.fingerprint,
@@ -103,6 +112,16 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
             versions=installed_versions(),
         )
         atomic_write_json(partial / RECORD, record.model_dump(mode="json"))
+
+
+def save_any(classifier: FewShotClassifier, folder: Path, overwrite: bool) -> None:
+    """Write a classifier's folder, or, where an escalation chose LoRA, an adapter's; see `FewShotClassifier.save`."""
+    if hasattr(classifier, "climbed_"):
+        from fewshot_llm.tuning.tune import save_climbed
+
+        save_climbed(classifier.climbed_, folder, overwrite=overwrite)
+    else:
+        save_classifier(classifier, folder, overwrite)
 
 
 def load_any(
@@ -161,6 +180,7 @@ def load_classifier(
         device=device,
         dtype=dtype,
         cut_long_text=record.cut_long_text,
+        defence=record.defence,
     )
     rows = [dict(row) for row in read_rows(folder / SUPPORT)]
     support = SupportSet(tuple(Example(row, row.pop("label")) for row in rows), record.labels)

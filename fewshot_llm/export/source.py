@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_llm.errors import AdapterError
+from fewshot_llm.errors import AdapterError, ExportError
 from fewshot_llm.estimators.assemble import make_builder
 from fewshot_llm.estimators.parts import restore_selection
 from fewshot_llm.export.adapter import LoraAdapter, read_adapter
@@ -78,6 +78,11 @@ def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: b
         ModelError: the base model cannot be found.
     """
     record = read_adapter_folder(folder)
+    if record.prompt.defence != "none":
+        raise ExportError(
+            f"{folder} was trained with the defence {record.prompt.defence!r}: texts are changed before the prompt is "
+            "made, and a server would not do that. Train without a defence to export, or serve with fewshot-llm."
+        )
     model = read_base(base or record.base.name)
     if model.sha256 != record.base.sha256 and not allow_base_mismatch:
         raise AdapterError(

@@ -12,6 +12,7 @@ from typing import Any
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError, nearest
 from fewshot_llm.prompting.budget import Budget, cut_middle, leaving_order
 from fewshot_llm.prompting.chat import Layout, Plain, Shell
+from fewshot_llm.prompting.defence import Armed
 from fewshot_llm.prompting.fields import Fields, field_texts
 from fewshot_llm.prompting.neutralise import neutralise
 from fewshot_llm.prompting.prompt import Prompt
@@ -67,6 +68,7 @@ class PromptBuilder:
         token_limit: the most tokens that a prompt with its longest answer may have. Demonstrations that do not fit are
             left out, the least useful first, which `Prompt.dropped` and one logged warning say.
         cut_long_text: cut the middle out of a query that does not fit even alone, instead of refusing it.
+        defence: what is done to every text first.
 
     Raises:
         TaskError: the task has no labels yet, or does not speak the language.
@@ -94,6 +96,7 @@ class PromptBuilder:
     tokenizer: Any = field(default=None, repr=False)
     token_limit: int | None = None
     cut_long_text: bool = False
+    defence: Armed | None = field(default=None, repr=False)
     _chosen: Recent[tuple[int, ...]] = field(default_factory=lambda: Recent(256), init=False, repr=False)
     _heads: Recent[_Head] = field(default_factory=lambda: Recent(256), init=False, repr=False)
     _rows: Recent[Fields] = field(default_factory=lambda: Recent(8192), init=False, repr=False)
@@ -133,6 +136,7 @@ class PromptBuilder:
             self.special_tokens,
             self.token_limit,
             self.cut_long_text,
+            *([self.defence.fingerprint] if self.defence else []),  # prompts without one keep their fingerprints
         ]
         return hashlib.sha256(json.dumps(material, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -198,7 +202,7 @@ class PromptBuilder:
         )
 
     def _values(self, example: Example) -> dict[str, str]:
-        return field_texts(self.task, example, self.special_tokens)
+        return field_texts(self.task, example, self.special_tokens, self.defence or str)
 
     def _question(self, values: dict[str, str]) -> _Question:
         item = self.template.item(self._facts, Fields(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fewshot_llm.errors import TemplateError
 from fewshot_llm.prompting.neutralise import neutralise
@@ -39,10 +39,18 @@ class Fields:
         return self._values["text"]
 
 
-def field_texts(task: Task, example: Example, special_tokens: tuple[str, ...] = ()) -> dict[str, str]:
+def field_texts(
+    task: Task, example: Example, special_tokens: tuple[str, ...] = (), defence: Callable[[str], str] = str
+) -> dict[str, str]:
     r"""All of a task's fields as neutralised texts, and always `text`: that field, else all of them, a line each.
 
     An optional field that is missing is empty, as are None and NaN.
+
+    Args:
+        task: names the fields.
+        example: has them.
+        special_tokens: the model's control tokens, broken last of all.
+        defence: what is done to every field first, see `fewshot_llm.prompting.defence`.
 
     Raises:
         TemplateError: a field that is not optional is missing.
@@ -61,7 +69,7 @@ def field_texts(task: Task, example: Example, special_tokens: tuple[str, ...] = 
                 f"A text lacks the field {name!r} of the task {task.name}; it has {', '.join(given) or 'none'}. "
                 f"Give all of: {', '.join(task.fields)}."
             )
-    values = {name: neutralise(_as_text(given.get(name)), special_tokens) for name in task.fields}
+    values = {name: neutralise(defence(_as_text(given.get(name))), special_tokens) for name in task.fields}
     return {"text": "\n".join(value for value in values.values() if value), **values}
 
 

@@ -25,6 +25,7 @@ from fewshot_llm.errors import AdapterError
 from fewshot_llm.files import atomic_write, atomic_write_json, atomic_write_text, sha256_file, write_rows
 from fewshot_llm.models.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task
 from fewshot_llm.tuning.card import model_card
@@ -76,6 +77,7 @@ class PromptRecord(_Frozen):
     demonstrations: int
     selection: dict[str, Any]
     seed: int
+    defence: DefenceName = "none"
     fingerprint: str
 
 

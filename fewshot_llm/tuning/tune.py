@@ -12,7 +12,7 @@ import numpy as np
 from fewshot_llm.escalation import Escalation
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.parts import layout_record, selection_record
+from fewshot_llm.estimators.parts import defence_record, layout_record, selection_record
 from fewshot_llm.evaluation.metrics import accuracy
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder import Climbed, Watch, force_lora, run_ladder
@@ -135,6 +135,7 @@ def _classifier(climbed: Climbed) -> FewShotClassifier:
         layout=builder.layout,
         seed=builder.seed,
         cut_long_text=builder.cut_long_text,
+        defence=builder.defence.defence if builder.defence else "none",
     )
     classifier.answerer_ = climbed.answerer
     classifier.classes_ = np.array(sorted(builder.labels))
@@ -165,6 +166,7 @@ def adapter_record(climbed: Climbed) -> AdapterRecord:
             demonstrations=builder.shots,
             selection=selection_record(builder.selection),
             seed=builder.seed,
+            defence=defence_record(builder.defence),
             fingerprint=builder.fingerprint,
         ),
         calibration=json.loads(json.dumps(asdict(climbed.answerer.calibrations[0]))),
