@@ -18,6 +18,7 @@ from fewshot_llm.cli.classify import classify
 from fewshot_llm.cli.compare import compare
 from fewshot_llm.cli.demo import demo
 from fewshot_llm.cli.evaluate import evaluate
+from fewshot_llm.cli.explain import explain
 from fewshot_llm.cli.export import export, verify
 from fewshot_llm.cli.facts import facts
 from fewshot_llm.cli.failure import FailureGroup
@@ -83,6 +84,7 @@ app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("attack", rich_help_panel=LABEL)(attack)
 app.command("suite", rich_help_panel=LABEL)(suite)
 app.command("compare", rich_help_panel=LABEL)(compare)
+app.command("explain", rich_help_panel=LABEL)(explain)
 app.command("tune", rich_help_panel=LABEL)(tune)
 app.command("facts", rich_help_panel=LOOK)(facts)
 app.command("check", rich_help_panel=LOOK)(check)
