@@ -228,8 +228,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         from fewshot_llm.explaining import explain, word_spans
 
-        (query,) = self._queries([text])
-        return explain(self.answerer_, query, spans or word_spans, progress)
+        queries = self._queries([text])
+        return explain(self.answerer_, queries, spans or word_spans, progress)[0]
 
     def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""

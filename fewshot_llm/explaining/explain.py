@@ -16,9 +16,9 @@ import numpy as np
 from scipy.special import log_softmax
 
 from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.explaining.explanation import Explanation, Passage, Shown, Word
 from fewshot_llm.explaining.windows import Spans, without_span, word_spans
+from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
 
@@ -49,28 +49,85 @@ class _AsGiven:
 
 
 def explain(
-    answerer: Answerer, query: Example, spans: Spans = word_spans, progress: Progress | None = None
-) -> Explanation:
-    """Which words and which demonstrations moved the decision about one text.
+    answerer: Answerer, queries: Sequence[Example], spans: Spans = word_spans, progress: Progress | None = None
+) -> list[Explanation]:
+    """Which words and which demonstrations moved the decision about each text.
+
+    Texts that are explained together share the prompts' beginnings, also of those that lack a demonstration: ten cost
+    little more than one.
 
     Args:
         answerer: what a fitted classifier asks and how it reads the scores (`answerer_`).
-        query: the text.
+        queries: the texts.
         spans: what is taken away from each field.
         progress: called with prompts finished and prompts in all, per draw of demonstrations.
     """
-    texts = {name: value for name, value in query.fields.items() if isinstance(value, str)}
-    cuts = [(name, start, end) for name, text in texts.items() for start, end in spans(text)]
-    occluded = [Variant(_cut(query, name, start, end)) for name, start, end in cuts]
-    draws = range(len(answerer.calibrations))
-    shown = tuple(dict.fromkeys(row for draw in draws for row in _shown(answerer.inference, query, draw)))
-    left_out = [Variant(query, (row,)) for row in shown]
+    cuts, shown, variants = [], [], []
+    for query in queries:
+        cuts.append([(name, start, end) for name, text in _texts(query).items() for start, end in spans(text)])
+        draws = range(len(answerer.calibrations))
+        shown.append(tuple(dict.fromkeys(row for draw in draws for row in _shown(answerer, query, draw))))
+        occluded = [Variant(_cut(query, name, start, end)) for name, start, end in cuts[-1]]
+        variants.append([Variant(query), *occluded, *(Variant(query, (row,)) for row in shown[-1])])
+    tables = score_variants(answerer, queries, variants, progress)
+    return [_explanation(answerer, *parts) for parts in zip(queries, cuts, shown, tables, strict=True)]
 
-    log_p = score_variants(answerer, query, [Variant(query), *occluded, *left_out], progress)
+
+def score_variants(
+    answerer: Answerer,
+    queries: Sequence[Example],
+    variants: Sequence[Sequence[Variant]],
+    progress: Progress | None = None,
+) -> list[FloatArray]:
+    """Calibrated log P(label) of variants of texts, all under the demonstrations that the text itself is shown.
+
+    Args:
+        answerer: what a fitted classifier asks.
+        queries: the texts as they are; they choose the demonstrations.
+        variants: what is scored for each.
+        progress: called with prompts finished and prompts in all, per draw of demonstrations.
+
+    Returns:
+        For each text natural logarithms, shape [variants, labels].
+    """
+    inference = answerer.inference
+    builder = replace(inference.builder, selection=_AsGiven(), shots=max(1, inference.builder.shots))
+    supports: dict[tuple[int, ...], SupportSet] = {}
+
+    def prompt(query: Example, shown: Sequence[int], without: Sequence[int]) -> Prompt:
+        kept = tuple(row for row in shown if row not in without)
+        if kept not in supports:  # one object for all who are shown it: the builder remembers by object
+            supports[kept] = inference.support.subset(kept)
+        return builder.build(query, supports[kept])
+
+    neutral = [inference.query(text) for text in inference.normalisation.neutral_texts]
+    asked = [(query, variant) for query, own in zip(queries, variants, strict=True) for variant in own]
+    total = np.zeros((len(asked), len(builder.labels)))
+    for draw, calibration in enumerate(answerer.calibrations):
+        prompts = [
+            prompt(changed, _shown(answerer, original, draw), variant.without)
+            for query, variant in asked
+            for original, changed in (*((other, other) for other in neutral), (query, variant.query))
+        ]
+        rows = inference.scorer.log_probs(prompts, progress) if prompts else []
+        own = range(len(neutral), len(rows), len(neutral) + 1)
+        scores = [inference.normalisation.scores(rows[at : at + 1], rows[at - len(neutral) : at]) for at in own]
+        total += calibration.log_probabilities(np.concatenate([np.empty((0, len(builder.labels))), *scores]))
+    log_p = log_softmax(total / len(answerer.calibrations), axis=1)
+    return np.split(log_p, np.cumsum([len(own) for own in variants])[:-1]) if variants else []
+
+
+def _explanation(
+    answerer: Answerer,
+    query: Example,
+    cuts: Sequence[tuple[str, int, int]],
+    shown: Sequence[int],
+    log_p: FloatArray,
+) -> Explanation:
     best, second = np.argsort(-log_p[0], kind="stable")[:2]
     odds = log_p[:, best] - log_p[:, second]
     effects = (odds[0] - odds[1:]).tolist()
-
+    texts = _texts(query)
     words = [
         (name, Word(start, end, texts[name][start:end], effect))
         for (name, start, end), effect in zip(cuts, effects[: len(cuts)], strict=True)
@@ -92,52 +149,13 @@ def explain(
     )
 
 
-def score_variants(
-    answerer: Answerer, query: Example, variants: Sequence[Variant], progress: Progress | None = None
-) -> FloatArray:
-    """Calibrated log P(label) of variants of one text, all under the demonstrations that the text itself is shown.
-
-    Args:
-        answerer: what a fitted classifier asks.
-        query: the text as it is; it chooses the demonstrations.
-        variants: what is scored.
-        progress: called with prompts finished and prompts in all, per draw of demonstrations.
-
-    Returns:
-        Natural logarithms, shape [variants, labels].
-    """
-    inference = answerer.inference
-    neutral = [inference.query(text) for text in inference.normalisation.neutral_texts]
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for position, variant in enumerate(variants):
-        groups.setdefault(variant.without, []).append(position)
-    builder = replace(inference.builder, selection=_AsGiven(), shots=max(1, inference.builder.shots))
-    total = np.zeros((len(variants), len(builder.labels)))
-    for draw, calibration in enumerate(answerer.calibrations):
-        shown = _shown(inference, query, draw)
-        asked = []
-        for without, positions in groups.items():
-            prompts = [
-                builder.build(other, _kept(inference, _shown(inference, other, draw), without)) for other in neutral
-            ]
-            kept = _kept(inference, shown, without)
-            asked.append(prompts + [builder.build(variants[position].query, kept) for position in positions])
-        rows = inference.scorer.log_probs([prompt for prompts in asked for prompt in prompts], progress)
-        for prompts, positions in zip(asked, groups.values(), strict=True):
-            scored, rows = rows[: len(prompts)], rows[len(prompts) :]
-            scores = inference.normalisation.scores(scored[len(neutral) :], scored[: len(neutral)])
-            total[positions] += calibration.log_probabilities(scores)
-    result: FloatArray = log_softmax(total / len(answerer.calibrations), axis=1)
-    return result
-
-
-def _shown(inference: Inference, query: Example, draw: int) -> tuple[int, ...]:
+def _shown(answerer: Answerer, query: Example, draw: int) -> tuple[int, ...]:
     """The rows that the served prompt shows, in prompt order."""
-    return inference.builder.build(query, inference.support, draw).demonstrations
+    return answerer.inference.builder.build(query, answerer.inference.support, draw).demonstrations
 
 
-def _kept(inference: Inference, shown: Sequence[int], without: Sequence[int]) -> SupportSet:
-    return inference.support.subset(row for row in shown if row not in without)
+def _texts(query: Example) -> dict[str, str]:
+    return {name: value for name, value in query.fields.items() if isinstance(value, str)}
 
 
 def _cut(query: Example, field: str, start: int, end: int) -> Example:

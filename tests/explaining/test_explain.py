@@ -9,7 +9,7 @@ import pytest
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.calibration import Uncalibrated
-from fewshot_llm.explaining import Variant, score_variants
+from fewshot_llm.explaining import Variant, explain, score_variants
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.prompting.similarity import Nearest
@@ -55,6 +55,14 @@ def test_one_call_per_draw() -> None:
     scorer.calls.clear()
     classifier.explain("质量不错")
     assert len(scorer.calls) == 2
+
+
+def test_texts_together_are_explained_as_alone() -> None:
+    classifier = fitted(WordScorer(pull=0.5), shots=2, normalisation="pmi")
+    texts = ["质量不错", "太差了", ""]
+    together = explain(classifier.answerer_, [Example.of(text) for text in texts])
+    assert together == [classifier.explain(text) for text in texts]
+    assert explain(classifier.answerer_, []) == []
 
 
 def test_nothing_shown_nothing_left_out() -> None:
@@ -113,7 +121,7 @@ def test_demonstrations_stay_while_the_query_changes(llama: LanguageModel) -> No
     """A selection by the query must not choose others for the occluded text."""
     scorer = Recording(llama)
     classifier = fitted(scorer, selection=Nearest(), shots=2)
-    score_variants(classifier.answerer_, Example.of("质量不错很好"), [Variant(Example.of("退货"))])
+    score_variants(classifier.answerer_, [Example.of("质量不错很好")], [[Variant(Example.of("退货"))]])
     (served,) = classifier.answerer_.inference.prompts([Example.of("质量不错很好")])
     assert scorer.asked[0].text == served.text.replace("质量不错很好", "退货")
 
