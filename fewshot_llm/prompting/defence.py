@@ -91,7 +91,7 @@ class WithoutInjections:
     def clean(self, text: str, setting: Setting) -> str:
         """The text without the piece."""
         clauses = _BREAK.split(text)
-        marked = [at for at, clause in enumerate(clauses) if shows(clause, setting.signs)]
+        marked = _marked(clauses, setting.signs)
         if not marked:
             return text
         first, last = marked[0], marked[-1]
@@ -119,6 +119,15 @@ class WithoutTails:
         cut = [*clauses[:first], clauses[first][:onset], clauses[first][onset:], *clauses[first + 1 :]]
         kept = WithoutInjections().clean("\n".join(["".join(cut[: first + 1]), "".join(cut[first + 1 :])]), setting)
         return kept if onset else WithoutInjections().clean(text, setting)
+
+
+def _marked(clauses: Sequence[str], signs: Sequence[Sign]) -> list[int]:
+    """Positions of clauses that show a sign, alone or (for words that were pulled apart) with the next one."""
+    alone = {at for at, clause in enumerate(clauses) if shows(clause, signs)}
+    for at in range(len(clauses) - 1):
+        if not alone & {at, at + 1} and shows(clauses[at] + clauses[at + 1], signs):
+            alone |= {at, at + 1}
+    return sorted(alone)
 
 
 def _without_traces(text: str, signs: Sequence[Sign]) -> str:

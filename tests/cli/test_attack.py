@@ -1,0 +1,44 @@
+"""`fewshot-llm attack` with a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fewshot_llm.files import write_rows
+from tests.cli.conftest import Run
+from tests.cli.test_evaluate import TEST_ROWS
+
+
+@pytest.fixture
+def attack(run: Run, shop: Path, tiny_model_folder: Path) -> Run:
+    write_rows("test.jsonl", TEST_ROWS)
+    options = ("attack", "review-sentiment", "--support", "support.csv", "--test", "test.jsonl", "--shots", "1")
+    return lambda *arguments: run(*options, "--model", tiny_model_folder, "--half", "development", *arguments)
+
+
+def test_table_names_every_attack_and_the_whole(attack: Run) -> None:
+    result = attack()
+    assert result.exit_code == 0, result.output
+    assert "zh-instruction" in result.stdout
+    assert "all development" in result.stdout
+    assert "Accuracy on clean rows" in " ".join(result.stdout.split())
+
+
+def test_section_goes_into_a_result(attack: Run, shop: Path) -> None:
+    (shop / "result.json").write_text('{"task": "review-sentiment"}', encoding="utf-8")
+    result = attack("--rows", "2", "--add-to", "result.json", "--json")
+    assert result.exit_code == 0, result.output
+    written = json.loads((shop / "result.json").read_text(encoding="utf-8"))
+    assert written["task"] == "review-sentiment"
+    assert written["attacks"] == json.loads(result.stdout)
+    assert written["attacks"]["rows"] == 2
+    assert set(written["attacks"]) >= {"version", "defence", "rows", "undefended", "defended", "by_attack"}
+
+
+def test_unknown_version_is_one_paragraph(attack: Run) -> None:
+    result = attack("--attacks", "9")
+    assert result.exit_code == 1
+    assert "no version 9" in result.stderr
