@@ -29,6 +29,15 @@ def regress(
     level: Annotated[
         float, typer.Option("--level", metavar="P", help="How often the number lies between low and high.")
     ] = 0.9,
+    target_error: Annotated[
+        float | None,
+        typer.Option(
+            "--target-error",
+            metavar="E",
+            help="Where the mean absolute error on held-out rows is larger, train LoRA with an ordinal loss, and keep "
+            "it if it is better. [default: never train]",
+        ),
+    ] = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 2,
     seed: options.Seed = 0,
@@ -51,6 +60,7 @@ def regress(
     from fewshot_llm.cli.parts import column_names, open_model_or_server
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.grid import Grid
+    from fewshot_llm.estimators.number_ladder import NumberEscalation
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.task import detect_language, load_task
@@ -66,6 +76,7 @@ def regress(
         grid=None if grid is None else Grid.parse(grid, described.scale),
         shots=shots,
         permutations=permutations,
+        escalation=None if target_error is None else NumberEscalation(target_error, seed=seed),
         language=language,
         template=template_version,
         layout=layout,
@@ -86,5 +97,7 @@ def regress(
             column_names(described, text_column),
         )
     write_rows(output, found, overwrite=overwrite)
+    if regressor.decision_ is not None:
+        typer.echo(regressor.decision_.english, err=True)
     error = regressor.cross_validated_error()
     typer.echo(f"{len(rows)} rows → {output}; mean absolute error on held-out rated rows: {error:.4g}", err=True)

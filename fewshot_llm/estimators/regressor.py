@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot_llm.errors import ModelError, SupportError, TaskError
+from fewshot_llm.errors import ModelError, TaskError
 from fewshot_llm.estimators.assemble import (
     LayoutName,
     ModelLike,
@@ -27,7 +26,9 @@ from fewshot_llm.estimators.correction import CorrectionMethod, Linear
 from fewshot_llm.estimators.grid import Grid
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support
+from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
+from fewshot_llm.estimators.targets import as_numbers, require_variety
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
@@ -52,6 +53,8 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         permutations: average over so many draws of demonstrations; costs as many times.
         interval_folds: folds of the CV+ intervals (the number of rows: jackknife+). Each is a prompt prefix more when
             an interval is asked for, and a fit more in `fit`; 0 for no intervals.
+        escalation: a `NumberEscalation`; where the error on held-out rows is above its target, `fit` trains LoRA with an
+            ordinal loss and keeps it if it is better by more than noise.
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
         layout: `plain`, `chat` or a `Layout`; `auto` is plain.
@@ -65,6 +68,7 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         model_: the fitted `NumberModel`: builder, scorer, support set, grid, corrections.
         folds_: the models fitted without each fold; None without intervals.
+        decision_: with an escalation, what it decided and why.
         targets_: of `support_`'s rows, shape [rows].
 
     Example:
@@ -84,6 +88,7 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         correction: CorrectionMethod | None = None,
         permutations: int = 1,
         interval_folds: int = 5,
+        escalation: NumberEscalation | None = None,
         language: str = "auto",
         template: TemplateLike = None,
         layout: LayoutName | Layout = "auto",
@@ -102,6 +107,7 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.correction = correction
         self.permutations = permutations
         self.interval_folds = interval_folds
+        self.escalation = escalation
         self.language = language
         self.template = template
         self.layout = layout
@@ -126,6 +132,8 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Warns:
             UserWarning: rows were left out; `support_.report` says which and why.
         """
+        if self.escalation is not None and not self.interval_folds:
+            raise ModelError("An escalation needs rows that are held out. Use interval_folds=5 or more.")
         if self.permutations < 1 or self.interval_folds == 1 or self.interval_folds < 0:
             raise ModelError(
                 f"permutations is {self.permutations} and interval_folds {self.interval_folds}; expected 1 or "
@@ -133,7 +141,7 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             )
         task = _regression_task(self.task)
         numbers = as_numbers(y)
-        _require_variety(numbers)
+        require_variety(numbers)
         rows = as_rows(X, task)
         language = self._language(task, rows)
         grid = self.grid or (Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers, task.scale))
@@ -142,7 +150,7 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         support = as_support(X, [grid.labels[position] for position in grid.nearest(numbers)], task)
         _warn_of_losses(support)
         targets = numbers[list(support.report.kept)]
-        _require_variety(targets)
+        require_variety(targets)
 
         scorer = make_scorer(
             self.model,
@@ -171,6 +179,10 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             if self.interval_folds
             else None
         )
+        self.decision_: NumberDecision | None = None
+        if self.escalation is not None and self.folds_ is not None:
+            climbed = climb_numbers(self.model_, self.folds_, scaled, method, self.escalation)
+            self.model_, self.folds_, self.decision_ = climbed.model, climbed.folds, climbed.decision
         self.targets_ = targets
         return self
 
@@ -233,36 +245,6 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def as_numbers(y: Any) -> FloatArray:
-    """Targets as finite numbers, shape [rows].
-
-    Raises:
-        SupportError: one is missing or no number; the message names the first.
-    """
-    numbers = []
-    for position, value in enumerate(y):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise SupportError(
-                f"The target of row {position} is {value!r}; a regression needs a finite number for each row. Mend or "
-                "remove such rows, or use a classification task for labels."
-            )
-        numbers.append(number)
-    return np.array(numbers, dtype=np.float64)
-
-
-def _require_variety(targets: FloatArray) -> None:
-    if len(targets) == 0:
-        raise SupportError("There are no rows. Give at least two texts with different numbers.")
-    if len(set(targets.tolist())) < 2:
-        raise SupportError(
-            f"All {len(targets)} targets are {targets[0]:g}: there is nothing to tell apart. Add rows with others."
-        )
 
 
 def _regression_task(task: TaskLike) -> Task:

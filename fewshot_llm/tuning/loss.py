@@ -1,8 +1,9 @@
-"""The two losses, each over one pack."""
+"""The losses, each over one pack."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 
@@ -11,7 +12,10 @@ from fewshot_llm.tuning.forward import label_scores, pack_hidden
 from fewshot_llm.tuning.frozen_layers import decoder_layers, handed_over
 from fewshot_llm.tuning.tree import Pack
 
-__all__ = ["PackLoss", "labels_loss", "tokens_loss"]
+__all__ = ["PackLoss", "labels_loss", "ordinal_loss", "tokens_loss"]
+
+
+LabelsLoss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def labels_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -28,6 +32,28 @@ def labels_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     tensor([0.6931])
     """
     return torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+
+
+def ordinal_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """As `labels_loss`, where labels have an order: the true one's neighbours are right by e⁻², e⁻⁴, … of its share.
+
+    A model that says 4 where 5 is right has nearly understood; plain cross-entropy tells it that it might as well have
+    said 1. Soft targets q_j ∝ exp(−2 |j − t|) (SORD: Díaz and Marathe, "Soft Labels for Ordinal Regression", 2019).
+
+    Args:
+        scores: log P(answer | prompt), answers in their order, shape [rows, labels].
+        targets: the true label of each row, shape [rows].
+
+    Returns:
+        Shape [rows], nats.
+
+    >>> near, far = ordinal_loss(torch.tensor([[0.0, 2.0, 0.0], [2.0, 0.0, 0.0]]), torch.tensor([2, 2]))
+    >>> bool(near < far)
+    True
+    """
+    positions = torch.arange(scores.shape[1], device=scores.device)
+    soft = torch.softmax(-2.0 * (positions - targets[:, None]).abs().to(scores.dtype), dim=1)
+    return torch.nn.functional.cross_entropy(scores, soft, reduction="none")
 
 
 def tokens_loss(scores: torch.Tensor) -> torch.Tensor:
@@ -48,12 +74,14 @@ class PackLoss(torch.nn.Module):
     Args:
         model: a `peft.PeftModel`.
         cut: layers below it are frozen; 0 for none.
+        over_labels: the loss of a pack with several labels: (scores, targets) → shape [rows].
     """
 
-    def __init__(self, model: Any, cut: int = 0) -> None:
+    def __init__(self, model: Any, cut: int = 0, over_labels: LabelsLoss = labels_loss) -> None:
         super().__init__()
         self.model = model
         self.cut = cut
+        self.over_labels = over_labels
 
     def forward(self, pack: Pack, targets: torch.Tensor, lower: torch.Tensor | None = None) -> torch.Tensor:
         """Loss of each row, shape [rows]; `lower` [n, width] is what the frozen layers gave.
@@ -67,4 +95,4 @@ class PackLoss(torch.nn.Module):
             with handed_over(decoder_layers(network), self.cut, lower):
                 hidden = pack_hidden(network, pack)
         scores = label_scores(network, pack, hidden)
-        return tokens_loss(scores) if pack.labels == 1 else labels_loss(scores, targets)
+        return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)

@@ -38,8 +38,11 @@ class Recipe(BaseModel):
     ] = "all-linear"
     layers: Annotated[str, Field(pattern=r"^(all|top:[1-9]\d*)$")] = "all"
     loss: Annotated[
-        Literal["labels", "tokens"],
-        Field(description="softmax over the candidate labels, or cross-entropy on the true label's tokens"),
+        Literal["labels", "ordinal", "tokens"],
+        Field(
+            description="softmax over the candidate labels, the same with soft targets for labels that have an order, "
+            "or cross-entropy on the true label's tokens"
+        ),
     ] = "labels"
     demonstrations: Annotated[int, Field(ge=0, description="demonstrations per class in each prompt")] = 0
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3

@@ -21,7 +21,7 @@ from fewshot_llm.tuning.checkpoint import Checkpoint, read_checkpoint, run_key, 
 from fewshot_llm.tuning.forward import check_attention
 from fewshot_llm.tuning.frozen_layers import frozen_hidden
 from fewshot_llm.tuning.lora import Adapter, adapter_config, attach, read_weights
-from fewshot_llm.tuning.loss import PackLoss
+from fewshot_llm.tuning.loss import PackLoss, labels_loss, ordinal_loss
 from fewshot_llm.tuning.recipe import Recipe
 from fewshot_llm.tuning.tree import TokenTree, split_rows
 
@@ -154,7 +154,7 @@ def train_adapter(
     optimiser = torch.optim.AdamW(
         trainable.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
-    module: Any = PackLoss(peft_model, cut)
+    module: Any = PackLoss(peft_model, cut, ordinal_loss if recipe.loss == "ordinal" else labels_loss)
     if accelerator.num_processes > 1:
         module = accelerator.prepare(module)
     steps_per_epoch = math.ceil(len(targets) / recipe.batch_rows)
