@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.estimators.out_of_fold import score_held_out
-from fewshot_llm.evaluation.rivals import out_of_fold_scores, recommend, table_estimators
+from fewshot_llm.evaluation.rivals import table_estimators
+from fewshot_llm.evaluation.tables import LANGUAGE_MODEL, recommend_for_table
 from fewshot_llm.files import read_rows
 from fewshot_llm.tabular import Facts
 
@@ -40,7 +40,6 @@ NAMES = {
     "VisitorType": "visitor",
     "Weekend": "weekend",
 }
-LANGUAGE_MODEL = "language model"
 
 
 def bought_it(row: Mapping[str, Any]) -> bool:
@@ -70,19 +69,11 @@ def main() -> None:
 
         classifier = FewShotClassifier("purchase-intent", model, shots=8, language="en", seed=seed)
         classifier.fit([facts.say(r) for r in support], ["purchase" if t else "no_purchase" for t in targets])
-        held = score_held_out(classifier.answerer_.inference)
-        kept = np.array(classifier.support_.report.kept)[held.rows]
-        own = np.full(len(support), np.nan)
-        own[kept] = held.scores[:, 0] - held.scores[:, 1]
         probabilities = classifier.predict_proba([facts.say(r) for r in test])
         answers = {LANGUAGE_MODEL: probabilities[:, list(classifier.classes_).index("purchase")]}
-        seen = ~np.isnan(own)
-        scores = {}
         for name, estimator in table_estimators(seed).items():
-            scores[name] = out_of_fold_scores(estimator, facts.matrix(support), targets, seed)[seen]
             answers[name] = estimator.fit(facts.matrix(support), targets).predict_proba(facts.matrix(test))[:, 1]
-        scores[LANGUAGE_MODEL] = own[seen]
-        advice = recommend(scores, targets[seen])
+        advice = recommend_for_table(classifier, support, facts, seed)
         recommended.append(advice.name)
         reasons.append({"english": advice.english, "chinese": advice.chinese})
         for name, values in answers.items():
