@@ -28,6 +28,7 @@ from fewshot_llm.cli.optional_value import VerifyCommand
 from fewshot_llm.cli.rank import rank
 from fewshot_llm.cli.regress import regress
 from fewshot_llm.cli.render import render
+from fewshot_llm.cli.suggest import suggest
 from fewshot_llm.cli.suite import suite
 from fewshot_llm.cli.tag import tag
 from fewshot_llm.cli.tune import tune
@@ -85,6 +86,7 @@ app.command("attack", rich_help_panel=LABEL)(attack)
 app.command("suite", rich_help_panel=LABEL)(suite)
 app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("explain", rich_help_panel=LABEL)(explain)
+app.command("suggest", rich_help_panel=LABEL)(suggest)
 app.command("tune", rich_help_panel=LABEL)(tune)
 app.command("facts", rich_help_panel=LOOK)(facts)
 app.command("check", rich_help_panel=LOOK)(check)
