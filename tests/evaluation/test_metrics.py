@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, recall_score
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from fewshot_llm.evaluation.metrics import (
@@ -72,6 +72,12 @@ def test_a_calibrated_model_has_a_small_calibration_error():
 
 def test_certainty_of_one_falls_in_the_last_bin():
     assert expected_calibration_error(np.array([0]), np.array([[1.0, 0.0]]), seed=0).value == 0.0
+
+
+def test_area_under_the_curve_is_scikit_learns():
+    generator = np.random.default_rng(3)
+    targets, scores = generator.integers(0, 2, 60), generator.integers(0, 9, 60) / 9  # many scores are equal
+    assert area_under_curve(targets, scores, seed=0).value == pytest.approx(roc_auc_score(targets, scores))
 
 
 def test_area_under_the_curve():
