@@ -37,7 +37,7 @@ install: $(VENV)/.installed-demo  ## Make the virtual environment and install th
 demo: $(VENV)/.installed-demo  ## Label real Chinese shopping reviews with a few-shot prompt
 	@echo 'The demo uses Gemma 3 270M. By continuing you accept the Gemma Terms of Use (https://ai.google.dev/gemma/terms).'
 	$(BIN)/fewshot-llm models pull gemma3-270m --accept-licence
-	$(BIN)/fewshot-llm demo
+	$(BIN)/fewshot-llm demo --report out/demo
 
 test: $(VENV)/.installed-test  ## Run all tests; tests of the real model are skipped when it cannot be fetched
 	-$(BIN)/fewshot-llm models pull smollm2-135m
@@ -64,10 +64,11 @@ clean:  ## Remove the virtual environment and caches
 
 VLLM_VENV ?= .venv-vllm
 ADAPTER ?= adapters/intents
-ROWS ?= test.jsonl
+SUITE ?= bitext_intents
+RESULT ?= eval/baselines/serving-bitext_intents.json
 
 .PHONY: certify-vllm
-certify-vllm: $(VENV)/.installed-test  ## The same on vLLM (CPU, 3.4 GB): ADAPTER=folder ROWS=file
+certify-vllm: $(VENV)/.installed-test  ## The same on vLLM (CPU, 3.4 GB): ADAPTER=folder SUITE=name RESULT=file
 	test -d $(VLLM_VENV) || PYTHON=$(BIN)/python sh eval/certify/make_vllm_env.sh $(VLLM_VENV)
-	$(BIN)/python -m eval.certify.run $(ADAPTER) --rows $(ROWS) --servers vllm \
-	  --vllm-python $(abspath $(VLLM_VENV))/bin/python --out eval/baselines/serving-vllm.json
+	$(BIN)/python -m eval.certify.run $(ADAPTER) --suite $(SUITE) --servers vllm:peft,vllm:merged \
+	  --vllm-python $(abspath $(VLLM_VENV))/bin/python --out $(RESULT)

@@ -10,11 +10,17 @@ import random
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import normalise_text
 
-__all__ = ["DemoReviews", "sample_reviews"]
+if TYPE_CHECKING:
+    from fewshot_llm.evaluation.result import Evaluation
+
+__all__ = ["DemoReviews", "answered_reviews", "sample_reviews"]
 
 FILES = {"positive": "pos.txt", "negative": "neg.txt"}
 
@@ -64,6 +70,21 @@ def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: 
     rng.shuffle(support)
     rng.shuffle(test)
     return DemoReviews(tuple(support), tuple(test))
+
+
+def answered_reviews(result: Evaluation) -> list[dict[str, Any]]:
+    """Each test review with its label, the label that was found and the probability of that.
+
+    Args:
+        result: of `evaluate_fitted` on the test reviews.
+    """
+    run, labels = result.headline, result.labels
+    best = run.log_probabilities.argmax(axis=1)
+    probabilities = np.exp(run.log_probabilities.max(axis=1))
+    return [
+        {"text": row.text, "label": row.label, "predicted_label": labels[top], "probability": float(probability)}
+        for row, top, probability in zip(result.rows, best, probabilities, strict=True)
+    ]
 
 
 def _reviews(name: str, longest: int) -> list[str]:

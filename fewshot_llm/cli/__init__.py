@@ -28,6 +28,7 @@ from fewshot_llm.cli.optional_value import VerifyCommand
 from fewshot_llm.cli.rank import rank
 from fewshot_llm.cli.regress import regress
 from fewshot_llm.cli.render import render
+from fewshot_llm.cli.report import report
 from fewshot_llm.cli.suggest import suggest
 from fewshot_llm.cli.suite import suite
 from fewshot_llm.cli.tag import tag
@@ -84,6 +85,7 @@ app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("attack", rich_help_panel=LABEL)(attack)
 app.command("suite", rich_help_panel=LABEL)(suite)
+app.command("report", rich_help_panel=LABEL)(report)
 app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("explain", rich_help_panel=LABEL)(explain)
 app.command("suggest", rich_help_panel=LABEL)(suggest)

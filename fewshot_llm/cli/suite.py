@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import options, report_options
 
 if TYPE_CHECKING:
     from fewshot_llm.errors import FewshotError
@@ -64,6 +64,8 @@ def suite(
             show_default=False,
         ),
     ] = None,
+    report: report_options.ReportFolder = None,
+    report_lang: report_options.ReportLanguage = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure data × models × shots × seeds × methods, and other people's ways of doing the same beside them.
@@ -72,6 +74,7 @@ def suite(
     `../shared/data`).
     """
     from fewshot_llm.evaluation.compare import regressions
+    from fewshot_llm.evaluation.report.write import document_of, write_report
     from fewshot_llm.evaluation.suite import run_suite
     from fewshot_llm.evaluation.suite_file import load_suite
     from fewshot_llm.evaluation.suite_result import read_result, write_result
@@ -80,6 +83,7 @@ def suite(
     earlier = None if baseline is None else read_result(baseline)
     result = run_suite(described, out, only=only, overwrite=overwrite, watch=_watch())
     write_result(result, out / RESULT)
+    page = None if report is None else write_report(document_of(result, report_lang), report)
     missed = [] if earlier is None else regressions(earlier, result)
     if as_json:
         typer.echo(result.model_dump_json(exclude={"cells", "targets"}))
@@ -88,6 +92,8 @@ def suite(
 
         show_suite(result)
         typer.echo(f"→ {out / RESULT}")
+        if page is not None:
+            typer.echo(f"→ {page}")
     for line in missed:
         _say(f"Baseline missed. {line}")
     if missed or result.failures:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from fewshot_llm.calibration import Calibration, IntArray
+from fewshot_llm.escalation import Decision
+from fewshot_llm.evaluation.circumstances import AttackFigures, Row, ShownPrompt
 from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
 from fewshot_llm.evaluation.metrics import (
     accuracy,
@@ -23,6 +24,7 @@ from fewshot_llm.evaluation.metrics import (
     row_losses,
 )
 from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.support.diagnosis import DoctorReport
 
 __all__ = ["Evaluation", "Figures", "Run", "Summary", "TestRows", "summarise"]
 
@@ -98,8 +100,8 @@ class Run:
         rows_per_second: test rows per second of prediction.
         tokens_asked: what one full pass per prompt and label would have run, for prediction; 0 where not known.
         tokens_computed: what was run.
-        targets: the right labels' positions; not part of the JSON.
-        log_probabilities: shape [rows, labels]; not part of the JSON.
+        targets: the right labels' positions, shape [rows].
+        log_probabilities: calibrated log P(label | text), nats, shape [rows, labels].
     """
 
     shots: int
@@ -114,8 +116,8 @@ class Run:
     rows_per_second: float
     tokens_asked: int
     tokens_computed: int
-    targets: IntArray = field(repr=False, metadata={"json": False})
-    log_probabilities: FloatArray = field(repr=False, metadata={"json": False})
+    targets: IntArray = field(repr=False)
+    log_probabilities: FloatArray = field(repr=False)
 
     @property
     def right(self) -> FloatArray:
@@ -181,6 +183,13 @@ class Evaluation:
         runs: by shots, then seed.
         summaries: one per number of shots.
         versions: of everything that may change a figure.
+        target: the accuracy that is good enough.
+        rows: the test rows in the order of every run's answers.
+        prompt: the prompt of the first test row with the most demonstrations.
+        doctor: what the doctor says of the rows that support sets were drawn from.
+        decision: which rung of the ladder an adapter's folder stands on, and why; None without one.
+        attacks: what attacks on the test rows' texts changed; empty where none were tried.
+        machine: where it was measured.
     """
 
     task: str
@@ -193,11 +202,33 @@ class Evaluation:
     runs: tuple[Run, ...]
     summaries: tuple[Summary, ...]
     versions: Mapping[str, str]
+    target: float = 0.9
+    rows: tuple[Row, ...] = field(default=(), repr=False)
+    prompt: ShownPrompt | None = None
+    doctor: DoctorReport | None = None
+    decision: Decision | None = None
+    attacks: tuple[AttackFigures, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> Run:
+        """The run with the most demonstrations; of several draws the first. What it shows was not chosen by looking."""
+        return max(self.runs, key=lambda run: run.shots)
+
+    def without_texts(self) -> Evaluation:
+        """The same figures without anybody's words: no texts of rows, no prompt, no examples of attacks."""
+        return replace(
+            self,
+            rows=tuple(replace(row, text="") for row in self.rows),
+            prompt=None,
+            attacks=tuple(replace(attack, before="", after="") for attack in self.attacks),
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain lists, numbers and strings; a figure that does not exist (NaN) is null."""
-        found: dict[str, Any] = _plain(self)
-        return found
+        """As plain lists, numbers and strings; a figure that does not exist (NaN) is null. See `result_file`."""
+        from fewshot_llm.evaluation.result_file import as_document
+
+        return as_document(self)
 
 
 def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
@@ -220,15 +251,3 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
             )
         )
     return tuple(summaries)
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.metadata.get("json", True)}
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -73,7 +73,7 @@ def test_the_result_is_json(result):
     text = json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False)
     again = json.loads(text)
     assert again["runs"][3]["figures"]["accuracy"]["value"] == result.runs[3].figures.accuracy.value
-    assert "log_probabilities" not in again["runs"][0]
+    assert len(again["rows"]) == len(again["runs"][0]["log_probabilities"]) == 10
     assert again["model"]["name"] == "tiny-llama"
     assert again["versions"]["transformers"]
     assert np.sum(again["runs"][0]["figures"]["confusion"]) == 10

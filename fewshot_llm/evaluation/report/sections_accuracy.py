@@ -1,0 +1,220 @@
+"""Sections about how often the answers are right."""
+
+from __future__ import annotations
+
+from fewshot_llm.evaluation.intervals import Interval
+from fewshot_llm.evaluation.report.charts import (
+    CELLS_WITH_NUMBERS,
+    dots_chart,
+    gauge_chart,
+    matrix_chart,
+)
+from fewshot_llm.evaluation.report.confusions import class_figures, mixups
+from fewshot_llm.evaluation.report.document import Block, Chart, Column, Hero, Hint, Section, Side, Table, Text
+from fewshot_llm.evaluation.report.words import Words
+from fewshot_llm.evaluation.result import Evaluation
+from fewshot_llm.evidence import Figure
+
+__all__ = ["accuracy_section", "confusion_section", "ladder_section", "verdict"]
+
+WEAKEST = 15
+"""Classes drawn where the matrix has no room for its numbers."""
+
+
+def accuracy_section(result: Evaluation, words: Words) -> Section:
+    """The accuracy with the most demonstrations, against the target."""
+    headline = result.headline
+    summary = next(one for one in result.summaries if one.shots == headline.shots)
+    accuracy, seeds = summary.accuracy, len(summary.seeds)
+    sentence, good = verdict(accuracy, result.target, words)
+    target = words.percent(result.target)
+    hero = Hero(
+        value=words.percent(accuracy.value),
+        interval=words(
+            f"accuracy; {accuracy.level:.0%} interval {words.between(accuracy)}",
+            f"准确率；{accuracy.level:.0%} 区间 {words.between(accuracy)}",
+        ),
+        verdict=sentence,
+        good=good,
+        chart=Chart(
+            words("Accuracy, its interval and the target", "准确率、区间与目标"),
+            gauge_chart(accuracy, result.target),
+            Table(
+                (Column(words("accuracy", "准确率"), True), Column(words("target", "目标"), True)),
+                ((words.share(accuracy), target),),
+            ),
+        ),
+    )
+    drawn = words(
+        f"Measured on {result.test.kept} test rows with {headline.shots} demonstrations per class"
+        + (f", as the mean over {seeds} draws of the labelled rows." if seeds > 1 else ".")
+        + f" The target is {target} (the mark on the scale).",
+        f"在 {result.test.kept} 条测试数据上测得，每类 {headline.shots} 个示例"
+        + (f"，为 {seeds} 次抽取样例的平均值。" if seeds > 1 else "。")
+        + f"目标为 {target}（标尺上的竖线）。",
+    )
+    blocks: list[Block] = [hero, Text(drawn)]
+    left_out = _left_out(result, words)
+    if left_out:
+        blocks.append(Hint(left_out))
+    return Section("accuracy", words("Accuracy", "准确率"), blocks)
+
+
+def verdict(accuracy: Interval, target: float, words: Words) -> tuple[str, bool | None]:
+    """One sentence about a target, and whether it is good news; None where the rows cannot tell."""
+    goal = words.percent(target)
+    if accuracy.low >= target:
+        return words(f"Reaches the target of {goal}, beyond doubt of chance.", f"达到目标 {goal}，并非偶然。"), True
+    if accuracy.high < target:
+        return words(f"Misses the target of {goal}, by more than chance.", f"未达目标 {goal}，差距超出偶然。"), False
+    if accuracy.value >= target:
+        return (
+            words(
+                f"Reaches the target of {goal} on these rows; so few rows do not prove it.",
+                f"在这些数据上达到目标 {goal}，但数据量还不足以证实。",
+            ),
+            None,
+        )
+    return (
+        words(
+            f"Below the target of {goal} on these rows; with so few rows that may be chance.",
+            f"在这些数据上低于目标 {goal}，但数据量不大，也可能是偶然。",
+        ),
+        None,
+    )
+
+
+def ladder_section(result: Evaluation, words: Words) -> Section:
+    """The ladder's decision, its reason and what every rung measured."""
+    title = words("The ladder", "阶梯决定")
+    decision = result.decision
+    if decision is None:
+        hint = words(
+            "No decision of the ladder is known. `fewshot-llm tune TASK --support FILE --out DIR` makes one; "
+            "`fewshot-llm report RESULT.json --tuned DIR` shows it here.",
+            "没有阶梯的决定。运行 `fewshot-llm tune 任务 --support 文件 --out 目录` 可得到，"
+            "再用 `fewshot-llm report RESULT.json --tuned 目录` 在此显示。",
+        )
+        return Section("ladder", title, [Hint(hint)])
+    rows = tuple(
+        (
+            one.rung + (" ✓" if one.rung == decision.rung else ""),
+            words.share(_interval(one.accuracy)),
+            words.figure(_interval(one.log_loss)),
+            words.seconds(one.seconds),
+        )
+        for one in decision.evidence
+    )
+    columns = (
+        Column(words("rung", "阶梯")),
+        Column(words("accuracy out of fold", "折外准确率"), True),
+        Column(words("log loss", "对数损失"), True),
+        Column(words("time to measure", "测量用时"), True),
+    )
+    table = Table(columns, rows)
+    dots = dots_chart(
+        [(one.rung, _interval(one.accuracy)) for one in decision.evidence],
+        decision.target,
+        words("accuracy out of fold", "折外准确率"),
+    )
+    chart = Chart(words("Accuracy of each rung on the labelled rows", "各级在样例上的准确率"), dots, table, beside=True)
+    blocks: list[Block] = [Text(decision.reason_zh if words.chinese else decision.reason), Side((chart,))]
+    return Section("ladder", title, blocks)
+
+
+def confusion_section(result: Evaluation, words: Words) -> Section:
+    """Which labels are weak, and what they are taken for."""
+    run, labels = result.headline, result.labels
+    figures = class_figures(labels, run.figures.confusion)
+    found, trusted = words("found", "召回率"), words("trustworthy", "精确率")
+    table = Table(
+        (
+            Column(words("label", "标签")),
+            Column(words("rows", "条数"), True),
+            Column(found, True),
+            Column(trusted, True),
+        ),
+        tuple((one.label, str(one.rows), words.share(one.found), words.percent(one.trusted.value)) for one in figures),
+        words(
+            "The weakest first. Found: share of the label's rows that were given it. Trustworthy: share of the rows "
+            "given it that belong to it.",
+            "由弱到强。召回率：该标签的数据中被正确找出的比例；精确率：判为该标签的数据中正确的比例。",
+        ),
+    )
+    common = _mixups(result, words)
+    if len(labels) <= CELLS_WITH_NUMBERS:
+        blocks: list[Block] = [Side((_matrix(result, words), table))]
+        blocks += [common] if common.rows and len(labels) > 2 else []
+    else:
+        weakest = [(one.label, one.found) for one in figures[:WEAKEST]]
+        dots = dots_chart(weakest, result.target, words("share of the label's rows that was found", "召回率"))
+        title = words(f"The {len(weakest)} weakest labels", f"最弱的 {len(weakest)} 个标签")
+        blocks = [Side((Chart(title, dots, table), common)), Side((_matrix(result, words),))]
+    blocks.insert(0, Text(_one_run(result, words)))
+    return Section("labels", words("Weak labels", "薄弱标签"), blocks)
+
+
+def _mixups(result: Evaluation, words: Words) -> Table:
+    columns = (
+        Column(words("in truth", "实际")),
+        Column(words("taken for", "误判为")),
+        Column(words("rows", "条数"), True),
+    )
+    found = mixups(result.labels, result.headline.figures.confusion)
+    rows = tuple((one.label, one.given, str(one.rows)) for one in found)
+    return Table(columns, rows, words("The commonest mistakes.", "最常见的错误。"))
+
+
+def _matrix(result: Evaluation, words: Words) -> Chart:
+    labels, confusion = result.labels, result.headline.figures.confusion
+    truth, given = words("in truth", "实际"), words("answer", "判定")
+    numbered = len(labels) <= CELLS_WITH_NUMBERS
+    if numbered:
+        columns = (Column(f"{truth} \\ {given}"), *(Column(label, True) for label in labels))
+        rows = tuple((label, *map(str, line)) for label, line in zip(labels, confusion, strict=True))
+    else:
+        columns = (Column(truth), Column(given), Column(words("rows", "条数"), True))
+        rows = tuple(
+            (label, other, str(n))
+            for label, line in zip(labels, confusion, strict=True)
+            for other, n in zip(labels, line, strict=True)
+            if n
+        )
+    return Chart(
+        words("Confusion matrix", "混淆矩阵"),
+        matrix_chart(labels, confusion, given, truth),
+        Table(columns, rows),
+        wide=not numbered,
+    )
+
+
+def _one_run(result: Evaluation, words: Words) -> str:
+    """Which classifier the sections on rows speak of."""
+    run = result.headline
+    accuracy = words.share(run.figures.accuracy)
+    if len(result.runs) == 1:
+        return words(f"Accuracy of this classifier: {accuracy}.", f"该分类器的准确率：{accuracy}。")
+    return words(
+        f"From here on, labels, probabilities and rows are those of one classifier: {run.shots} demonstrations per "
+        f"class, draw {run.seed}; accuracy {accuracy}.",
+        f"以下标签、概率和文本均来自同一个分类器：每类 {run.shots} 个示例，第 {run.seed} 号抽取；准确率 {accuracy}。",
+    )
+
+
+def _left_out(result: Evaluation, words: Words) -> str:
+    test = result.test
+    reasons = [
+        (test.leaked, words("are also among the labelled rows", "也出现在样例中")),
+        (test.unknown_label, words("have a label that the labelled rows do not have", "的标签不在样例的标签中")),
+    ]
+    told = [words(f"{n} {why}", f"{n} 条{why}") for n, why in reasons if n]
+    if not told:
+        return ""
+    listed = words(" and ", "，").join(told)
+    return words(
+        f"Of {test.given} test rows, {listed}; they were left out.", f"{test.given} 条测试数据中，{listed}，已剔除。"
+    )
+
+
+def _interval(figure: Figure) -> Interval:
+    return Interval(figure.value, figure.low, figure.high)

@@ -1,0 +1,245 @@
+"""Sections about probabilities, single rows and attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewshot_llm.evaluation.report.charts import coverage_chart, reliability_chart
+from fewshot_llm.evaluation.report.document import (
+    Block,
+    Cell,
+    Chart,
+    Column,
+    Hint,
+    Quote,
+    Section,
+    Side,
+    Table,
+    Text,
+)
+from fewshot_llm.evaluation.report.rows import Answered, least_sure, surest_mistakes
+from fewshot_llm.evaluation.report.trust import (
+    Coverage,
+    Reliability,
+    coverage_at,
+    reliability,
+    risk_coverage,
+    uncalibrated,
+)
+from fewshot_llm.evaluation.report.words import Words
+from fewshot_llm.evaluation.result import Evaluation
+
+__all__ = ["attacks_section", "probabilities_section", "rows_section"]
+
+SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)
+"""Coverages in the table."""
+LONGEST = 600
+"""Characters of a text that are shown."""
+
+
+def probabilities_section(result: Evaluation, words: Words) -> Section:
+    """Reliability before and after calibration, and accuracy by coverage."""
+    run = result.headline
+    level = run.figures.accuracy.level
+    probabilities, raw = np.exp(run.log_probabilities), uncalibrated(run)
+    after = reliability(run.targets, probabilities, level)
+    before = None if raw is None else reliability(run.targets, raw, level)
+    curve = risk_coverage(run.targets, probabilities, level)
+    charts = Side((_reliability(before, after, words), _coverage(curve, result.target, words)))
+    blocks: list[Block] = [Text(_errors(before, after, words)), charts]
+    if before is None:
+        method = run.calibrations[0].method
+        blocks.append(
+            Hint(
+                words(
+                    "The probabilities before calibration are not shown: "
+                    + (
+                        "nothing was calibrated (--calibration)."
+                        if method == "none"
+                        else "several draws were averaged (--permutations 1 shows them)."
+                    ),
+                    "未显示校准前的概率："
+                    + (
+                        "没有进行校准（--calibration）。"
+                        if method == "none"
+                        else "结果为多次抽取的平均（--permutations 1 可显示）。"
+                    ),
+                )
+            )
+        )
+    blocks.append(Text(_promise(coverage_at(curve, result.target), result.target, words)))
+    return Section("probabilities", words("Probabilities", "概率可信度"), blocks)
+
+
+def _errors(before: Reliability | None, after: Reliability, words: Words) -> str:
+    now = words.share(after.error)
+    if before is None:
+        return words(f"Expected calibration error (ECE): {now}.", f"期望校准误差（ECE）：{now}。")
+    then = words.share(before.error)
+    return words(
+        f"Expected calibration error (ECE): {now} after calibration, {then} before. It is the mean distance between "
+        "the probability and the share that is right; on few rows chance alone makes it some percent.",
+        f"期望校准误差（ECE）：校准后 {now}，校准前 {then}。它是概率与实际正确率的平均差距；"
+        "数据少时，仅偶然就会有几个百分点。",
+    )
+
+
+def _reliability(before: Reliability | None, after: Reliability, words: Words) -> Chart:
+    series = [(words("after calibration", "校准后"), after)]
+    if before is not None:
+        series.insert(0, (words("before calibration", "校准前"), before))
+    probability, right = words("probability", "概率"), words("share that is right", "正确率")
+    rows = tuple(
+        (name, f"{one.low:.1f}–{one.high:.1f}", str(one.rows), words.percent(one.confidence), words.share(one.accuracy))
+        for name, diagram in series
+        for one in diagram.bins
+    )
+    table = Table(
+        (
+            Column(""),
+            Column(probability),
+            Column(words("rows", "条数"), True),
+            Column(words("mean probability", "平均概率"), True),
+            Column(right, True),
+        ),
+        rows,
+    )
+    title = words("Reliability: on the diagonal a probability means what it says", "可靠性图：在对角线上，概率名副其实")
+    return Chart(title, reliability_chart(series, probability, right), table)
+
+
+def _coverage(curve: Sequence[Coverage], target: float, words: Words) -> Chart:
+    points = [next(point for point in curve if point.coverage >= share - 1e-9) for share in SHARES]
+    answered, right = (
+        words("share of rows answered", "自动判定的比例"),
+        words("share of them that is right", "其中正确的比例"),
+    )
+    table = Table(
+        (Column(answered, True), Column(words("probability at least", "概率不低于"), True), Column(right, True)),
+        tuple(
+            (words.percent(point.coverage), words.probability(point.threshold), words.share(point.accuracy))
+            for point in dict.fromkeys(points)
+        ),
+    )
+    title = words("Risk and coverage: leave the unsure rows to a person", "风险与覆盖率：把没把握的交给人工")
+    return Chart(title, coverage_chart(curve, target, answered, right), table)
+
+
+def _promise(point: Coverage | None, target: float, words: Words) -> str:
+    goal = words.percent(target)
+    if point is None:
+        return words(
+            f"At no threshold are the answered rows right as often as {goal}.",
+            f"无论把门槛设在哪里，自动判定的正确率都达不到 {goal}。",
+        )
+    share, accuracy = words.percent(point.coverage), words.share(point.accuracy)
+    if point.coverage == 1:
+        return words(
+            f"All rows can be answered at the target of {goal}: {accuracy}.",
+            f"全部自动判定即可达到目标 {goal}：{accuracy}。",
+        )
+    threshold = words.probability(point.threshold)
+    return words(
+        f"Answer only where the probability is at least {threshold}: that is {share} of the rows, and {accuracy} of "
+        f"them are right (target {goal}). The threshold was read off these rows; expect a little less on others.",
+        f"只在概率不低于 {threshold} 时自动判定：覆盖 {share} 的数据，其中 {accuracy} 正确（目标 {goal}）。"
+        "门槛取自这批数据，用在别的数据上会略差一些。",
+    )
+
+
+def rows_section(result: Evaluation, words: Words) -> Section:
+    """The surest mistakes and the least sure answers."""
+    run, rows, labels = result.headline, result.rows, result.labels
+    mistakes, unsure = surest_mistakes(run, rows, labels), least_sure(run, rows, labels)
+    blocks: list[Block] = []
+    if not any(row.text for row in rows):
+        blocks.append(
+            Hint(
+                words(
+                    "The texts were kept out of this result; rows are named by their number. Measure without "
+                    "--without-texts to see them.",
+                    "结果中未保存文本，仅以编号表示。去掉 --without-texts 重新测量即可显示。",
+                )
+            )
+        )
+    if mistakes:
+        caption = words(
+            "The surest mistakes. Look at the label first: some are wrong in the file.",
+            "最有把握的错误。请先核对标签：有些是标注有误。",
+        )
+        blocks.append(_answers(mistakes, caption, words))
+    else:
+        blocks.append(Text(words("There is no mistake among the test rows.", "测试数据中没有错误。")))
+    caption = words(
+        "The least sure answers: labelling rows like these teaches most.", "最没把握的判定：标注这类数据最有收获。"
+    )
+    blocks.append(_answers(unsure, caption, words))
+    return Section("rows", words("Rows worth reading", "值得一看"), blocks)
+
+
+def _answers(found: Sequence[Answered], caption: str, words: Words) -> Table:
+    columns = (
+        Column(words("row", "编号"), True),
+        Column(words("text", "文本")),
+        Column(words("in truth", "实际")),
+        Column(words("answer", "判定")),
+        Column(words("probability", "概率"), True),
+        Column(words("second", "其次")),
+        Column(words("probability", "概率"), True),
+    )
+    rows = tuple(
+        (
+            str(one.number),
+            _quote(one.text),
+            one.label,
+            one.given + ("" if one.right else " ✗"),
+            words.probability(one.probability),
+            one.runner_up,
+            words.probability(one.runner_up_probability),
+        )
+        for one in found
+    )
+    return Table(columns, rows, caption)
+
+
+def attacks_section(result: Evaluation, words: Words) -> Section:
+    """What changed texts did to the answers."""
+    title = words("Attacks", "攻击测试")
+    if not result.attacks:
+        hint = words(
+            "No attacks were tried: no text was changed to see whether its answer changes. "
+            "A result that holds `attacks` shows them here.",
+            "没有进行攻击测试，即没有改动文本来观察判定是否改变。结果中若有 `attacks`，会显示在此。",
+        )
+        return Section("attacks", title, [Hint(hint)])
+    columns = (
+        Column(words("attack", "攻击方式")),
+        Column(words("rows", "条数"), True),
+        Column(words("answers changed", "判定改变"), True),
+        Column(words("accuracy before", "之前的准确率"), True),
+        Column(words("after", "之后"), True),
+    )
+    rows = tuple(
+        (
+            one.name,
+            str(one.rows),
+            words.percent(one.flipped / max(one.rows, 1)),
+            words.percent(one.accuracy_before),
+            words.percent(one.accuracy_after),
+        )
+        for one in result.attacks
+    )
+    blocks: list[Block] = [Table(columns, rows)]
+    shown: tuple[tuple[Cell, ...], ...] = tuple(
+        (one.name, _quote(one.before), _quote(one.after)) for one in result.attacks if one.after
+    )
+    if shown:
+        names = (Column(words("attack", "攻击方式")), Column(words("text", "原文")), Column(words("changed", "改后")))
+        blocks.append(Table(names, shown, words("One changed answer of each.", "每种各举一例。")))
+    return Section("attacks", title, blocks)
+
+
+def _quote(text: str) -> Quote:
+    return Quote(text if len(text) <= LONGEST else text[:LONGEST] + " …")

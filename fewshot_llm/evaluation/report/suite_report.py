@@ -1,0 +1,129 @@
+"""The report of a suite: ways of doing the same work, side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fewshot_llm.evaluation.intervals import Interval
+from fewshot_llm.evaluation.report.charts import dots_chart
+from fewshot_llm.evaluation.report.document import Block, Chart, Column, Document, Hint, Section, Side, Table, Text
+from fewshot_llm.evaluation.report.words import Words
+from fewshot_llm.evaluation.suite_result import GroupSummary, SuiteResult
+from fewshot_llm.evidence import Figure
+
+__all__ = ["suite_document"]
+
+
+def suite_document(result: SuiteResult, language: str | None = None) -> Document:
+    """A table of methods with intervals, and one chart per model and number of shots.
+
+    Args:
+        result: what `fewshot-llm suite` measured.
+        language: `zh` or `en`; by default that of the suite's prompts.
+    """
+    words = Words(language or str(result.suite.get("language", "en")))
+    rows, labels = result.rows["test"], len(result.labels)
+    machine = result.machine.get("gpu") or result.machine.get("processor") or ""
+    return Document(
+        title=words(f"{result.suite['name']}: methods compared", f"{result.suite['name']}：方法对比"),
+        subtitle=words(
+            f"{result.suite.get('about', '')} {rows} test rows, {labels} labels.".strip(),
+            f"{result.suite.get('about', '')} {rows} 条测试数据，{labels} 个标签。".strip(),
+        ),
+        language=words.language,
+        sections=[_accuracy(result, words), _time(result, words), *_failures(result, words)],
+        footer=words(
+            f"Made with fewshot-llm on {machine}. Test rows {result.test_fingerprint[:12]}.",
+            f"由 fewshot-llm 生成；{machine}。测试数据 {result.test_fingerprint[:12]}。",
+        ),
+    )
+
+
+def _accuracy(result: SuiteResult, words: Words) -> Section:
+    columns = (
+        Column(words("method", "方法")),
+        Column(words("model", "模型")),
+        Column(words("labelled rows per class", "每类样例数"), True),
+        Column(words("draws", "抽取次数"), True),
+        Column(words("accuracy", "准确率"), True),
+        Column(words("balanced", "均衡准确率"), True),
+        Column(words("log loss", "对数损失"), True),
+    )
+
+    def row(one: GroupSummary) -> tuple[str, ...]:
+        return (
+            _name(one),
+            one.model,
+            str(one.shots),
+            str(len(one.seeds)),
+            words.share(_interval(one.accuracy)),
+            words.percent(one.balanced_accuracy.value),
+            f"{one.log_loss.value:.3f}",
+        )
+
+    ranked = sorted(result.summaries, key=lambda one: -one.accuracy.value)
+    table = Table(columns, tuple(map(row, ranked)))
+    names = [" · ".join(filter(None, (_name(one), one.model, f"k={one.shots}"))) for one in ranked]
+    intervals = [_interval(one.accuracy) for one in ranked]
+    target = float(result.suite.get("target", 0.9))
+    chart = Chart(
+        words("Accuracy with 95% intervals", "准确率与 95% 区间"),
+        dots_chart(list(zip(names, intervals, strict=True)), target, words("accuracy", "准确率")),
+        table,
+        wide=True,
+    )
+    about = words(
+        "Means over draws of the labelled rows; intervals cover other draws and other test rows. Overlapping "
+        "intervals do not mean that two methods are equal: `fewshot-llm compare RESULT.json --method M` pairs their "
+        "answers row by row.",
+        "各次抽取样例的平均值；区间包含换样例、换测试数据带来的变化。区间重叠并不表示两种方法相同："
+        "`fewshot-llm compare RESULT.json --method 方法` 会逐条配对比较。",
+    )
+    return Section("accuracy", words("Accuracy", "准确率"), [Text(about), Side((chart,)), table])
+
+
+def _time(result: SuiteResult, words: Words) -> Section:
+    rows = result.rows["test"]
+    columns = (
+        Column(words("method", "方法")),
+        Column(words("model", "模型")),
+        Column(words("labelled rows per class", "每类样例数"), True),
+        Column(words("time to learn", "学习用时"), True),
+        Column(words("time to answer", "判定用时"), True),
+        Column(words("rows per second", "每秒条数"), True),
+    )
+    table = Table(
+        columns,
+        tuple(
+            (
+                _name(one),
+                one.model,
+                str(one.shots),
+                words.seconds(one.fit_seconds),
+                words.seconds(one.predict_seconds),
+                f"{rows / one.predict_seconds:.1f}" if one.predict_seconds else "–",
+            )
+            for one in result.summaries
+        ),
+    )
+    return Section("time", words("Time", "时间"), [table])
+
+
+def _failures(result: SuiteResult, words: Words) -> list[Section]:
+    if not result.failures:
+        return []
+    columns = (Column(words("cell", "单元")), Column(words("reason", "原因")))
+    blocks: list[Block] = [
+        Hint(words("These could not be measured.", "以下未能测量。")),
+        Table(columns, tuple(result.failures.items())),
+    ]
+    return [Section("failures", words("Not measured", "未测量"), blocks)]
+
+
+def _name(one: GroupSummary) -> str:
+    kept = ", ".join(f"{rung} ×{times}" for rung, times in Counter(one.rungs).items())
+    return f"{one.method} ({kept})" if kept else one.method
+
+
+def _interval(figure: Figure) -> Interval:
+    return Interval(figure.value, figure.low, figure.high)
