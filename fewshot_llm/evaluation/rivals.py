@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -37,6 +37,7 @@ def table_estimators(seed: int = 0) -> dict[str, Pipeline]:
         "decision tree": DecisionTreeClassifier(max_depth=3, min_samples_leaf=2, random_state=seed),
         "logistic regression": LogisticRegression(max_iter=1000),
         "gradient boosting": GradientBoostingClassifier(n_estimators=50, max_depth=2, random_state=seed),
+        "random forest": RandomForestClassifier(200, min_samples_leaf=2, random_state=seed),
     }
     return {
         name: make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), model)
