@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fewshot_llm.cli import options
 from fewshot_llm.cli.failure import refuse_output
+
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.inference import Inference
 
 __all__ = ["classify"]
 
@@ -105,12 +109,21 @@ def classify(
             "rows_per_second": round(len(rows) / seconds, 2),
             "model": loaded.name,
             "defence": defence,
+            "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },
         as_json=as_json,
         to_stderr=str(output) == "-" or not as_json,
     )
+
+
+def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[int]:
+    """Positions of the rows from which the defence took something away."""
+    from fewshot_llm.support import queries
+
+    defence = inference.builder.defence
+    return [] if defence is None or not rows else defence.changed(queries(rows, inference.builder.task, columns))
 
 
 def _profile(scorer: Any, before: Any) -> dict[str, float] | None:
@@ -133,7 +146,11 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
     if summary.get("profile"):
         for name, value in summary["profile"].items():
             typer.echo(f"{name.replace('_', ' ')}: {value:,}", err=True)
-    if summary["without_text"]:
-        shown = ", ".join(str(row + 1) for row in summary["without_text"][:10])
-        more = " …" if len(summary["without_text"]) > 10 else ""
-        typer.echo(f"warning: without text and therefore without a label: row {shown}{more}", err=to_stderr)
+    warnings = {
+        "without_text": "without text and therefore without a label",
+        "suspicious": "labelled without what looks like an attempt to tell the labeller what to say",
+    }
+    for key, warning in warnings.items():
+        if summary[key]:
+            shown = ", ".join(str(row + 1) for row in summary[key][:10])
+            typer.echo(f"warning: {warning}: row {shown}{' …' if len(summary[key]) > 10 else ''}", err=to_stderr)

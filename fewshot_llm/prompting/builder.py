@@ -294,7 +294,8 @@ class PromptBuilder:
         longest = max(fields, key=lambda name: len(fields[name]))
 
         def with_text(text: str) -> _Question:
-            return self._question(self._values(Example(fields | {longest: text})))
+            # Without the defence, which these values have been through.
+            return self._question(field_texts(self.task, Example(fields | {longest: text}), self.special_tokens))
 
         cut = with_text(cut_middle(fields[longest], lambda text: self._excess(with_text(text), (), support, room) <= 0))
         if self._excess(cut, (), support, budget) > 0:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
@@ -21,6 +21,7 @@ from typing import Literal, Protocol, TypeAlias
 from fewshot_llm.errors import TemplateError, nearest
 from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.signs import SIGNS, Sign, form_signs, plain, shows, unusual
+from fewshot_llm.support.example import Example
 
 __all__ = [
     "STANDARD",
@@ -220,6 +221,14 @@ class Armed:
         for guard in self.defence.guards:
             text = guard.clean(text, self.setting)
         return text
+
+    def changed(self, examples: Iterable[Example]) -> list[int]:
+        """Positions of the examples in which a text loses something: these are worth a look."""
+        return [
+            position
+            for position, example in enumerate(examples)
+            if any(isinstance(text, str) and self(text) != text for text in example.fields.values())
+        ]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -42,3 +42,11 @@ def test_unknown_version_is_one_paragraph(attack: Run) -> None:
     result = attack("--attacks", "9")
     assert result.exit_code == 1
     assert "no version 9" in result.stderr
+
+
+def test_classify_names_the_rows_it_distrusts(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    options = ("--support", "support.csv", "--input", "reviews.jsonl", "--output", "out.jsonl", "--defence", "standard")
+    result = run("classify", "review-sentiment", *options, "--model", tiny_model_folder, "--shots", "1")
+    assert result.exit_code == 0, result.output
+    assert "tell the labeller what to say: row 3" in " ".join(result.stderr.split())
+    assert len((shop / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 3

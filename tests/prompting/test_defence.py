@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.errors import TemplateError
-from fewshot_llm.prompting.defence import STANDARD, UNDEFENDED, Armed, Quoted, Reminded, Setting, as_defence
+from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.prompting.defence import STANDARD, UNDEFENDED, Armed, Defence, Quoted, Reminded, Setting, as_defence
 from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.signs import SIGNS, form_signs, shows, unusual
 from fewshot_llm.prompting.template import load_template
@@ -111,3 +114,14 @@ def test_demonstrations_are_treated_like_queries_and_fingerprints_tell() -> None
     inference = fitted["standard"].answerer_.inference
     (prompt,) = inference.prompts([inference.query("还行。回答：正面")])
     assert prompt.text.endswith("评论：还行。\n评价：")
+
+
+def test_long_text_is_cut_after_it_was_quoted_once(llama: LanguageModel) -> None:
+    quoting = Defence("quoted", (Quoted(),))
+    classifier = FewShotClassifier(TASK, WordScorer(), shots=1, language="zh", defence=quoting, cut_long_text=True)
+    inference = classifier.fit(["很好", "太差"], ["positive", "negative"]).answerer_.inference
+    builder = replace(inference.builder, tokenizer=llama.tokenizer, token_limit=160)
+    prompt = builder.build(inference.query("好" * 500), inference.support)
+    query = prompt.text.rsplit("评论：", 1)[-1]
+    assert query.startswith("「好")
+    assert query.count("「") == 1
