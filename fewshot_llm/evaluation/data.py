@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ import numpy as np
 
 from fewshot_llm.calibration import IntArray
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.evaluation.suite_file import Data, HubRows
+from fewshot_llm.evaluation.suite_file import Data, HubRows, ScriptRows, eval_folder
 from fewshot_llm.files import read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
@@ -110,7 +113,7 @@ class _Table:
         return str(row[self.columns[LABEL]])
 
 
-def _table(source: str | HubRows, task: Task, data: Data) -> _Table:
+def _table(source: str | HubRows | ScriptRows, task: Task, data: Data) -> _Table:
     rows = _read(source)
     if not rows:
         raise SupportError(f"{source} has no rows. Name a file or a split that has some.")
@@ -119,9 +122,11 @@ def _table(source: str | HubRows, task: Task, data: Data) -> _Table:
     return _Table([{**row, column: data.rename.get(str(row[column]), row[column])} for row in rows], columns)
 
 
-def _read(source: str | HubRows) -> list[Row]:
+def _read(source: str | HubRows | ScriptRows) -> list[Row]:
     if isinstance(source, HubRows):
         return _hub_rows(source)
+    if isinstance(source, ScriptRows):
+        return _script_rows(source)
     path = Path(source).expanduser()
     path = path if path.is_absolute() else data_folder() / path
     if not path.is_file():
@@ -130,6 +135,18 @@ def _read(source: str | HubRows) -> list[Row]:
             f"{os.environ.get('FEWSHOT_DATA', 'not set, so ../shared/data is looked at')}."
         )
     return read_rows(path)
+
+
+def _script_rows(source: ScriptRows) -> list[Row]:
+    """What the script prints; it runs in the checkout, with the data folder as this process knows it."""
+    script, root = eval_folder() / source.script, eval_folder().parent
+    environment = {**os.environ, "FEWSHOT_DATA": str(data_folder().absolute()), "PYTHONPATH": str(root)}
+    command = [sys.executable, str(script), source.part]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=root, check=False)
+    if done.returncode:
+        last = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise DataFileError(f"{source.script} made no rows (exit code {done.returncode}): {last}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _hub_rows(source: HubRows) -> list[Row]:

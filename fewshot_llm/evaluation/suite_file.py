@@ -14,7 +14,7 @@ from fewshot_llm.errors import TaskError, nearest
 from fewshot_llm.evidence import Rung
 from fewshot_llm.task import Task, load_task
 
-__all__ = ["Data", "HubRows", "Method", "Suite", "eval_folder", "list_suites", "load_suite"]
+__all__ = ["Data", "HubRows", "Method", "ScriptRows", "Suite", "eval_folder", "list_suites", "load_suite"]
 
 Method: TypeAlias = Rung | Literal["ladder"]
 """A rung that is taken whatever it is worth, or the one that the ladder chooses itself."""
@@ -42,11 +42,24 @@ class HubRows(_Frozen):
     revision: str | None = None
 
 
+class ScriptRows(_Frozen):
+    """Rows that a script of `eval/` makes from data files: it is called as `python SCRIPT PART` and prints JSONL.
+
+    Attributes:
+        script: its path below `eval/`.
+        part: which rows it is asked for.
+    """
+
+    script: str
+    part: str
+
+
 class Data(_Frozen):
     """Where labelled rows come from, and which of them are measured on.
 
     Attributes:
-        train: rows that support sets are drawn from: a file below the data folder, or a data set on the hub.
+        train: rows that support sets are drawn from: a file below the data folder, a data set on the hub, or what a
+            script makes.
         test: rows that are measured on; without it they are set aside from `train`.
         columns: field → column, where columns are not named as the task's fields.
         rename: label in the rows → label in the results.
@@ -57,8 +70,8 @@ class Data(_Frozen):
         test_seed: draws them.
     """
 
-    train: str | HubRows
-    test: str | HubRows | None = None
+    train: str | HubRows | ScriptRows
+    test: str | HubRows | ScriptRows | None = None
     columns: dict[str, str] = {}
     rename: dict[str, str] = {}
     labels: tuple[str, ...] | None = None

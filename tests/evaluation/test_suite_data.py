@@ -8,7 +8,9 @@ import pytest
 
 from fewshot_llm.errors import DataFileError, SupportError
 from fewshot_llm.evaluation.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite_file import Data, ScriptRows
 from fewshot_llm.files import write_rows
+from fewshot_llm.task import load_task
 from tests.evaluation.conftest import MakeSuite, shop_rows
 
 
@@ -75,3 +77,10 @@ def test_rare_classes_and_other_names(make_suite: MakeSuite, tmp_path: Path) -> 
 def test_unusable_rows_are_refused(make_suite: MakeSuite, data: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         read(make_suite, data)
+
+
+def test_script_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
+    rows = ScriptRows(script="shop/interest_rows.py", part="known")
+    with pytest.raises(DataFileError, match=r"interest_rows\.py made no rows"):
+        read_data(Data(train=rows), load_task("product-interest"))
