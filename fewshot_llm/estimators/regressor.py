@@ -53,8 +53,8 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         permutations: average over so many draws of demonstrations; costs as many times.
         interval_folds: folds of the CV+ intervals (the number of rows: jackknife+). Each is a prompt prefix more when
             an interval is asked for, and a fit more in `fit`; 0 for no intervals.
-        escalation: a `NumberEscalation`; where the error on held-out rows is above its target, `fit` trains LoRA with an
-            ordinal loss and keeps it if it is better by more than noise.
+        escalation: a `NumberEscalation`; where the error on held-out rows is above its target, `fit` trains LoRA with
+            an ordinal loss and keeps it if it is better by more than noise.
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
         layout: `plain`, `chat` or a `Layout`; `auto` is plain.
