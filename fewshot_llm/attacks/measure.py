@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,12 +28,16 @@ class Attacked:
         clean: labels of the texts as they are, shape [rows].
         aims: what the attacks aimed at: never the clean label, shape [rows].
         said: labels of the attacked texts, shape [attacks, rows].
+        texts: the texts as they are, [rows].
+        attacked: the attacked texts, [attacks][rows].
     """
 
     targets: IntArray
     clean: IntArray
     aims: IntArray
     said: IntArray
+    texts: tuple[str, ...] = field(default=(), repr=False)
+    attacked: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
 
 def attack(
@@ -72,21 +76,23 @@ def attack(
     clean = classifier.answerer_.best(plain, progress and (lambda done, _: progress(done, total)))
     aims = (clean + np.random.default_rng(seed).integers(1, len(labels), rows)) % len(labels)
     form = Form.of(builder.task, builder.template, builder.language)
+    texts = [str(example.fields[main]) for example in plain]
     attacked = [
-        Example(
-            {
-                **example.fields,
-                main: attacked_text(str(example.fields[main]), each, labels[aim], form, attacks.meaning),
-            }
-        )
-        for example, aim in zip(plain, aims, strict=True)
+        [attacked_text(text, each, labels[aim], form, attacks.meaning) for text, aim in zip(texts, aims, strict=True)]
         for each in attacks.attack
     ]
     # Row by row, so that the attacks on one text are scored together and share its tokens.
-    said = classifier.answerer_.best(attacked, progress and (lambda done, _: progress(rows + done, total)))
+    asked = [
+        Example({**example.fields, main: text})
+        for example, ways in zip(plain, zip(*attacked, strict=True), strict=True)
+        for text in ways
+    ]
+    said = classifier.answerer_.best(asked, progress and (lambda done, _: progress(rows + done, total)))
     return Attacked(
         targets=np.array([labels.index(str(example.label)) for example in examples], dtype=np.int64),
         clean=clean,
         aims=aims,
         said=said.reshape(rows, len(attacks.attack)).T,
+        texts=tuple(texts),
+        attacked=tuple(map(tuple, attacked)),
     )

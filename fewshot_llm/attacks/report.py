@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fewshot_llm.attacks.catalog import AttackSet
 from fewshot_llm.attacks.measure import Attacked
+from fewshot_llm.evaluation.circumstances import AttackFigures
 from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap, wilson
 
 __all__ = ["AttackReport", "compare"]
@@ -56,6 +57,26 @@ class AttackReport:
             "halves": {half: {name: self._side(side, half) for name, side in self._sides()} for half in sorted(halves)},
             "by_attack": [self._row(position) for position in range(len(self.attacks.attack))],
         }
+
+    def figures(self) -> tuple[AttackFigures, ...]:
+        """The `attacks` of an `Evaluation`, for its report: each kind of attack without the defence, then with it."""
+        kinds = dict.fromkeys(attack.kind for attack in self.attacks.attack)
+        sides = ((self.undefended, ""), (self.defended, f" ({self.defence})"))
+        return tuple(self._kind(kind, runs, named) for kind in kinds for runs, named in sides)
+
+    def _kind(self, kind: str, runs: Sequence[Attacked], named: str) -> AttackFigures:
+        chosen = [at for at, attack in enumerate(self.attacks.attack) if attack.kind == kind]
+        flips = [(run, at, row) for run in runs for at in chosen for row in np.flatnonzero(_flips(run)[at])]
+        run, at, row = next((flip for flip in flips if flip[0].texts), (None, 0, 0))
+        return AttackFigures(
+            name=kind + named,
+            rows=sum(run.said[chosen].size for run in runs),
+            flipped=len(flips),
+            accuracy_before=float(np.mean([run.clean == run.targets for run in runs])),
+            accuracy_after=float(np.mean([run.said[chosen] == run.targets for run in runs])),
+            before="" if run is None else run.texts[row],
+            after="" if run is None else run.attacked[at][row],
+        )
 
     def _sides(self) -> list[tuple[str, Sequence[Attacked]]]:
         return [("undefended", self.undefended), ("defended", self.defended)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,7 +50,7 @@ def attack(
             metavar="RESULT.json",
             exists=True,
             dir_okay=False,
-            help="Put the result, as the section `attacks`, into what evaluate --output wrote.",
+            help="Put the figures into what evaluate --output wrote; `fewshot-llm report` then shows them.",
             rich_help_panel=options.RESULT,
             show_default=False,
         ),
@@ -93,9 +94,11 @@ def attack(
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.evaluation.result_file import read_evaluation
     from fewshot_llm.files import atomic_write_json
     from fewshot_llm.support import SupportSet
 
+    evaluation = None if add_to is None else read_evaluation(add_to)
     attacks = load_attacks(version) if half == "both" else load_attacks(version).of(half)
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
@@ -120,9 +123,10 @@ def attack(
         ).fit_support(examples)
         with row_progress("Attacking" if name == "none" else f"Attacking the defence {name}") as progress:
             found.append(attack_rows(classifier, tuple(asked), attacks, seed, progress))
-    section = compare(attacks, defence, [found[0]], [found[-1]]).to_json()
-    if add_to is not None:
-        atomic_write_json(add_to, {**json.loads(add_to.read_text(encoding="utf-8")), "attacks": section})
+    report = compare(attacks, defence, [found[0]], [found[-1]])
+    if evaluation is not None and add_to is not None:
+        atomic_write_json(add_to, replace(evaluation, attacks=report.figures()).to_json())
+    section = report.to_json()
     to_stdout = output is not None and str(output) == "-"
     if output is not None and not to_stdout:
         atomic_write_json(output, section)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_llm.evaluation.result_file import read_evaluation
 from fewshot_llm.files import write_rows
 from tests.cli.conftest import Run
 from tests.cli.test_evaluate import TEST_ROWS
@@ -27,15 +28,17 @@ def test_table_names_every_attack_and_the_whole(attack: Run) -> None:
     assert "Accuracy on clean rows" in " ".join(result.stdout.split())
 
 
-def test_section_goes_into_a_result(attack: Run, shop: Path) -> None:
-    (shop / "result.json").write_text('{"task": "review-sentiment"}', encoding="utf-8")
+def test_figures_go_into_a_result(attack: Run, run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    evaluated = ("--support", "support.csv", "--test", "test.jsonl", "--shots", "1", "--seeds", "0")
+    run("evaluate", "review-sentiment", *evaluated, "--model", tiny_model_folder, "--output", "result.json")
     result = attack("--rows", "2", "--add-to", "result.json", "--json")
     assert result.exit_code == 0, result.output
-    written = json.loads((shop / "result.json").read_text(encoding="utf-8"))
-    assert written["task"] == "review-sentiment"
-    assert written["attacks"] == json.loads(result.stdout)
-    assert written["attacks"]["rows"] == 2
-    assert set(written["attacks"]) >= {"version", "defence", "rows", "undefended", "defended", "by_attack"}
+    section = json.loads(result.stdout)
+    assert section["rows"] == 2
+    assert set(section) >= {"version", "defence", "rows", "undefended", "defended", "by_attack"}
+    figures = read_evaluation(shop / "result.json").attacks
+    assert [one.name for one in figures[:2]] == ["instruction", "instruction (standard)"]
+    assert sum(one.flipped for one in figures[::2]) == round(section["undefended"]["flip_rate"] * 2 * 16)
 
 
 def test_unknown_version_is_one_paragraph(attack: Run) -> None:
