@@ -130,6 +130,8 @@ class Run:
 class Summary:
     """Means over the seeds of one number of shots; intervals for new draws and new rows (`crossed_bootstrap`).
 
+    The accuracy of a single draw has Wilson's interval, as its run has.
+
     Attributes:
         shots: demonstrations per class.
         seeds: the draws.
@@ -243,7 +245,7 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
             Summary(
                 shots=shots,
                 seeds=tuple(run.seed for run in same),
-                accuracy=crossed_bootstrap(np.stack([run.right for run in same]), seed=SEED, level=level),
+                accuracy=_mean_accuracy(same, level),
                 log_loss=crossed_bootstrap(losses, seed=SEED, level=level),
                 macro_f1=float(np.mean([run.figures.macro_f1.value for run in same])),
                 auc=float(np.mean(areas)) if areas else None,
@@ -251,3 +253,9 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
             )
         )
     return tuple(summaries)
+
+
+def _mean_accuracy(same: Sequence[Run], level: float) -> Interval:
+    if len(same) == 1:
+        return same[0].figures.accuracy
+    return crossed_bootstrap(np.stack([run.right for run in same]), seed=SEED, level=level)

@@ -1,0 +1,196 @@
+"""The two files of a report: nothing of a reader's or a customer's can leave its place, and both tell the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fewshot_llm.errors import DataFileError
+from fewshot_llm.escalation import decide
+from fewshot_llm.evaluation.report.document import Document, Quote, Side, Table
+from fewshot_llm.evaluation.report.evaluation_report import evaluation_document
+from fewshot_llm.evaluation.report.html import draw, to_html
+from fewshot_llm.evaluation.report.markdown import escaped, to_markdown, visible
+from fewshot_llm.evaluation.report.write import write_report
+from fewshot_llm.evaluation.result import Evaluation
+from fewshot_llm.evidence import rung_evidence
+from tests.evaluation.report.conftest import HOSTILE, MakeResult
+
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "nav", "footer", "div"),
+    *("h1", "h2", "p", "a", "pre", "code", "bdi", "details", "summary", "figure", "figcaption"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "line", "rect", "text"),
+}
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser does: its elements, their attributes and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.quotes: list[str] = []
+        self._quoting = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.text += " "
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag == "bdi":
+            self._quoting = True
+            self.quotes.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._quoting = self._quoting and tag != "bdi"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._quoting:
+            self.quotes[-1] += data
+
+
+@pytest.fixture(params=["zh", "en"])
+def document(request: pytest.FixtureRequest, result: Evaluation) -> Document:
+    return evaluation_document(result, request.param)
+
+
+def test_hostile_rows_stay_text(document: Document) -> None:
+    page = Page(to_html(document))
+    assert page.tags <= ALLOWED, page.tags - ALLOWED
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert not [value for name, value in page.attributes if name in ("src", "href") and not value.startswith("#")]
+    assert set(page.quotes) <= set(HOSTILE)
+    assert len(set(page.quotes)) >= 4
+    assert "49" not in page.quotes
+
+
+def test_hostile_labels_stay_text(make_result: MakeResult) -> None:
+    labels = ("<script>alert(1)</script>", "</svg><script>1</script>", "a|b`c")
+    found = evaluation_document(make_result(labels=labels), "en")
+    page = Page(to_html(found))
+    assert page.tags <= ALLOWED
+    assert labels[0] in page.text
+    assert "<script" not in to_markdown(found)
+
+
+def test_page_asks_nobody(document: Document) -> None:
+    html = to_html(document)
+    assert "default-src 'none'" in html
+    without_namespaces = html.replace("http://www.w3.org/2000/svg", "").replace("http://www.w3.org/1999/xlink", "")
+    assert not re.search(r"https?://|url\(|@import|<script|<link|<iframe", without_namespaces)
+    assert len(html) < 200_000
+
+
+def test_both_files_hold_the_same_numbers(document: Document) -> None:
+    def numbers(text: str) -> set[str]:
+        return set(re.findall(r"[+−]?\d[\d,]*\.\d+%?", text))
+
+    def cells(table: Table) -> list[str]:
+        return [cell for row in table.rows for cell in row if not isinstance(cell, Quote)]
+
+    html, markdown = Page(to_html(document)).text, to_markdown(document)
+    tables = []
+    for section in document.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                tables.append(block)
+            if isinstance(block, Side):
+                tables += [item if isinstance(item, Table) else item.table for item in block.items]
+    told = {number for table in tables for cell in cells(table) for number in numbers(cell)}
+    assert len(told) > 60
+    assert told <= numbers(html)
+    assert told <= numbers(markdown)
+
+
+def test_both_themes_and_the_language_are_in_the_page(document: Document) -> None:
+    html = to_html(document)
+    assert "prefers-color-scheme: dark" in html
+    assert f'<html lang="{"zh-CN" if document.language == "zh" else "en"}">' in html
+    assert "var(--accent)" in html
+    chinese = len(re.findall(r"[\u4e00-\u9fff]", Page(html).text))
+    assert (chinese > 400) == (document.language == "zh")
+
+
+def test_markdown_neither_renders_nor_hides(document: Document) -> None:
+    markdown = to_markdown(document)
+    assert "<script" not in markdown
+    assert "<img" not in markdown
+    assert "\u202e" not in markdown
+    assert "\\u202e" in markdown
+    assert "# heading" not in [line.strip() for line in markdown.splitlines()]
+    assert "````text\n评论：``` <b>\n情感：\n````" in markdown
+    widths = {line.count(" | ") for line in markdown.splitlines() if "onerror" in line and line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_markdown_escapes() -> None:
+    assert escaped("a\nb\tc") == "a b c"
+    assert escaped("*x* & <y>") == "\\*x\\* &amp; &lt;y&gt;"
+    assert visible("👩‍👩‍👧\u200b") == "👩‍👩‍👧\\u200b"
+
+
+def test_sections_without_data_say_how_to_get_them(make_result: MakeResult) -> None:
+    bare = replace(make_result((4,), (0,)), prompt=None, doctor=None, attacks=())
+    markdown = to_markdown(evaluation_document(bare, "en"))
+    for way in ("fewshot-llm tune", "--shots 4,8,16", "`attacks`", "fewshot-llm check", "fewshot-llm render"):
+        assert way in markdown
+    assert "--price-per-million-tokens" in markdown
+    assert "price of 1,000 rows" in to_markdown(evaluation_document(bare, "en", price=0.5))
+
+
+def test_texts_can_be_kept_out(result: Evaluation) -> None:
+    document = evaluation_document(result.without_texts(), "en")
+    told = to_html(document) + to_markdown(document)
+    assert "alert(1)" not in unescape(told)
+    assert "情感：" not in told
+    assert "The texts were kept out" in told
+
+
+def test_the_ladder_is_told(result: Evaluation) -> None:
+    run = result.headline
+    rows = range(len(run.targets))
+    evidence = [
+        rung_evidence("zero-shot", rows, run.targets, result.runs[0].log_probabilities, 1.0),
+        rung_evidence("in-context", rows, run.targets, run.log_probabilities, 2.0),
+    ]
+    decision = decide(evidence, 0.8)
+    markdown = to_markdown(evaluation_document(replace(result, decision=decision), "zh"))
+    assert escaped(decision.reason_zh) in markdown
+    assert "in-context ✓" in markdown
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(0.01, "Reaches the target of 90.0%, beyond"), (0.5, "Misses the target"), (0.11, "may be chance"),
+     (0.08, "do not prove")],
+)  # fmt: skip
+def test_verdict_says_what_the_rows_can_tell(make_result: MakeResult, error: float, words: str) -> None:
+    assert words in to_markdown(evaluation_document(make_result((4,), (0,), error=lambda k: error), "en"))
+
+
+def test_many_labels_have_room(make_result: MakeResult) -> None:
+    labels = tuple(f"label_{number}" for number in range(27))
+    document = evaluation_document(make_result((1, 2, 8), (0, 1), labels=labels, rows=270), "en")
+    html, markdown = to_html(document), to_markdown(document)
+    assert 'class="wide"' in html
+    assert "The 15 weakest labels" in markdown
+    assert all(escaped(label) in markdown for label in labels)
+
+
+def test_files_are_written(result: Evaluation, tmp_path: Path) -> None:
+    page = write_report(evaluation_document(result), tmp_path / "new" / "folder")
+    assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "report.md"]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_picture_may_hold_nothing_but_shapes_and_text() -> None:
+    with pytest.raises(DataFileError, match="does not need"):
+        draw({"data": {"values": [{"u": "x.png"}]}, "mark": "image", "encoding": {"url": {"field": "u"}}}, "a picture")
