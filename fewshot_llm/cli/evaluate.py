@@ -48,6 +48,17 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            metavar="C,C,…",
+            help="Columns of --support that the texts were made of (`fewshot-llm facts`): say whether a decision "
+            "tree, a regression, boosting or a forest on them does better.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -108,6 +119,7 @@ def evaluate(
     )
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.estimators.assemble import make_language
+    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.evaluate import evaluate as measure
     from fewshot_llm.evaluation.ladder_record import read_decision
     from fewshot_llm.evaluation.report.write import document_of, write_report
@@ -139,6 +151,12 @@ def evaluate(
             cut_long_text=cut_long_text,
             defence=defence,
         )
+    advice = None
+    if table is not None:
+        from fewshot_llm.evaluation.tables import recommend_for_file
+
+        classifier = FewShotClassifier(described, loaded, shots=max(wanted_shots), language=language)
+        advice = recommend_for_file(classifier, examples, support, [name.strip() for name in table.split(",")])
     if adapter is not None:
         result = replace(result, decision=read_decision(adapter))
     if without_texts:
@@ -148,6 +166,8 @@ def evaluate(
     if output is not None and not to_stdout:
         atomic_write_json(output, document)
     page = None if report is None else write_report(document_of(result, report_lang, price), report)
+    if advice is not None:
+        typer.echo(f"{advice.english}\n{advice.chinese}", err=True)
     if as_json or to_stdout:
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.out_of_fold import score_held_out
 from fewshot_llm.evaluation.rivals import Recommendation, out_of_fold_scores, recommend, table_estimators
+from fewshot_llm.files import read_rows
+from fewshot_llm.support import SupportSet
 from fewshot_llm.tabular import Facts
 
-__all__ = ["LANGUAGE_MODEL", "recommend_for_table"]
+__all__ = ["LANGUAGE_MODEL", "recommend_for_file", "recommend_for_table"]
 
 LANGUAGE_MODEL = "language model"
 
@@ -55,3 +58,21 @@ def recommend_for_table(
     }
     scores[LANGUAGE_MODEL] = held.scores[:, 1] - held.scores[:, 0]
     return recommend(scores, targets[held.rows])
+
+
+def recommend_for_file(
+    classifier: FewShotClassifier, support: SupportSet, file: Path, columns: Sequence[str]
+) -> Recommendation:
+    """As `recommend_for_table`, for labelled rows in a file whose texts were made of some of its columns.
+
+    Args:
+        classifier: not fitted yet.
+        support: as it was read from the file.
+        file: the labelled rows.
+        columns: those that make the table.
+
+    Raises:
+        SupportError: an unknown column, and as for `recommend_for_table`.
+    """
+    rows = read_rows(file)
+    return recommend_for_table(classifier.fit_support(support), rows, Facts.fit(rows, columns), classifier.seed)

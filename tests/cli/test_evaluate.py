@@ -62,3 +62,16 @@ def test_existing_result_needs_overwrite(evaluate: Run, shop: Path) -> None:
     (shop / "result.json").write_text("mine", encoding="utf-8")
     assert evaluate("--output", "result.json").exit_code == 2
     assert (shop / "result.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_better_way_for_a_table_is_recommended(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    rows = [{"pages": i, "paid": 5 * (i % 2), "label": "purchase" if i % 2 else "no_purchase"} for i in range(16)]
+    write_rows("visits.csv", rows)
+    said = ("--support", "visits.csv", "--columns", "pages,paid", "--output")
+    assert run("facts", "--input", "visits.csv", *said, "support.csv", "--overwrite").exit_code == 0
+    write_rows("asked.csv", [{"text": f"pages: {i}", "label": row["label"]} for i, row in enumerate(rows)])
+    files = ("--support", "support.csv", "--test", "asked.csv", "--table", "pages,paid")
+    result = run("evaluate", "purchase-intent", *files, "--shots", "2", "--seeds", "0", "--model", tiny_model_folder)
+    assert result.exit_code == 0, result.output
+    assert "Use the decision tree: its AUC out of fold on the 16 labelled rows is the largest" in result.stderr
+    assert "建议使用 decision tree" in result.stderr
