@@ -15,6 +15,7 @@ from fewshot_llm.errors import ServerError
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.remote_http import Http
+from fewshot_llm.scoring.remote_named import prefixes_of
 from fewshot_llm.scoring.trie import build_trie
 
 __all__ = ["BoundedLabelScores", "TopLists", "free_slots", "lora_scales"]
@@ -87,12 +88,9 @@ class TopLists:
 
     def _walk(self, http: Http, slot: int, encoded: Encoded) -> LabelScores:
         trie = build_trie(encoded.answers)
-        prefixes: list[tuple[int, ...]] = [()]
-        for node in range(1, len(trie.tokens)):
-            prefixes.append((*prefixes[trie.parents[node]], int(trie.tokens[node])))
         scores = np.zeros(len(trie.edge_nodes))
         bounded = np.zeros(len(trie.edge_nodes))
-        for node, prefix in enumerate(prefixes):
+        for node, prefix in enumerate(prefixes_of(trie)):
             edges = list(trie.edges_of(node))
             wanted = [int(trie.edge_tokens[edge]) for edge in edges]
             known, bound = self._step(http, slot, (*encoded.context, *prefix), wanted)

@@ -14,6 +14,7 @@ from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.remote_http import Address, Http
 from fewshot_llm.scoring.remote_lists import TopLists, free_slots, lora_scales
+from fewshot_llm.scoring.remote_named import NamedTokens, takes_named_tokens
 
 __all__ = ["Echo", "Method", "ServerInfo", "choose_method", "identify"]
 
@@ -70,14 +71,17 @@ def choose_method(http: Http, address: Address, info: ServerInfo, probe: Sequenc
             "scored there. Serve a bundle made by `export --to decision` and ask its /v1/systemone route, or use "
             "vLLM or llama.cpp."
         )
-    echo = Echo(f"{address.prefix}/completions", address.model or _first_model(http, address))
+    path, model = f"{address.prefix}/completions", address.model or _first_model(http, address)
+    if info.kind == "vllm" and takes_named_tokens(http, named := NamedTokens(path, model), probe):
+        return named
+    echo = Echo(path, model)
     echo.score(http, Encoded(tuple(probe[:-1]), (tuple(probe[-1:]),)))
     return echo
 
 
 @dataclass(frozen=True)
 class Echo:
-    """vLLM and SGLang: the prompt with an answer comes back with the log-probability of each of its tokens.
+    """SGLang and older vLLM: the prompt with an answer comes back with the log-probability of each of its tokens.
 
     One request holds a prompt with each of its answers; nothing is estimated.
     """

@@ -30,6 +30,7 @@ from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.remote import RemoteScorer
 from fewshot_llm.scoring.remote_http import API_KEY, Http, parse_address
 from fewshot_llm.scoring.remote_lists import TopLists
+from fewshot_llm.scoring.remote_named import MOST_TOKENS, NamedTokens, takes_named_tokens
 from fewshot_llm.scoring.remote_servers import Echo
 from fewshot_llm.task import Task
 from tests.conftest import tiny_model
@@ -207,6 +208,64 @@ def test_a_server_that_adds_a_token_is_found_out(unsteady):
     http = Http(unsteady)
     with pytest.raises(ServerError, match="second BOS"):
         Echo("/v1/completions", "m").score(http, Encoded((1, 2), ((3,),)))
+    http.close()
+
+
+def named(prompts: list[dict[int, float]], tokens: int) -> dict[str, Any]:
+    return {
+        "choices": [
+            {"index": at, "logprobs": {"top_logprobs": [{f"token_id:{token}": score for token, score in told.items()}]}}
+            for at, told in enumerate(prompts)
+        ],
+        "usage": {"prompt_tokens": tokens},
+    }
+
+
+ANSWERS = ((3,), (4, 5), (4, 6))
+
+
+def test_named_tokens_follow_the_trie_in_one_request(unsteady):
+    told = [{3: -1.0, 4: -2.0, 5: -9.0, 6: -9.0, 8: -0.1}, {3: -9.0, 4: -9.0, 5: -0.5, 6: -0.25}]
+    Unsteady.answers = [(200, named(told, tokens=5))]
+    http = Http(unsteady)
+    scores = NamedTokens("/v1/completions", "m").score(http, Encoded((1, 2), ANSWERS))
+    assert scores.log_probs.tolist() == [-1.0, -2.5, -2.25]
+    assert scores.token_counts.tolist() == [1, 2, 2]
+    http.close()
+
+
+def test_more_tokens_than_a_request_may_name_are_asked_for_in_several(unsteady):
+    answers = tuple((token,) for token in range(MOST_TOKENS + 5))
+    parts = [range(MOST_TOKENS), range(MOST_TOKENS, MOST_TOKENS + 5)]
+    Unsteady.answers = [(200, named([{token: -float(token) for token in part}], tokens=2)) for part in parts]
+    http = Http(unsteady)
+    scores = NamedTokens("/v1/completions", "m").score(http, Encoded((1, 2), answers))
+    assert scores.log_probs.tolist() == [-float(token) for token in range(MOST_TOKENS + 5)]
+    assert len(Unsteady.seen) == 2
+    http.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (named([{3: -1.0, 8: -0.1}] * 2, tokens=5), "asked for the token 4"),
+        (named([{3: -1.0, 4: -1.0, 5: -1.0, 6: -1.0}] * 2, tokens=7), "second BOS"),
+        (named([{3: -1.0}], tokens=5), "1 of 2 prompts"),
+    ],
+)
+def test_a_server_that_leaves_named_tokens_out_or_changes_the_prompt(unsteady, answer, message):
+    Unsteady.answers = [(200, answer)]
+    http = Http(unsteady)
+    with pytest.raises(ServerError, match=message):
+        NamedTokens("/v1/completions", "m").score(http, Encoded((1, 2), ANSWERS))
+    http.close()
+
+
+@pytest.mark.parametrize(("told", "heeds"), [({1: -1.0, 3: -2.0}, True), ({7: -0.1}, False)])
+def test_a_version_that_does_not_know_named_tokens_is_found_out(unsteady, told, heeds):
+    Unsteady.answers = [(200, named([told], tokens=2))]
+    http = Http(unsteady)
+    assert takes_named_tokens(http, NamedTokens("/v1/completions", "m"), [1, 2, 3]) is heeds
     http.close()
 
 
