@@ -70,7 +70,7 @@ def batch(
     from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model,
+        open_model_or_server,
         read_support,
         take_calibration,
         take_selection,
@@ -91,7 +91,7 @@ def batch(
         described, examples = read_support(task, support, text_column, label_column)
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        loaded = open_model(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
         classifier = FewShotClassifier(
             described,
             loaded,
@@ -108,7 +108,7 @@ def batch(
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
     elif adapter is not None:
-        described, classifier = _saved(task, adapter, device=device, dtype=dtype)
+        described, classifier = _saved(task, adapter, model, device=device, dtype=dtype)
     else:
         raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
 
@@ -150,16 +150,17 @@ def batch(
 
 
 def _saved(
-    task: str, folder: Path, *, device: str | None, dtype: str | None
+    task: str, folder: Path, model: str, *, device: str | None, dtype: str | None
 ) -> tuple[TaskDescription, FewShotClassifier]:
-    """A saved classifier's or a trained adapter's task, and the classifier."""
+    """A saved classifier's or a trained adapter's task, and the classifier; on a server where `model` is an address."""
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.errors import TaskError
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.task import load_task
 
     with waiting(f"Loading {folder.name}"):
-        classifier = FewShotClassifier.load(folder, device=device, dtype=dtype)
+        recorded_model = None if model == "auto" else model
+        classifier = FewShotClassifier.load(folder, model=recorded_model, device=device, dtype=dtype)
     recorded = classifier.answerer_.inference.builder.task
     if recorded.name != (wanted := load_task(task).name):
         raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")
