@@ -5,17 +5,21 @@ import shutil
 import subprocess
 
 import pytest
+import torch
 from transformers import AutoTokenizer
 
-from fewshot_llm.errors import AdapterError, ExportError
+from fewshot_llm.errors import AdapterError, ExportError, ServerError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.export.bundle import changed_files, read_bundle, write_bundle
 from fewshot_llm.export.certificate import Certificate
 from fewshot_llm.export.decision import decision_prompt
 from fewshot_llm.export.names import Target
 from fewshot_llm.export.serve_script import SERVERS, serve_script
+from fewshot_llm.export.servers import running, script
 from fewshot_llm.export.source import read_source
 from fewshot_llm.export.verify import verify
+from fewshot_llm.scoring.encoding import encode
+from fewshot_llm.scoring.remote_http import Http
 from fewshot_llm.support import Example
 from fewshot_llm.task import load_task
 from tests.export.trained import write_record
@@ -116,8 +120,6 @@ def test_decision_template_gives_the_prompt_that_was_trained(source):
     }
     inputs, _ = config.prepare_inputs(request, tokenizer)[0]
 
-    from fewshot_llm.scoring.encoding import encode
-
     built = source.builder(model).build(Example({"text": "good\nbut late"}), source.support)
     assert tuple(inputs["input_ids"][0].tolist()) == encode(model.tokenizer, [built])[0].context
 
@@ -138,6 +140,34 @@ def test_llama_cpp_serves_a_copy_of_the_bundle_and_is_certified(target, shape, b
     assert "llama.cpp" in certificate.server
     written = json.loads((tmp_path / "moved here" / "certificate.json").read_text())
     assert written["passed"] is True
+
+
+@pytest.mark.server
+def test_the_file_for_ollama_is_certified_with_llama_cpp(source, tmp_path):
+    write_bundle(source, Target.OLLAMA, tmp_path / "bundle", rows=ROWS)
+    shutil.move(tmp_path / "bundle", tmp_path / "moved")
+    assert verify(tmp_path / "moved").passed
+
+
+@pytest.mark.server
+def test_transformers_serve_writes_with_a_copy_of_a_merged_bundle_and_tells_no_probabilities(source, tmp_path):
+    write_bundle(source, Target.MERGED, tmp_path / "bundle", rows=ROWS)
+    shutil.move(tmp_path / "bundle", tmp_path / "moved")
+    model = source.load()
+    ids = encode(model.tokenizer, [source.builder(model).build(ROWS[0], source.support)])[0].context
+    with running(script(tmp_path / "moved" / "serve.sh", "transformers")) as root:
+        http = Http(root)
+        body = {
+            "model": str(tmp_path / "moved"),
+            "prompt": model.tokenizer.decode(ids, skip_special_tokens=True),
+            "max_tokens": 8,
+        }
+        written = http.post("/v1/completions", {**body, "temperature": 0})["choices"][0]["text"]
+        http.close()
+        with pytest.raises(ServerError, match="accepts `logprobs` and ignores it"):
+            verify(tmp_path / "moved", f"{root}/v1")
+    tokens = model.model.generate(input_ids=torch.tensor([ids]), max_new_tokens=8, do_sample=False)
+    assert written == model.tokenizer.decode(tokens[0, len(ids) :], skip_special_tokens=True)
 
 
 @pytest.mark.server
