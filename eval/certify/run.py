@@ -1,17 +1,22 @@
-"""Certify real exports of a real adapter on real servers, and label a test set through each of them.
+"""Certify real exports of a real adapter on real servers, and label a suite's test rows through each of them.
 
-    python -m eval.certify.run ADAPTER --rows TEST.jsonl --out eval/baselines/serving-NAME.json \
-        [--servers llama.cpp,transformers,vllm] [--vllm-python FOLDER/bin/python]
+    python -m eval.certify.run ADAPTER --suite bitext_intents --out eval/baselines/serving-NAME.json \
+        [--servers llama.cpp:gguf-lora,llama.cpp:gguf-merged,transformers:merged,vllm:peft] \
+        [--vllm-python FOLDER/bin/python]
 
-For each server the adapter is exported, the bundle is started by its own serve.sh, the certificate is made, and the
-test rows are labelled by `FewShotClassifier` on the server and here. Printed and written: certificate, agreement of
-labels, differences of log-probabilities, seconds.
+For each server the adapter is exported, the bundle is moved to another folder and started by its own serve.sh, the
+certificate is made, and the test rows are labelled by `FewShotClassifier.load(ADAPTER, model=ADDRESS)` and by
+`FewShotClassifier.load(ADAPTER)`. Printed and written: the certificate, the share of equal labels, the differences of
+log-probabilities, seconds. A server that was measured before is measured again only where it is named; the others stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -19,89 +24,142 @@ from typing import Any
 
 import numpy as np
 
-from fewshot_llm.export.bundle import write_bundle
+from eval.certify.ask import Labelled, decide, generate_here, generate_there, label
+from fewshot_llm.evaluation.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite_file import load_suite
+from fewshot_llm.export.bundle import BundleRecord, write_bundle
 from fewshot_llm.export.names import Target
 from fewshot_llm.export.servers import running, script
 from fewshot_llm.export.source import Source, read_source
 from fewshot_llm.export.verify import verify
-from fewshot_llm.files import atomic_write_json, read_rows
+from fewshot_llm.files import atomic_write_json, sha256_file
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.cached import TreeScorer
-from fewshot_llm.scoring.remote import RemoteScorer
 from fewshot_llm.support import Example
 
-TARGETS = {"llama.cpp": Target.GGUF_LORA, "transformers": Target.DECISION, "vllm": Target.PEFT}
-"""What is exported for a server, unless it is written behind it: `llama.cpp:gguf-merged`."""
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "HF_HUB_OFFLINE": "1",
-    # One sequence at a time: with an adapter, the CPU build of 0.32 ends where several want prompt log-probabilities.
-    "VLLM_ARGS": "--dtype float32 --enforce-eager --max-model-len 1024 --max-num-seqs 1",
+    "VLLM_ARGS": "--dtype float32 --enforce-eager --max-model-len 1024 --max-num-seqs 32 --block-size 16",
 }
 
 
-def label_rows(source: Source, model: LanguageModel, scorer: Any, rows: list[Example]) -> np.ndarray:
-    """Label scores of the test rows, shape [rows, labels]."""
-    builder = source.builder(model)
-    prompts = [builder.build(row, source.support) for row in rows]
-    return np.array([scores.log_probs for scores in scorer.log_probs(prompts)])
-
-
-def measure(source: Source, model: LanguageModel, asked: str, rows: list[Example], here: np.ndarray) -> dict[str, Any]:
-    """Export, certify, label."""
-    server, _, named = asked.partition(":")
-    target = Target(named) if named else TARGETS[server]
+def measure(
+    source: Source, model: LanguageModel, server: str, target: Target, rows: list[Example], here: Labelled
+) -> dict[str, Any]:
+    """Export, move, start, certify, label."""
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = Path(scratch) / "bundle"
-        record = write_bundle(source, target, bundle, rows=rows[:12])
+        record = write_bundle(source, target, Path(scratch, "written", "bundle"), rows=rows[:12])
+        bundle = Path(shutil.move(Path(scratch, "written"), Path(scratch, "moved here")), "bundle")
         with running(script(bundle / "serve.sh", server), timeout=300) as root:
-            name = record.name if target in (Target.PEFT, Target.GGUF_LORA) else ""
-            certificate = verify(bundle, f"{root}/v1#{name}")
-            result: dict[str, Any] = {"certificate": certificate.model_dump(mode="json", exclude={"hashes"})}
-            if target is not Target.DECISION:
-                start = time.perf_counter()
-                there = label_rows(source, model, RemoteScorer(f"{root}/v1#{name}", model.tokenizer), rows)
-                result |= {
-                    "rows": len(rows),
-                    "labels_agree": float(np.mean(there.argmax(1) == here.argmax(1))),
-                    "largest_difference": float(np.abs(there - here).max()),
-                    "mean_difference": float(np.abs(there - here).mean()),
-                    "seconds": round(time.perf_counter() - start, 1),
-                }
-    return result
+            started = time.perf_counter()
+            if server == "transformers" and target is Target.MERGED:
+                result = _generated(source, model, root, bundle, rows, here)
+            else:
+                result = _scored(source, model, record, root, bundle, rows, here)
+            result["seconds"] = round(time.perf_counter() - started, 1)
+    return {"base": "quantised" if record.base_quantised else "float32", "rows": len(rows), **result}
+
+
+def _scored(
+    source: Source,
+    model: LanguageModel,
+    record: BundleRecord,
+    root: str,
+    bundle: Path,
+    rows: list[Example],
+    here: Labelled,
+) -> dict[str, Any]:
+    address = f"{root}/v1#{record.name if record.target in (Target.PEFT, Target.GGUF_LORA) else ''}"
+    certificate = verify(bundle, address)
+    if record.target is Target.DECISION:
+        expected, there = decide(source, model, record, root, bundle, rows, here)
+    else:
+        expected, there = here, label(source.folder, address, rows)
+    differences = np.abs(there.scores - expected.scores)
+    return {
+        "certificate": certificate.model_dump(
+            mode="json", include={"server", "passed", "broken", "rows", "agreement", "largest", "mean"}
+        ),
+        "labels_agree": _share(there.labels, here.labels),
+        "largest_difference": float(differences.max()),
+        "mean_difference": float(differences.mean()),
+    }
+
+
+def _generated(
+    source: Source, model: LanguageModel, root: str, bundle: Path, rows: list[Example], here: Labelled
+) -> dict[str, Any]:
+    """`transformers serve` tells no log-probabilities of a merged model: what it writes is compared."""
+    there = generate_there(source, model, root, bundle, rows)
+    mine = generate_here(source, model, rows)
+    words = source.record.prompt.label_words
+    read = [next((name for name, text in words.items() if text == written), "") for written in there]
+    return {"texts_agree": _share(there, mine), "labels_agree": _share(read, here.labels)}
+
+
+def _share(one: list[str], other: list[str]) -> float:
+    return float(np.mean([a == b for a, b in zip(one, other, strict=True)]))
+
+
+def float_source(source: Source, folder: Path) -> Source:
+    """The same with a base model that has no GGUF file of its own, so that it is exported in float32."""
+    folder.mkdir()
+    for path in source.base.folder.iterdir():
+        if path.suffix != ".gguf" and path.name != "model.json":
+            (folder / path.name).symlink_to(path.resolve())
+    return read_source(source.folder, str(folder), allow_base_mismatch=True)
+
+
+def _before(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """What was measured before of the same adapter on the same rows."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    same = all(kept.get(key) == document[key] for key in ("adapter_sha256", "test_fingerprint", "rows"))
+    return kept["servers"] if same else {}
+
+
+def _accuracy(here: Labelled, data: SuiteData, count: int) -> float:
+    return _share(here.labels, [str(example.label) for example in data.test][:count])
 
 
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("adapter", type=Path)
-    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--suite", required=True, help="whose test rows are labelled")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=200, help="rows to label")
-    parser.add_argument("--servers", default="llama.cpp")
+    parser.add_argument("--servers", default="llama.cpp:gguf-lora", help="SERVER:TARGET[:float32], by commas")
     parser.add_argument("--vllm-python", default="")
     options = parser.parse_args()
     if options.vllm_python:
         os.environ.update(VLLM, VLLM_PYTHON=options.vllm_python)
+    suite = load_suite(options.suite)
+    data = read_data(suite.data, suite.described_task())
+    rows = data.queries[: options.limit]
     source = read_source(options.adapter)
     model = source.load()
-    raw = read_rows(options.rows)[: options.limit]
-    rows = [Example({name: row[name] for name in source.record.task.fields if name in row}) for row in raw]
-    here = label_rows(source, model, TreeScorer(model), rows)
-    result: dict[str, Any] = {"base": source.base.name, "task": source.record.task.name, "rows": len(rows)}
-    labels = source.record.prompt.labels
-    if all("label" in row for row in raw):
-        result["accuracy"] = float(
-            np.mean([labels[at] == row["label"] for at, row in zip(here.argmax(1), raw, strict=True)])
-        )
-    result["versions"] = source.record.versions
-    result["machine"] = f"{os.cpu_count()} CPU cores, shared"
-    result["servers"] = {}
-    for server in options.servers.split(","):
-        result["servers"][server] = measure(source, model, server, rows, here)
-        print(server, result["servers"][server], flush=True)
-        atomic_write_json(options.out, result)
+    here = label(source.folder, TreeScorer(model), rows)
+    document: dict[str, Any] = {
+        "suite": suite.name,
+        "base": source.base.name,
+        "adapter_sha256": sha256_file(source.folder / "adapter_model.safetensors"),
+        "rows": len(rows),
+        "test_fingerprint": data.test.fingerprint,
+        "accuracy": _accuracy(here, data, len(rows)),
+        "recipe": source.record.recipe.model_dump(mode="json") if source.record.recipe else None,
+        "versions": source.record.versions,
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, shared with other work",
+    }
+    document["servers"] = _before(options.out, document)
+    for asked in options.servers.split(","):
+        server, target, *form = asked.split(":")
+        with tempfile.TemporaryDirectory() as scratch:
+            exported = float_source(source, Path(scratch, source.base.name)) if form else source
+            document["servers"][asked] = measure(exported, model, server, Target(target), rows, here)
+        print(asked, json.dumps(document["servers"][asked]), flush=True)
+        atomic_write_json(options.out, document)
 
 
 if __name__ == "__main__":
