@@ -209,9 +209,10 @@ def attacks_section(result: Evaluation, words: Words) -> Section:
     title = words("Attacks", "攻击测试")
     if not result.attacks:
         hint = words(
-            "No attacks were tried: no text was changed to see whether its answer changes. "
-            "A result that holds `attacks` shows them here.",
-            "没有进行攻击测试，即没有改动文本来观察判定是否改变。结果中若有 `attacks`，会显示在此。",
+            "No attacks were tried. `fewshot-llm attack TASK --support FILE --test FILE --add-to RESULT.json` changes "
+            "texts, counts the answers that change, and puts that into the result.",
+            "没有进行攻击测试。`fewshot-llm attack 任务 --support 文件 --test 文件 --add-to RESULT.json` 会改动文本、"
+            "统计改变的判定，并写入结果。",
         )
         return Section("attacks", title, [Hint(hint)])
     columns = (

@@ -140,7 +140,7 @@ def test_markdown_escapes() -> None:
 def test_sections_without_data_say_how_to_get_them(make_result: MakeResult) -> None:
     bare = replace(make_result((4,), (0,)), prompt=None, doctor=None, attacks=())
     markdown = to_markdown(evaluation_document(bare, "en"))
-    for way in ("fewshot-llm tune", "--shots 4,8,16", "`attacks`", "fewshot-llm check", "fewshot-llm render"):
+    for way in ("fewshot-llm tune", "--shots 4,8,16", "fewshot-llm attack", "fewshot-llm check", "fewshot-llm render"):
         assert way in markdown
     assert "--price-per-million-tokens" in markdown
     assert "price of 1,000 rows" in to_markdown(evaluation_document(bare, "en", price=0.5))
