@@ -48,6 +48,7 @@ def batch(
     calibration: options.Calibrate = "out-of-fold",
     normalisation: options.Normalisation = "sum",
     permutations: options.Permutations = 1,
+    defence: options.Defence = "none",
     template_version: options.TemplateVersion = None,
     layout: options.Layout = "auto",
     model: options.Model = "auto",
@@ -104,6 +105,7 @@ def batch(
             layout=layout,
             permutations=permutations,
             seed=seed,
+            defence=defence,
         )
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
