@@ -8,6 +8,7 @@ It understands the few flags of `llama-server` that a bundle's `serve.sh` uses.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("-c", "--ctx-size", type=int, default=0)
     parser.add_argument("-np", "--parallel", type=int, default=1)
-    parser.add_argument("-t", "--threads", type=int, default=0)
+    # As llama-server itself reads it; all cores without it.
+    parser.add_argument("-t", "--threads", type=int, default=int(os.environ.get("LLAMA_ARG_THREADS", "0")))
     parser.add_argument("-ctk", "--cache-type-k", choices=("f16", "f32"), default="f16")
     parser.add_argument("-ctv", "--cache-type-v", choices=("f16", "f32"), default="f16")
     parser.add_argument("-fa", "--flash-attn", choices=("auto", "off"), default="auto")
