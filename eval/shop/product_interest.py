@@ -5,8 +5,10 @@
 A user's products are halved by chance: the model reads one half (up to 20 titles) and is asked about a kind. The user
 likes the kind if the other half holds at least three products of it, and does not if it holds none; in between no label
 is given. Yes and no are drawn equally often. 100 users give one labelled row each; up to three kinds are asked of every
-other user. Popularity and co-occurrence are counted among the 100 users; the mixture is a logistic regression of the
-model's score out of fold, log popularity and co-occurrence, on the labelled rows.
+other user. The model is asked in two ways: the question itself, with demonstrations; and, without any, of which kind
+each title is, so that a history becomes the number of its titles of the kind. Popularity and co-occurrence are counted
+among the 100 users. Whatever is combined is combined by a logistic regression on the labelled rows, each scored by
+prompts that do not show it.
 """
 
 from __future__ import annotations
@@ -16,16 +18,20 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eval.shop.common import arguments, mean_and_each, open_model, write_baseline
+from eval.shop.common import ROOT, arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import Users, read_users
 from fewshot_llm import FewShotClassifier
+from fewshot_llm.calibration import Uncalibrated
 from fewshot_llm.estimators.out_of_fold import score_held_out
+from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.base import FloatArray
-from fewshot_llm.support import Example
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.task import load_task
 
 KNOWN_USERS, SHOWN, FEWEST = 100, 20, 3
 KINDS: dict[str, tuple[str, ...]] = {
@@ -102,11 +108,31 @@ def counts(row: Row, users: Users, known: list[str], shown: list[str]) -> tuple[
     return math.log(popularity / (1 - popularity)), float(np.mean(shares)) if shares else popularity
 
 
+def titles_of_kinds(model: LanguageModel, titles: list[str]) -> dict[str, FloatArray]:
+    """Title → P(kind | title) of each of `KINDS`, zero-shot, for all titles that any user is shown.
+
+    The model likes some words whatever it reads; what it says on average of all titles is taken out (batch
+    calibration: Zhou et al. 2024), which needs no labels.
+    """
+    task = load_task(ROOT / "eval" / "tasks" / "product-category").with_labels(
+        tuple(KINDS), {kind: kind for kind in KINDS}
+    )
+    classifier = FewShotClassifier(task, model, shots=0, language="en", calibration=Uncalibrated())
+    scores = classifier.fit_support(SupportSet((), task.labels)).answerer_.answer(
+        [Example({"text": title}) for title in titles]
+    )
+    calibrated = softmax(scores.log_probabilities - scores.log_probabilities.mean(axis=0), axis=1)
+    return dict(zip(titles, calibrated, strict=True))
+
+
 def main() -> None:
     """Measure, print, write."""
     options = arguments(__doc__ or "").parse_args()
     users, model = read_users(), open_model(options.model)
     found: dict[str, list[float]] = {}
+    kinds = titles_of_kinds(
+        model, sorted({title for baskets in users.values() for basket in baskets for title in basket})
+    )
     for seed in range(options.seeds):
         chance = random.Random(seed)
         names = sorted(users)
@@ -129,6 +155,12 @@ def main() -> None:
         inference = classifier.answerer_.inference
         scored = inference.score_prompts(inference.prompts([Example.of(row) for row in asked]))
         own = scored[:, 0] - scored[:, 1]
+        alike = np.array(
+            [
+                math.log1p(sum(kinds[title][list(KINDS).index(row.kind)] for title in shown[row.user]))
+                for row in (*support, *test)
+            ]
+        )
         table = np.array([counts(row, users, known, shown[row.user]) for row in (*support, *test)])
         truth = np.array([row.likes for row in support])
 
@@ -138,13 +170,17 @@ def main() -> None:
             return result
 
         old, new = table[: len(support)][kept], table[len(support) :]
+        model_old = np.column_stack([margins, alike[: len(support)][kept]])
+        model_new = np.column_stack([own, alike[len(support) :]])
         ways = {
-            "language model alone": classifier.predict(asked) == "likes",
+            "language model, asked": classifier.predict(asked) == "likes",
+            "language model, by titles": answered(model_old[:, 1:], model_new[:, 1:]),
+            "language model alone": answered(model_old, model_new),
             "majority class": np.full(len(test), truth.mean() >= 0.5),
             "popularity": answered(old[:, :1], new[:, :1]),
             "co-occurrence": answered(old[:, 1:], new[:, 1:]),
             "counts": answered(old, new),
-            "mixed": answered(np.column_stack([margins, old]), np.column_stack([own, new])),
+            "mixed": answered(np.column_stack([model_old, old]), np.column_stack([model_new, new])),
         }
         for name, said in ways.items():
             found.setdefault(name, []).append(float((said == answers).mean()))
