@@ -33,7 +33,6 @@ from fewshot_llm.prompting.defence import (
     Reminded,
     VisibleOnly,
     WithoutInjections,
-    WithoutTails,
 )
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import load_task
@@ -46,7 +45,6 @@ CANDIDATES = (
     Defence("quoted", (Quoted(),)),
     Defence("reminded", (Reminded(),)),
     Defence("without injections", (VisibleOnly(), WithoutInjections())),
-    Defence("without tails", (VisibleOnly(), WithoutTails())),
     Defence("without injections, quoted, reminded", (VisibleOnly(), WithoutInjections(), Quoted(), Reminded())),
 )
 

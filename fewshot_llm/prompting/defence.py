@@ -102,26 +102,6 @@ class WithoutInjections:
         return kept if _LETTER.search(kept) else _without_traces(text, setting.signs)
 
 
-@dataclass(frozen=True)
-class WithoutTails:
-    """As `WithoutInjections`, but what a clause says before its first trace stays.
-
-    Customers often end without a full stop; an injection is then part of their last clause.
-    """
-
-    def clean(self, text: str, setting: Setting) -> str:
-        """The text without the piece."""
-        clauses = _BREAK.split(text)
-        first = next((at for at, clause in enumerate(clauses) if shows(clause, setting.signs)), None)
-        if first is None:
-            return text
-        found = (sign.pattern.search(clauses[first]) for sign in setting.signs)
-        onset = min((match.start() for match in found if match), default=0)
-        cut = [*clauses[:first], clauses[first][:onset], clauses[first][onset:], *clauses[first + 1 :]]
-        kept = WithoutInjections().clean("\n".join(["".join(cut[: first + 1]), "".join(cut[first + 1 :])]), setting)
-        return kept if onset else WithoutInjections().clean(text, setting)
-
-
 def _marked(clauses: Sequence[str], signs: Sequence[Sign]) -> list[int]:
     """Positions of clauses that show a sign, alone or (for words that were pulled apart) with the next one."""
     alone = {at for at, clause in enumerate(clauses) if shows(clause, signs)}
