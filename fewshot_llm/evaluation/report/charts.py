@@ -191,7 +191,7 @@ def matrix_chart(
     )
     chart = shade
     if numbered:
-        colour = alt.condition("datum.share > 0.5", alt.value(PAGE), alt.value(INK))
+        colour = alt.condition("datum.share > 0.7", alt.value(PAGE), alt.value(INK))
         chart = shade + base.mark_text(fontSize=12).encode(text="n:Q", color=colour)
     width = max(side, 88) if len(labels) <= 3 else side
     return _spec(chart, width * len(labels), side * len(labels))

@@ -89,6 +89,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
 
+    @property
+    def quotes(self) -> bool:
+        """Whether a cell holds somebody's words."""
+        return any(isinstance(cell, Quote) for row in self.rows for cell in row)
+
 
 @dataclass(frozen=True)
 class Chart:

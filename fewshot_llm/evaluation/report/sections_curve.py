@@ -22,7 +22,6 @@ def curve_section(result: Evaluation, words: Words) -> Section:
         (
             Column(words("demonstrations per class", "每类示例数"), True),
             Column(words("labelled rows per class", "每类样例数"), True),
-            Column(words("draws", "抽取次数"), True),
             Column(words("accuracy", "准确率"), True),
             Column(words("log loss", "对数损失"), True),
         ),
@@ -30,9 +29,8 @@ def curve_section(result: Evaluation, words: Words) -> Section:
             (
                 str(one.shots),
                 f"{per_class[one.shots]:.4g}",
-                str(len(one.seeds)),
                 words.share(one.accuracy),
-                words.figure(one.log_loss),
+                f"{one.log_loss.value:.3f}",
             )
             for one in result.summaries
         ),

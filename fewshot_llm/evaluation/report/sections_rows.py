@@ -106,7 +106,7 @@ def _reliability(before: Reliability | None, after: Reliability, words: Words) -
         ),
         rows,
     )
-    title = words("Reliability: on the diagonal a probability means what it says", "可靠性图：在对角线上，概率名副其实")
+    title = words("Reliability (diagonal: as it should be)", "可靠性图（对角线为理想情况）")
     return Chart(title, reliability_chart(series, probability, right), table)
 
 
@@ -123,7 +123,7 @@ def _coverage(curve: Sequence[Coverage], target: float, words: Words) -> Chart:
             for point in dict.fromkeys(points)
         ),
     )
-    title = words("Risk and coverage: leave the unsure rows to a person", "风险与覆盖率：把没把握的交给人工")
+    title = words("Accuracy by share answered (dotted: the target)", "准确率与自动判定比例（点线：目标）")
     return Chart(title, coverage_chart(curve, target, answered, right), table)
 
 
@@ -194,7 +194,7 @@ def _answers(found: Sequence[Answered], caption: str, words: Words) -> Table:
             str(one.number),
             _quote(one.text),
             one.label,
-            one.given + ("" if one.right else " ✗"),
+            one.given + ("" if one.right else "\u00a0✗"),
             words.probability(one.probability),
             one.runner_up,
             words.probability(one.runner_up_probability),
