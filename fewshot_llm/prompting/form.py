@@ -30,7 +30,7 @@ class Form:
         >>> task = load_task("review-sentiment")
         >>> form = Form.of(task, load_template(task, "zh"), "zh")
         >>> form.opening, form.closing, form.words["positive"]
-        ('评论：', '\\n评价：', '正面')
+        ('评论：', '\n评价：', '正面')
     """
 
     opening: str
