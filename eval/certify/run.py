@@ -19,6 +19,7 @@ import platform
 import shutil
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,13 @@ from fewshot_llm.files import atomic_write_json, sha256_file
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.support import Example
+from fewshot_llm.tuning.store import installed_versions
 
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "HF_HUB_OFFLINE": "1",
-    "VLLM_ARGS": "--dtype float32 --enforce-eager --max-model-len 1024 --max-num-seqs 32 --block-size 16",
+    "VLLM_ARGS": "--dtype float32 --enforce-eager --max-model-len 1024 --max-num-seqs 32 --block-size 32",
 }
 
 
@@ -149,7 +151,7 @@ def main() -> None:
         "test_fingerprint": data.test.fingerprint,
         "accuracy": _accuracy(here, data, len(rows)),
         "recipe": source.record.recipe.model_dump(mode="json") if source.record.recipe else None,
-        "versions": source.record.versions,
+        "versions": installed_versions() | {"xllamacpp": version("xllamacpp")},
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, shared with other work",
     }
     document["servers"] = _before(options.out, document)
