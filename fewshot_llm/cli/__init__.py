@@ -25,6 +25,7 @@ from fewshot_llm.cli.failure import FailureGroup
 from fewshot_llm.cli.lint import lint
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.optional_value import VerifyCommand
+from fewshot_llm.cli.play import play
 from fewshot_llm.cli.rank import rank
 from fewshot_llm.cli.regress import regress
 from fewshot_llm.cli.render import render
@@ -90,6 +91,7 @@ app.command("compare", rich_help_panel=LABEL)(compare)
 app.command("explain", rich_help_panel=LABEL)(explain)
 app.command("suggest", rich_help_panel=LABEL)(suggest)
 app.command("tune", rich_help_panel=LABEL)(tune)
+app.command("play", rich_help_panel=LOOK)(play)
 app.command("facts", rich_help_panel=LOOK)(facts)
 app.command("check", rich_help_panel=LOOK)(check)
 app.command("render", rich_help_panel=LOOK)(render)

@@ -1,0 +1,232 @@
+"""`Session`: what a person does with one task, one support file and one model. No page, no framework."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fewshot_llm.calibration import Calibration, Evidence, IntArray, fit_bias_temperature
+from fewshot_llm.errors import FewshotError
+from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.evaluation.intervals import Interval, wilson
+from fewshot_llm.evidence import calibrated_out_of_fold
+from fewshot_llm.explaining import Explanation
+from fewshot_llm.playground.support_file import SupportFile
+from fewshot_llm.prompting.template import Template
+from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.support import Example, SupportSet
+
+if TYPE_CHECKING:
+    from fewshot_llm.estimators.prediction import Prediction
+    from fewshot_llm.ladder import Watch
+
+__all__ = ["Accuracy", "Session"]
+
+FOLDS = 5
+"""Of the accuracy on scores that are out of fold already; costs no model time."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How good a state of the support set is.
+
+    Attributes:
+        rows: labelled rows.
+        out_of_fold: share of the labelled rows that are right when their own prompt does not show them.
+        test: share of the test rows that are right, once it was asked for; None without test rows.
+    """
+
+    rows: int
+    out_of_fold: Interval
+    test: Interval | None = None
+
+
+@dataclass
+class _OutOfFold:
+    """The default calibration; it keeps the scores it was fitted on, which say how good the classifier is for free."""
+
+    seen: list[tuple[FloatArray, IntArray]] = field(default_factory=list)
+
+    def fit(self, evidence: Evidence) -> Calibration:
+        self.seen.append(evidence.held_out())
+        return fit_bias_temperature(*self.seen[-1])
+
+    def accuracy(self) -> Interval:
+        """Of the first draw; each row is calibrated on other rows than itself."""
+        if not self.seen:
+            return wilson(0, 0)
+        scores, targets = self.seen[0]
+        order = np.argsort(targets, kind="stable")
+        held = [order[start::FOLDS].tolist() for start in range(min(FOLDS, len(order)))]
+        folds = [([row for row in order.tolist() if row not in rows], rows) for rows in held]
+        if not folds:
+            return wilson(0, 0)
+        right = calibrated_out_of_fold(scores, targets, folds).argmax(axis=1) == targets
+        return wilson(int(right.sum()), len(targets))
+
+
+class Session:
+    """A fitted classifier that is fitted again whenever its support file or its template changes.
+
+    Methods may be called from several threads: they wait for each other. Only for a training they do not wait; they
+    raise an error that says so.
+
+    Args:
+        file: the support file.
+        model: a loaded model or a scorer.
+        settings: further parameters of `FewShotClassifier`; the calibration is always the one out of fold.
+        test: labelled rows that are only measured on.
+        tuned: the folder that `tune` writes.
+
+    Raises:
+        FewshotError: the classifier cannot be fitted.
+    """
+
+    def __init__(
+        self,
+        file: SupportFile,
+        model: Any,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        test: SupportSet | None = None,
+        tuned: Path = Path("tuned"),
+    ) -> None:
+        self.file, self.model, self.test, self.tuned = file, model, test, tuned
+        self._given = self._settings = dict(settings or {})
+        self.history: list[Accuracy] = []
+        self._lock, self._training = threading.Lock(), False
+        self._fit(self._settings)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels to choose among."""
+        return self.classifier.labels_
+
+    @property
+    def model_name(self) -> str:
+        """Of a model from a folder, the folder's name."""
+        model = getattr(self.model, "language_model", self.model)
+        return Path(getattr(model, "name", type(model).__name__)).name
+
+    @property
+    def language(self) -> str:
+        """The language of the prompt."""
+        return self.classifier.answerer_.inference.builder.language
+
+    @property
+    def template(self) -> Template:
+        """The template in use."""
+        return self.classifier.answerer_.inference.builder.template
+
+    def label(self, texts: Sequence[str]) -> list[Prediction]:
+        """Predictions for texts, in order; empty ones are not allowed."""
+        with self._alone():
+            return self.classifier.predictions([self._query(text) for text in texts])
+
+    def explain(self, text: str) -> Explanation:
+        """Why a text gets its label."""
+        with self._alone():
+            return self.classifier.explain(self._query(text))
+
+    def correct(self, text: str, label: str) -> None:
+        """Write a text's right label into the support file, and fit again.
+
+        Raises:
+            FewshotError: nothing was changed; the message says why.
+        """
+        with self._alone():
+            self.file.put(self._query(text), label)
+            try:
+                self._fit(self._settings)
+            except FewshotError:
+                self.file.undo()
+                raise
+
+    def undo(self) -> bool:
+        """Take back the last correction, and fit again; False where there is none."""
+        with self._alone():
+            undone = self.file.undo()
+            if undone:
+                self._fit(self._settings)
+            return undone
+
+    def measure(self) -> Accuracy:
+        """The accuracy of the present state, on the test rows too where there are some; `history` ends in it."""
+        with self._alone():
+            if self.test is not None:
+                predicted = self.classifier.predictions([Example(row.fields) for row in self.test])
+                right = sum(p.label == row.label for p, row in zip(predicted, self.test, strict=True))
+                self.history[-1] = replace(self.history[-1], test=wilson(right, len(self.test)))
+            return self.history[-1]
+
+    def prompt(self, text: str, source: str | None = None) -> str:
+        """The exact prompt of a text, with the template in use or with another one's source.
+
+        Raises:
+            TemplateError: the source is not a usable template.
+        """
+        inference = self.classifier.answerer_.inference
+        builder = inference.builder
+        if source is not None and source != self.template.source:
+            builder = replace(builder, template=Template.from_source(source, self.language, "edited"))
+        return builder.build(self._query(text), inference.support).text
+
+    def use_template(self, source: str | None) -> None:
+        """Fit again with an edited template, or with the one of the beginning (None).
+
+        Raises:
+            FewshotError: it cannot be used; the old one stays.
+        """
+        with self._alone():
+            edited = {} if source is None else {"template": Template.from_source(source, self.language, "edited")}
+            settings = self._given | edited
+            self._fit(settings)
+            self._settings = settings
+
+    def tune(self, target: float, watch: Watch) -> dict[str, Any]:
+        """Climb the ladder on the support file as it is now, and write the folder `tuned`.
+
+        Args:
+            target: the accuracy that is good enough.
+            watch: told what happens.
+
+        Returns:
+            What `tuning.tune.tune_to_folder` sums up.
+        """
+        from fewshot_llm.escalation import Escalation
+        from fewshot_llm.tuning.tune import tune_to_folder
+
+        escalation = Escalation(target=target, seed=self.classifier.seed)
+        with self._alone():
+            self._training = True
+            try:
+                inference = self.classifier.answerer_.inference
+                return tune_to_folder(inference, escalation, self.tuned, overwrite=True, watch=watch)
+            finally:
+                self._training = False
+
+    def _query(self, text: str) -> Example:
+        return self.classifier.answerer_.inference.query(text)
+
+    def _fit(self, settings: Mapping[str, Any]) -> None:
+        calibration = _OutOfFold()
+        classifier = FewShotClassifier(self.file.task, self.model, **{**settings, "calibration": calibration})
+        classifier.fit_support(self.file.read())
+        self.classifier = classifier
+        self.history.append(Accuracy(len(classifier.support_), calibration.accuracy()))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        while not self._lock.acquire(timeout=0.2):
+            if self._training:
+                raise FewshotError("A training is running; it needs the model alone. Wait until it has ended.")
+        try:
+            yield
+        finally:
+            self._lock.release()

@@ -1,0 +1,101 @@
+"""`SupportFile`: the labelled rows on disk, corrected one at a time, with undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fewshot_llm.errors import SupportError, nearest
+from fewshot_llm.files import atomic_write, read_rows, write_rows
+from fewshot_llm.language import normalise_text
+from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.support.columns import LABEL, resolve_columns
+from fewshot_llm.task import Task
+
+__all__ = ["SupportFile"]
+
+
+@dataclass(frozen=True)
+class _Change:
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True)
+class SupportFile:
+    """A support file that people correct. Every change is on disk, whole, when the method returns.
+
+    Attributes:
+        path: JSONL, CSV, TSV or Parquet.
+        task: its fields and labels.
+        columns: field (or `label`) → column, where the file names a column otherwise.
+    """
+
+    path: Path
+    task: Task
+    columns: Mapping[str, str] = field(default_factory=dict)
+    _changes: list[_Change] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def changes(self) -> int:
+        """How many changes `undo` can take back."""
+        return len(self._changes)
+
+    def read(self) -> SupportSet:
+        """The rows, cleaned.
+
+        Raises:
+            DataFileError: the file cannot be read.
+            SupportError: no usable rows.
+        """
+        return SupportSet.from_file(self.path, self.task, self.columns)
+
+    def put(self, example: Example, label: str) -> None:
+        """Give a text its label: rows that hold it already are changed, else a row is added at the end.
+
+        Args:
+            example: the text.
+            label: one of the task's labels.
+
+        Raises:
+            SupportError: an empty text, or no such label.
+            DataFileError: the file cannot be read or written.
+        """
+        text = normalise_text(example.text)
+        if not text:
+            raise SupportError("There is no text to label. Type or paste one.")
+        if label not in self.task.labels:
+            raise SupportError(f"The task {self.task.name} has no label {label!r}. {nearest(label, self.task.labels)}")
+        before, rows = self.path.read_bytes(), read_rows(self.path)
+        names = dict.fromkeys(name for row in rows for name in row)
+        where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
+        changed, found = [], False
+        for row in rows:
+            same = normalise_text(Example(where.fields(row)).text) == text
+            found |= same
+            changed.append({**row, where.names[LABEL]: label} if same else row)
+        if not found:
+            fields = {where.names[name]: value for name, value in example.fields.items() if name in where.names}
+            changed.append({**fields, where.names[LABEL]: label})
+        write_rows(self.path, changed, overwrite=True)
+        self._changes.append(_Change(before, self.path.read_bytes()))
+
+    def undo(self) -> bool:
+        """Put the file back as it was before the last change; False where there is none to take back.
+
+        Raises:
+            SupportError: somebody else has changed the file since, and their work would be lost.
+        """
+        if not self._changes:
+            return False
+        change = self._changes[-1]
+        if self.path.read_bytes() != change.after:
+            raise SupportError(
+                f"{self.path.name} was changed by another program since the last correction; taking it back would lose "
+                "that. Edit the file by hand."
+            )
+        with atomic_write(self.path) as temporary:
+            temporary.write_bytes(change.before)
+        self._changes.pop()
+        return True
