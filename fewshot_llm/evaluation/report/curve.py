@@ -55,6 +55,8 @@ class Extrapolation:
         by_class: they are added to one class; the most useful first.
         sizes: rows per class along the fitted curve, the last of them `rows + more`.
         accuracies: the fitted accuracy at each, with its interval.
+        close: whether the curve passes through the interval of every measured accuracy. Where it does not, the law is
+            not this one, and the gains are a guess.
     """
 
     rows: int
@@ -63,6 +65,7 @@ class Extrapolation:
     by_class: tuple[Worth, ...]
     sizes: tuple[float, ...]
     accuracies: tuple[Interval, ...]
+    close: bool
 
 
 def sizes(result: Evaluation) -> dict[int, float]:
@@ -119,6 +122,7 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
     for position, label in enumerate(result.labels, start=1):
         if counts[position]:
             worths.append(Worth(label, float(shares[position]), _interval(gains[:, position], level)))
+    at_measured = [1 - float(power_law_value(fits[0, 0], size)) for size in x]
     along = np.geomspace(x[0], largest + more, 25)
     curve = 1 - np.stack([power_law_value(fits[:, 0], float(size)) for size in along], axis=1)
     return Extrapolation(
@@ -128,6 +132,9 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
         by_class=tuple(sorted(worths[1:], key=lambda worth: -worth.gain.value)),
         sizes=tuple(along.tolist()),
         accuracies=tuple(_interval(curve[:, position], level) for position in range(len(along))),
+        close=all(
+            one.accuracy.low <= value <= one.accuracy.high for one, value in zip(measured, at_measured, strict=True)
+        ),
     )
 
 

@@ -68,6 +68,11 @@ def _worth(found: Extrapolation, result: Evaluation, words: Words) -> list[Block
         + "这是用幂律拟合各次测量后外推所得（虚线）；区间只包含换测试数据、换样例带来的变化，"
         "不包含曲线走势改变的可能。只有真正标注后才能确定。",
     )
+    if not found.close:
+        text += words(
+            " The fitted curve misses a measured accuracy by more than its interval: take these figures for a guess.",
+            "拟合曲线偏离了某个实测准确率，超出其区间：以下数字只能当作猜测。",
+        )
     columns = (
         Column(words(f"{found.more} more rows of", f"再加 {found.more} 条的类别")),
         Column(words("its share of the test rows", "占测试数据"), True),

@@ -36,10 +36,17 @@ def test_the_gain_of_a_known_curve_lies_in_the_interval(make_result: MakeResult)
     truth = 0.6 * (16**-0.5 - 36**-0.5)
     assert found.overall.gain.low <= truth <= found.overall.gain.high
     assert found.overall.sure
+    assert found.close
     assert (found.rows, found.more) == (16, 20)
     assert found.sizes[-1] == pytest.approx(36)
     assert [worth.share for worth in found.by_class] == [0.5, 0.5]
     assert sum(worth.gain.value for worth in found.by_class) == pytest.approx(found.overall.gain.value, abs=0.01)
+
+
+def test_a_curve_that_is_no_power_law_is_called_a_guess(make_result: MakeResult) -> None:
+    found = extrapolate(make_result(error=lambda k: {0: 0.9, 4: 0.7, 8: 0.65, 16: 0.02}[k], rows=600))
+    assert isinstance(found, Extrapolation)
+    assert not found.close
 
 
 def test_a_flat_curve_promises_nothing(make_result: MakeResult) -> None:
