@@ -1,9 +1,9 @@
 """Who may open the page, and what the page may fetch.
 
-Without a token only names of the loopback are answered, so that a web page elsewhere that points its own name at
-127.0.0.1 (DNS rebinding) gets nothing. With one, the address that is printed carries it once, and a cookie afterwards.
-Every answer tells the browser to fetch nothing from anywhere else: the page works without a network, and says nothing
-to one.
+Without a token only names of the loopback are answered, and only to pages of the loopback: a web page elsewhere can
+neither point its own name at 127.0.0.1 (DNS rebinding) nor send something there. With one, the address that is printed
+carries it once, and a cookie afterwards. Every answer tells the browser to fetch nothing from anywhere else: the page
+works without a network, and says nothing to one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import SimpleCookie
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["Guard", "is_loopback"]
 
@@ -64,7 +64,7 @@ class Guard:
         given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         cookie = SimpleCookie(headers.get("cookie", ""))
         remembered = cookie[COOKIE].value if COOKIE in cookie else ""
-        if not self._welcome(headers.get("host", ""), given, remembered):
+        if not self._welcome(headers.get("host", ""), headers.get("origin", ""), given, remembered):
             await _refuse(scope, send)
             return
         extra = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
@@ -78,11 +78,18 @@ class Guard:
 
         await self.app(scope, receive, with_headers)
 
-    def _welcome(self, host: str, given: str, remembered: str) -> bool:
+    def _welcome(self, host: str, origin: str, given: str, remembered: str) -> bool:
         if self.token is None:
-            return is_loopback(host.rpartition(":")[0] or host if not host.endswith("]") else host)
+            return _local(f"//{host}") and (not origin or _local(origin))
         # compare_digest: the time an answer takes must not tell how much of a guess is right.
         return any(hmac.compare_digest(known.encode(), self.token.encode()) for known in (given, remembered))
+
+
+def _local(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # not an address at all
+        return False
 
 
 async def _refuse(scope: Message, send: Send) -> None:

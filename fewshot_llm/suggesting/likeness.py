@@ -37,7 +37,7 @@ class Likeness:
         >>> likeness.row(0).round(2).tolist()
         [1.0, 1.0, 0.0]
         >>> likeness.known.round(2).tolist()
-        [0.0, 0.0, 0.65]
+        [0.0, 0.0, 0.62]
     """
 
     def __init__(self, pool: Sequence[str], labelled: Sequence[str]) -> None:

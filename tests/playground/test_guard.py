@@ -25,7 +25,7 @@ async def inner(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"in"})
 
 
-def visit(token: str | None, host: str, query: str = "", cookie: str = "") -> Answer:
+def visit(token: str | None, host: str, query: str = "", cookie: str = "", origin: str = "") -> Answer:
     """One request, as a server hands it to an ASGI application."""
     sent: list[Any] = []
 
@@ -35,7 +35,8 @@ def visit(token: str | None, host: str, query: str = "", cookie: str = "") -> An
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    headers = [(b"host", host.encode()), (b"cookie", cookie.encode())]
+    given = {"host": host, "cookie": cookie, "origin": origin}
+    headers = [(name.encode(), value.encode()) for name, value in given.items() if value]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": query.encode(), "headers": headers}
     asyncio.run(Guard(inner, token)(scope, receive, send))
     start, body = sent
@@ -56,6 +57,14 @@ def test_another_name_for_this_machine_is_refused(host: str) -> None:
     answer = visit(None, host)
     assert answer.status == 403
     assert "令牌" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://127.0.0.1:7860", 200), ("http://[::1]:7860", 200), ("https://evil.example", 403), ("null", 403)],
+)
+def test_a_page_elsewhere_may_send_nothing(origin: str, status: int) -> None:
+    assert visit(None, "127.0.0.1:7860", origin=origin).status == status
 
 
 def test_the_token_is_needed_once() -> None:
