@@ -118,14 +118,16 @@ def restore(options: argparse.Namespace, data: SuiteData) -> dict[str, Any]:
     drawn = [STANDARD.arm(form, "zh", [row.text for row in data.draw(SUPPORT, seed)]) for seed in range(options.seeds)]
     ready = [armed for armed in drawn if armed is not None]
     for half in ("development", "held-out"):
-        back, told, tried = 0, 0, 0
+        back, whole, told, tried = 0, 0, 0, 0
         for armed, example, each in product(ready, data.test, attacks.of(half).attack):
             aim = next(label for label in task.labels if label != example.label)
             cleaned = armed(attacked_text(example.text, each, aim, form, attacks.meaning))
             tried += 1
             back += cleaned.strip() == example.text.strip()
+            whole += example.text.strip() in cleaned
             told += form.words[aim] in cleaned and form.words[aim] not in example.text
-        found[half] = {"restored": round(back / tried, 4), "label_words_left": round(told / tried, 4), "texts": tried}
+        counts = {"restored": back, "nothing_lost": whole, "label_words_left": told}
+        found[half] = {**{name: round(count / tried, 4) for name, count in counts.items()}, "texts": tried}
     clean = [armed(example.text) == example.text for armed, example in product(ready, data.test)]
     found["no attack"] = {"restored": round(sum(clean) / len(clean), 4), "texts": len(clean)}
     print(json.dumps(found, indent=1))

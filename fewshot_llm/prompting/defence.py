@@ -83,10 +83,12 @@ _HIDDEN = re.compile(
 
 @dataclass(frozen=True)
 class WithoutInjections:
-    """Clauses that give an injection away are left out, with all between them and the rest of the last one's sentence.
+    """What lies between the first sign of an injection and the end of the last one's sentence is left out.
 
-    An injection is one piece, so what lies between two of its traces belongs to it. A text of which nothing would be
-    left keeps everything but the traces themselves.
+    An injection is one piece, so what lies between two of its signs belongs to it. Customers often end without a full
+    stop, and an injection is then part of their last clause: what that clause says before the sign stays, for a lost
+    clause changes more labels than a few injected words. A text of which nothing would be left keeps everything but
+    the signs themselves.
     """
 
     def clean(self, text: str, setting: Setting) -> str:
@@ -98,8 +100,15 @@ class WithoutInjections:
         first, last = marked[0], marked[-1]
         while last + 1 < len(clauses) and not _ENDS.search(clauses[last]):
             last += 1
-        kept = "".join([*clauses[:first], *clauses[last + 1 :]]).strip()
+        before = "".join(clauses[:first]) + clauses[first][: _onset(clauses[first], setting.signs)]
+        kept = (before.rstrip(_OPENERS) + "".join(clauses[last + 1 :])).strip()
         return kept if _LETTER.search(kept) else _without_traces(text, setting.signs)
+
+
+def _onset(clause: str, signs: Sequence[Sign]) -> int:
+    """Where the first sign begins; 0 where it shows in the plain form only, whose positions are others."""
+    found = (sign.pattern.search(clause.casefold()) for sign in signs)
+    return min((match.start() for match in found if match), default=0) if len(clause.casefold()) == len(clause) else 0
 
 
 def _marked(clauses: Sequence[str], signs: Sequence[Sign]) -> list[int]:
@@ -124,7 +133,7 @@ _BREAK = re.compile(
     | (?<=\.\s) (?=\S)
     | (?<!^) (?<![（(【\[<{/]) (?=[（(【\[<{/\n])
     | (?<=[\u3400-\u9fff]\s) (?=\S)
-    | (?<=[\u3400-\u9fff]) (?=\s?[A-Za-z]+\s+[A-Za-z])
+    | (?<=[\u3400-\u9fff]) (?=\s?[A-Za-z][A-Za-z'’]*\s+[A-Za-z])
     """,
     re.VERBOSE,
 )
@@ -132,6 +141,8 @@ _BREAK = re.compile(
 
 _ENDS = re.compile(r"[。！？!?；;\n][\"”’』」）)】\]>}\s]*$|\.\s*$")
 _LETTER = re.compile(r"[^\W_]")
+_OPENERS = " \t\n\r“”\"'‘’「『（([【<«/|#=-–—>"
+"""What an injection may begin with and a text does not end with."""
 
 
 @dataclass(frozen=True)
