@@ -15,10 +15,13 @@ from fewshot_llm.task import Task
 if TYPE_CHECKING:
     from fewshot_llm.estimators.prediction import Prediction
 
-__all__ = ["RESULT_COLUMNS", "Labelled", "label_rows"]
+__all__ = ["GUARDED_COLUMNS", "RESULT_COLUMNS", "Labelled", "label_rows"]
 
 RESULT_COLUMNS = ("predicted_label", "probability", "probabilities")
 """What labelling adds to a row: the best label, its probability, and every label's probability."""
+
+GUARDED_COLUMNS = (*RESULT_COLUMNS, "reason")
+"""The same under a guard: a label that may not be used is None, and the reason says why."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,19 @@ class Labelled:
         labels = (row["predicted_label"] for row in self.rows)
         return dict(Counter(label for label in labels if label is not None).most_common())
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why rows under a guard got no label → how many, the most frequent first."""
+        reasons = (row.get("reason") for row in self.rows)
+        return dict(Counter(reason for reason in reasons if reason is not None).most_common())
+
 
 def label_rows(
     rows: Sequence[Mapping[str, Any]],
     task: Task,
     predict: Callable[[Sequence[Example]], Sequence[Prediction]],
     columns: Mapping[str, str] | None = None,
+    results: Sequence[str] = RESULT_COLUMNS,
 ) -> Labelled:
     """Label the rows of a file.
 
@@ -55,12 +65,13 @@ def label_rows(
         task: says which fields a text has.
         predict: gives one prediction per text, for example `FewShotClassifier.predictions`.
         columns: field → column, where a column is not named as the task's field.
+        results: the columns to add, `RESULT_COLUMNS` or `GUARDED_COLUMNS`.
 
     Raises:
         DataFileError: a column already has the name of a result.
         SupportError: no column for a field.
     """
-    taken = [column for column in RESULT_COLUMNS if any(column in row for row in rows)]
+    taken = [column for column in results if any(column in row for row in rows)]
     if taken:
         raise DataFileError(
             f"The input already has the column {', '.join(map(repr, taken))}, which labelling would overwrite. "
@@ -69,12 +80,17 @@ def label_rows(
     examples = queries(rows, task, columns) if rows else []
     readable = [position for position, example in enumerate(examples) if normalise_text(example.text)]
     predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
-    labelled = tuple({**row, **_result(predictions.get(position))} for position, row in enumerate(rows))
+    labelled = tuple({**row, **_result(predictions.get(position), results)} for position, row in enumerate(rows))
     return Labelled(labelled, tuple(position for position in range(len(rows)) if position not in predictions))
 
 
-def _result(prediction: Prediction | None) -> dict[str, Any]:
+def _result(prediction: Prediction | None, results: Sequence[str]) -> dict[str, Any]:
     if prediction is None:
-        return dict.fromkeys(RESULT_COLUMNS)
-    values = (prediction.label, prediction.probability, dict(prediction.probabilities))
-    return dict(zip(RESULT_COLUMNS, values, strict=True))
+        return dict.fromkeys(results)
+    values = {
+        "predicted_label": None if prediction.abstained else prediction.label,
+        "probability": prediction.probability,
+        "probabilities": dict(prediction.probabilities),
+        "reason": getattr(prediction, "reason", None),
+    }
+    return {name: values[name] for name in results}

@@ -40,8 +40,8 @@ FIRST_SHARE = 1 / 3
 """Where the sequence begins. Fewer rows are easily failed by one unlucky error; more would give up where a third of
 the rows can be labelled and half of them cannot."""
 
-STEPS = 20
-"""Thresholds over the whole of the rows."""
+STEPS = 10
+"""Thresholds over the whole of the rows. Fewer and larger steps end less often by one unlucky row."""
 
 
 def rows_needed(max_error: float, confidence: float) -> int:
@@ -130,8 +130,8 @@ def fit_contract(
     if len(scores) < needed:
         raise CalibrationError(
             f"At most {max_error:.2%} errors with {confidence:.0%} confidence cannot be promised from {len(scores)} "
-            f"labelled rows: at least {needed} are needed, all of them right. Label more rows, or allow more errors "
-            f"or less confidence."
+            f"labelled rows: at least {needed} are needed, all of them right. Label more (rows that the model has not "
+            "seen need no training: --calibration-rows FILE), or allow more errors or less confidence."
         )
     order = np.argsort(-scores, kind="stable")
     ranked, wrong = scores[order], np.cumsum(~hits[order])

@@ -2,8 +2,8 @@
 
     python -m eval.shop.risk_contract [--model smollm2-135m] [--seeds 3] [--write]
 
-32 labelled comments are the support set; 600 others are scored once, by a LoRA adapter that was trained on the 32, by
-demonstrations with calibration, and by logistic regression on TF-IDF. Then the 600 are split at random 200 times: one
+100 labelled comments are the support set; 600 others are scored once: by a LoRA adapter that was trained on the 100, by
+a logistic regression on TF-IDF, and by the geometric mean of the two. Then the 600 are split at random 200 times: one
 half fits the contract, the other is labelled under it. The contract holds in a split if at most 5 % of the rows that
 get a label are wrong; labelling nothing is no error, but counts as no coverage.
 """
@@ -16,45 +16,46 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
-from fewshot_llm import FewShotClassifier
-from fewshot_llm.escalation import Escalation
+from eval.shop.common import ROOT, arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.assemble import assemble
+from fewshot_llm.estimators.assemble import make_builder, make_scorer
+from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.files import read_rows
-from fewshot_llm.ladder import force_lora
+from fewshot_llm.ladder import Tuned, lora_answerer
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.risk_contract import fit_contract
+from fewshot_llm.rungs import lora_builder
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import load_task
+from fewshot_llm.task import Task, load_task
+from fewshot_llm.tuning.fit import fit_adapter
+from fewshot_llm.tuning.recipe import load_recipe
+from fewshot_llm.tuning.rows import row_maker, target_positions
 
-PER_CLASS, ROWS, SPLITS = 16, 600, 200
+PER_CLASS, ROWS, SPLITS = 50, 600, 200
+LABELS = ("spam", "genuine")
 MAX_ERROR, CONFIDENCE = 0.05, 0.9
-WORDS = {"genuine": "normal", "spam": "spam"}
-"""The file's labels → the family's."""
 
 
 def read() -> list[tuple[str, str]]:
     """Each comment once, with its label."""
-    file = data_folder("uci_youtube_spam") / "comments.csv"
-    return list(
-        {
-            str(row["text"]): (str(row["text"]), WORDS.get(row["label"], row["label"])) for row in read_rows(file)
-        }.values()
-    )
+    rows = read_rows(data_folder("uci_youtube_spam") / "comments.csv")
+    return list({str(row["text"]): str(row["label"]) for row in rows}.items())
 
 
-def answerers(model: LanguageModel, support: SupportSet, seed: int) -> dict[str, Answerer]:
-    """The ways to answer, by name."""
-    classifier = FewShotClassifier("risk-flag", model, labels=support.labels, language="en", shots=4, seed=seed)
-    calibrated = classifier.fit_support(support).answerer_
-    adapted = force_lora(assemble(classifier, support), Escalation(seed=seed)).answerer
-    return {"LoRA": adapted, "demonstrations": calibrated}
+def train(model: LanguageModel, task: Task, support: SupportSet, seed: int) -> Answerer:
+    """Answers with an adapter that was trained for the recipe's epochs; the contract needs no calibration."""
+    scorer = make_scorer(model, "en")
+    inference = Inference(make_builder(task, "en", scorer, seed=seed), scorer, support)
+    recipe = load_recipe("small")
+    builder = lora_builder(inference, recipe)
+    rows, targets = row_maker(builder, support, model.tokenizer), target_positions(builder, support)
+    return lora_answerer(inference, Tuned(fit_adapter(model, rows, targets, recipe, seed=seed), recipe, None))
 
 
 def contracts(p: FloatArray, truth: npt.NDArray[np.int64], seed: int) -> dict[str, float]:
@@ -78,26 +79,26 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments(__doc__ or "", model="smollm2-135m").parse_args()
     rows, model = read(), open_model(options.model)
+    task = load_task(ROOT / "eval" / "tasks" / "comment-spam")
+    regression = LogisticRegression(C=30.0)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in range(options.seeds):
         chance = random.Random(seed)
         chance.shuffle(rows)
-        known = [row for label in WORDS.values() for row in [r for r in rows if r[1] == label][:PER_CLASS]]
-        others = [row for row in rows if row not in known][:ROWS]
-        task = load_task("risk-flag").with_labels(WORDS.values())
-        support = SupportSet.from_lists(*zip(*known, strict=True), task)
-        asked = [Example({"text": text}) for text, _ in others]
-        truth = np.array([task.labels.index(label) for _, label in others])
-        tables = {
-            name: np.exp(answerer.answer(asked).log_probabilities)
-            for name, answerer in answerers(model, support, seed).items()
-        }
-        peer = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)), LogisticRegression(C=30))
-        texts, labels = zip(*known, strict=True)
+        known = [row for label in LABELS for row in [row for row in rows if row[1] == label][:PER_CLASS]]
+        others = [row for row in rows if row not in set(known)][:ROWS]
+        (texts, labels), (asked, truth) = zip(*known, strict=True), zip(*others, strict=True)
+        answerer = train(model, task, SupportSet.from_lists(texts, labels, task), seed)
+        peer = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True), regression)
         peer.fit(texts, [task.labels.index(label) for label in labels])
-        tables["TF-IDF"] = peer.predict_proba([text for text, _ in others])
-        for name, p in tables.items():
-            for figure, value in contracts(p, truth, seed).items():
+        logs = {
+            "LoRA": answerer.answer([Example({"text": text}) for text in asked]).log_probabilities,
+            "TF-IDF": peer.predict_log_proba(asked),
+        }
+        logs["both"] = log_softmax((logs["LoRA"] + logs["TF-IDF"]) / 2, axis=1)
+        right = np.array([task.labels.index(label) for label in truth])
+        for name, log_p in logs.items():
+            for figure, value in contracts(np.exp(log_p), right, seed).items():
                 found[name][figure].append(value)
         print(
             seed,
@@ -106,7 +107,7 @@ def main() -> None:
         )
     figures: dict[str, Any] = {name: {k: mean_and_each(v) for k, v in each.items()} for name, each in found.items()}
     work = (
-        "uci_youtube_spam, 32 rows; 300 rows fit the contract, 300 are labelled, 200 splits; "
+        "uci_youtube_spam, 100 rows; 300 rows fit the contract, 300 are labelled, 200 splits; "
         "target: error ≤ 5 % in ≥ 90 % of splits, coverage ≥ 50 %"
     )
     write_baseline("risk-contract", {"work": work, **figures}, options)

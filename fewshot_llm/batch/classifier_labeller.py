@@ -117,6 +117,8 @@ class ClassifierLabeller:
                 for one in self.classifier.calibrations_
             ),
         }
+        if hasattr(self.classifier, "guard_"):
+            parts["guard"] = self.classifier.guard_.fingerprint
         # A float result depends in its last digits on the batch it is computed in.
         batch_tokens = getattr(scorer, "batch_tokens", None)
         return parts if batch_tokens is None else {**parts, "batch_tokens": str(batch_tokens)}
@@ -139,7 +141,9 @@ class ClassifierLabeller:
     def answer(self, rendered: Sequence[Rendered], progress: Progress | None = None) -> list[Answer]:
         """The classifier's predictions."""
         predictions = self.classifier.predictions([dict(one.query) for one in rendered], progress)
-        return [Answer(p.label, p.probabilities, p.margin, p.abstained) for p in predictions]
+        return [
+            Answer(p.label, p.probabilities, p.margin, p.abstained, getattr(p, "reason", None)) for p in predictions
+        ]
 
     @property
     def _inference(self) -> Inference:

@@ -36,12 +36,14 @@ class Answer:
         probabilities: of every label, in label order.
         margin: best minus second best probability.
         abstained: the classifier calls it too unsure to be used.
+        reason: why; `None` where it may be used.
     """
 
     label: str
     probabilities: Mapping[str, float]
     margin: float
     abstained: bool = False
+    reason: str | None = None
 
 
 class Ruler(Protocol):
@@ -111,7 +113,7 @@ def rounded(answer: Answer) -> Answer:
     0.424691
     """
     probabilities = {label: round(float(value), DIGITS) for label, value in answer.probabilities.items()}
-    return Answer(answer.label, probabilities, round(float(answer.margin), DIGITS), answer.abstained)
+    return Answer(answer.label, probabilities, round(float(answer.margin), DIGITS), answer.abstained, answer.reason)
 
 
 def combine(answers: Sequence[Answer]) -> Answer:
@@ -127,4 +129,6 @@ def combine(answers: Sequence[Answer]) -> Answer:
     ranked = sorted(mean.values(), reverse=True)
     best = max(labels, key=lambda label: mean[label])
     margin = ranked[0] - ranked[1] if len(ranked) > 1 else 1.0
-    return rounded(Answer(best, mean, margin, 2 * sum(answer.abstained for answer in answers) > len(answers)))
+    abstained = 2 * sum(answer.abstained for answer in answers) > len(answers)
+    reason = next((answer.reason for answer in answers if answer.abstained), None) if abstained else None
+    return rounded(Answer(best, mean, margin, abstained, reason))

@@ -39,6 +39,7 @@ OUTPUT_COLUMNS = (
     "probabilities",
     "margin",
     "abstained",
+    "reason",
     "long_text",
     "model_fingerprint",
     "prompt_fingerprint",
@@ -55,7 +56,8 @@ class LabelledRow:
         label: the predicted label.
         probabilities: of every label, in label order, rounded.
         margin: best minus second best probability.
-        abstained: the answer is too unsure to be used.
+        abstained: the answer is too unsure to be used; its label is not written.
+        reason: why.
         long_text: what was done to a text that did not fit (`truncated`, `3 chunks`), `None` for others.
         model_fingerprint: names everything that may change a score.
         prompt_fingerprint: of the rendered prompt.
@@ -67,6 +69,7 @@ class LabelledRow:
     probabilities: Mapping[str, float]
     margin: float
     abstained: bool
+    reason: str | None
     long_text: str | None
     model_fingerprint: str
     prompt_fingerprint: str
@@ -101,6 +104,7 @@ def answer_schema(labels: Sequence[str]) -> pa.Schema:
         probabilities,
         pa.float64(),
         pa.bool_(),
+        pa.string(),
         pa.string(),
         pa.string(),
         pa.string(),
@@ -151,11 +155,12 @@ def answer_columns(row: LabelledRow) -> dict[str, Any]:
     """One row's values for `answer_schema`."""
     answer = (
         row.position,
-        row.label,
+        None if row.abstained else row.label,
         row.probabilities[row.label],
         dict(row.probabilities),
         row.margin,
         row.abstained,
+        row.reason,
         row.long_text,
         row.model_fingerprint,
         row.prompt_fingerprint,

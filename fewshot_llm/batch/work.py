@@ -148,6 +148,7 @@ def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_
                 probabilities=whole.probabilities,
                 margin=whole.margin,
                 abstained=whole.abstained,
+                reason=whole.reason,
                 long_text=entry.treatment,
                 model_fingerprint=model_fingerprint,
                 prompt_fingerprint=entry.keys[0],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fewshot_llm.cli import batch_options as batch_only
-from fewshot_llm.cli import options
+from fewshot_llm.cli import guarding, options
 
 if TYPE_CHECKING:
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -51,6 +51,11 @@ def batch(
     defence: options.Defence = "none",
     template_version: options.TemplateVersion = None,
     layout: options.Layout = "auto",
+    max_error: guarding.MaxError = None,
+    confidence: guarding.Confidence = 0.9,
+    calibration_rows: guarding.CalibrationRows = None,
+    costs: guarding.CostsFile = None,
+    out_of_scope: guarding.OutOfScope = None,
     model: options.Model = "auto",
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -81,6 +86,8 @@ def batch(
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.redaction import Redactor
+    from fewshot_llm.risk_evidence import require_unseen
+    from fewshot_llm.risk_guard import guard_classifier
 
     if output is None and not dry_run:
         raise typer.BadParameter("Say where the results go: --output DIR.")
@@ -114,6 +121,24 @@ def batch(
     else:
         raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
 
+    guard = guarding.take_guard(
+        described,
+        column_names(described, text_column, label_column),
+        max_error=max_error,
+        confidence=confidence,
+        calibration_rows=calibration_rows,
+        costs=costs,
+        out_of_scope=out_of_scope,
+    )
+    if guard is not None:
+        if engine == "ray" and adapter is not None:
+            raise typer.BadParameter("Ray's actors load the --adapter as it was saved, without what is kept back.")
+        if guard.calibration is None:
+            require_unseen(adapter, classifier.support_)
+        with waiting("Fitting what is kept back"):
+            guard_classifier(classifier, guard)
+        if not as_json:
+            guarding.print_guard(classifier.guard_)
     columns = {field: field for field in described.fields} | column_names(described, text_column)
     settings = Settings(columns, LongText(long_text), redactor)
     labeller = ClassifierLabeller(classifier)

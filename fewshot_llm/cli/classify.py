@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import guarding, options
 from fewshot_llm.cli.failure import refuse_output
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ def classify(
     layout: options.Layout = "auto",
     cut_long_text: options.CutLongText = False,
     defence: options.Defence = "none",
+    max_error: guarding.MaxError = None,
+    confidence: guarding.Confidence = 0.9,
+    calibration_rows: guarding.CalibrationRows = None,
+    costs: guarding.CostsFile = None,
+    out_of_scope: guarding.OutOfScope = None,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
     device: options.Device = None,
@@ -49,7 +54,8 @@ def classify(
 
     Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`. The
     output appears when it is whole: a run that fails or is stopped leaves nothing, and the old file as it was. A row
-    without text keeps its place and gets no label.
+    without text keeps its place and gets no label. With --max-error, --costs or --out-of-scope a `reason` says why a
+    row got none.
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.cli.parts import (
@@ -64,10 +70,22 @@ def classify(
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import read_rows, write_rows
-    from fewshot_llm.labelling import label_rows
+    from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, label_rows
+    from fewshot_llm.risk_evidence import require_unseen
 
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
+    guard = guarding.take_guard(
+        described,
+        column_names(described, text_column, label_column),
+        max_error=max_error,
+        confidence=confidence,
+        calibration_rows=calibration_rows,
+        costs=costs,
+        out_of_scope=out_of_scope,
+    )
+    if guard is not None and guard.calibration is None:
+        require_unseen(adapter, examples)
     rows = read_rows(source)
     language = make_language(lang, described, examples)
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
@@ -85,9 +103,12 @@ def classify(
         seed=seed,
         cut_long_text=cut_long_text,
         defence=defence,
+        guard=guard,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)
+    if guard is not None and not as_json:
+        guarding.print_guard(classifier.guard_)
     scorer = classifier.answerer_.inference.scorer
     fitted = getattr(scorer, "profile", None)
     started = time.perf_counter()
@@ -97,6 +118,7 @@ def classify(
             described,
             lambda texts: classifier.predictions(texts, progress=progress),
             column_names(described, text_column),
+            RESULT_COLUMNS if guard is None else GUARDED_COLUMNS,
         )
     seconds = time.perf_counter() - started
     write_rows(output, labelled.rows, overwrite=overwrite)
@@ -111,6 +133,7 @@ def classify(
             "defence": defence,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
+            **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },
         as_json=as_json,
@@ -146,6 +169,9 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
     if summary.get("profile"):
         for name, value in summary["profile"].items():
             typer.echo(f"{name.replace('_', ' ')}: {value:,}", err=True)
+    if "kept_back" in summary:
+        kept = ", ".join(f"{reason} {count}" for reason, count in summary["kept_back"].items()) or "nothing"
+        typer.echo(f"kept back: {kept}", err=True)
     warnings = {
         "without_text": "without text and therefore without a label",
         "suspicious": "labelled without what looks like an attempt to tell the labeller what to say",

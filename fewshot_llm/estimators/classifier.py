@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags
+from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -22,6 +21,7 @@ from fewshot_llm.estimators.assemble import LayoutName, ModelLike, TaskLike, Tem
 from fewshot_llm.estimators.evidence import calibrate
 from fewshot_llm.estimators.inputs import as_examples, as_support, label_name, sorted_classes
 from fewshot_llm.estimators.prediction import Prediction
+from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.normalisation import Normalisation, NormalisationName
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.defence import Defence, DefenceName
@@ -32,11 +32,12 @@ from fewshot_llm.support import Example, SupportSet
 if TYPE_CHECKING:
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.explaining import Explanation, Spans
+    from fewshot_llm.risk_guard import FittedGuard, Guard
 
 __all__ = ["FewShotClassifier"]
 
 
-class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """Labels texts with a causal language model that is shown a few labelled ones.
 
     Every label is scored, log P(label words | prompt), and the scores are calibrated on the support rows out
@@ -53,8 +54,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
         layout: `plain`, `chat` (the model's own chat template), or a `Layout`; `auto` is plain.
-        permutations: average calibrated log-probabilities over so many draws of demonstrations; costs as many
-            times.
+        permutations: average log-probabilities over so many draws of demonstrations; costs as many times.
         labels: the labels to choose among; by default the task's, or those that occur in `y`.
         label_words: label → words that are scored for it, in place of the task's.
         seed: the only source of chance.
@@ -64,14 +64,15 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
         batch_tokens: tokens per forward pass; by default what fits the memory.
-        cut_long_text: cut the middle out of a text that does not fit the model's context, instead of refusing
-            it.
+        cut_long_text: cut the middle out of a text that does not fit the context, instead of refusing it.
         defence: against texts that talk to the labeller: `none`, `standard`, or a `Defence`.
+        guard: which answers are kept back and what errors cost: a `Guard` (see `fewshot_llm.risk_guard`).
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
         answerer_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
         decision_: with an escalation, its decision and all the numbers behind it.
+        guard_: with a guard, its contract, costs and scope as they were fitted.
 
     Example:
         >>> from fewshot_llm import FewShotClassifier
@@ -79,6 +80,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> classifier.fit(texts, labels).predict(["物流很快，质量也不错"])  # doctest: +SKIP
         array(['positive'], dtype='<U8')
     """
+
+    guard_: FittedGuard
 
     def __init__(
         self,
@@ -103,6 +106,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_tokens: int | None = None,
         cut_long_text: bool = False,
         defence: DefenceName | Defence = "none",
+        guard: Guard | None = None,
     ) -> None:
         self.task = task
         self.model = model
@@ -124,6 +128,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_tokens = batch_tokens
         self.cut_long_text = cut_long_text
         self.defence = defence
+        self.guard = guard
 
     def fit(self, X: Any, y: Any) -> Self:
         """Clean the labelled texts, assemble the prompt and calibrate on them.
@@ -162,7 +167,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         inference = assemble(self, support)
-        for name in {"climbed_", "decision_"} & set(vars(self)):  # of an earlier fit
+        for name in {"climbed_", "decision_", "guard_"} & set(vars(self)):  # of an earlier fit
             delattr(self, name)
         if self.escalation is not None:
             from fewshot_llm.ladder import run_ladder
@@ -173,6 +178,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             method = OutOfFold() if self.calibration is None else self.calibration
             self.answerer_ = Answerer(inference, calibrate(inference, method, self.permutations, self.adapter))
         self.classes_ = sorted_classes(self.labels_)
+        if self.guard is not None:
+            from fewshot_llm.risk_guard import guard_classifier
+
+            guard_classifier(self, self.guard)
         return self
 
     @property
@@ -194,10 +203,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.answerer_.calibrations
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
-        """The most probable label of each text, shape [rows], of the type of `y`."""
-        queries = self._queries(X)
-        best = self.answerer_.best(queries, progress)
-        return self.classes_[np.argsort(self._columns())][best]
+        """The most probable label of each text (by a guard's costs, the cheapest), shape [rows], of the type of `y`."""
+        queries, by = self._queries(X), self.answerer_
+        found = self.guard_.best(by, queries, progress) if hasattr(self, "guard_") else by.best(queries, progress)
+        return self.classes_[np.argsort(self._columns())][found]
 
     def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Calibrated probabilities, shape [rows, classes], columns as in `classes_`."""
@@ -205,18 +214,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
-        queries = self._queries(X)
-        answers = self.answerer_.answer(queries, progress)
+        answers = self.answerer_.answer(self._queries(X), progress)
         return answers.log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
-        """Label, probabilities, margin and prompt fingerprint of each text, in order."""
+        """Label, probabilities, margin and prompt fingerprint of each text, in order; with a guard its verdict too."""
         queries = self._queries(X)
         answers = self.answerer_.answer(queries, progress)
-        return [
+        found = [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
         ]
+        if not hasattr(self, "guard_"):
+            return found
+        return list(self.guard_.apply(found, answers.log_probabilities, queries, self.answerer_))
 
     def explain(self, text: Any, spans: Spans | None = None, progress: Progress | None = None) -> Explanation:
         """Which words and which demonstrations moved the decision about one text (see `fewshot_llm.explaining`).
@@ -228,8 +239,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         from fewshot_llm.explaining import explain, word_spans
 
-        queries = self._queries([text])
-        return explain(self.answerer_, queries, spans or word_spans, progress)[0]
+        return explain(self.answerer_, self._queries([text]), spans or word_spans, progress)[0]
 
     def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""
@@ -308,13 +318,3 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "answerer_")
-
-    def __sklearn_clone__(self) -> FewShotClassifier:
-        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
-        return type(self)(**self.get_params(deep=False))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags

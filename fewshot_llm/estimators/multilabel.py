@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,6 +32,7 @@ from fewshot_llm.estimators.label_pairs import (
     pair_support,
     pair_task,
 )
+from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
@@ -41,7 +42,7 @@ from fewshot_llm.task import Task, detect_language, load_task
 __all__ = ["FewShotMultiLabelClassifier"]
 
 
-class FewShotMultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """Gives a text every label that applies, with a causal language model that is shown a few labelled texts.
 
     Each label is a yes-or-no question; all questions about a text share its prefix. Calibration and a threshold for
@@ -186,14 +187,8 @@ class FewShotMultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: igno
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "reading_")
 
-    def __sklearn_clone__(self) -> FewShotMultiLabelClassifier:
-        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
-        return type(self)(**self.get_params(deep=False))
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
         tags.target_tags.multi_output = True
         tags.classifier_tags.multi_label = True
         return tags

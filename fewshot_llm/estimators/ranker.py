@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot_llm.errors import SupportError, TaskError
@@ -25,6 +24,8 @@ from fewshot_llm.estimators.choice import Choice, as_choices
 from fewshot_llm.estimators.choice_mix import ChoiceMix, first_only, fit_choice_mix
 from fewshot_llm.estimators.choice_ways import Asker, ByPmi, Setting, Way
 from fewshot_llm.estimators.co_occurrence import Basket, BasketCounts
+from fewshot_llm.estimators.text_estimator import TextEstimator
+from fewshot_llm.estimators.title_likeness import TitleLikeness
 from fewshot_llm.evaluation.ranking import ranks
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.scoring.base import FloatArray, Progress
@@ -37,7 +38,7 @@ FEWEST_TO_MIX = 8
 """Answered choices beside the demonstrations; with fewer, the language model's score stands alone."""
 
 
-class FewShotRanker(BaseEstimator):  # type: ignore[misc]
+class FewShotRanker(TextEstimator):
     """Ranks what a customer may buy next, given what the customer bought, from a few customers' choices.
 
     A few choices are shown to the model; on the others, which it does not see, the weights of its scores and of counts
@@ -105,8 +106,8 @@ class FewShotRanker(BaseEstimator):  # type: ignore[misc]
         Args:
             X: mappings with `history` and `candidates` (lists of titles) and maybe `user`, or `Choice`s.
             y: the title that came next, one per row.
-            baskets: of any customers; popularity and co-occurrence are counted in them and mixed in. A basket does not
-                count for choices of its own user.
+            baskets: of any customers; popularity, co-occurrence and which words of titles are rare are counted in
+                them and mixed in. A basket does not count for choices of its own user.
 
         Raises:
             SupportError: a choice is unusable (see `Choice`), or fewer choices than `shots` are there.
@@ -121,20 +122,22 @@ class FewShotRanker(BaseEstimator):  # type: ignore[misc]
         self.asker_: Asker = (self.way or ByPmi()).prepare(self._setting(choices), shown, spare)
         counted = BasketCounts.of(baskets)
         self.counts_ = counted if counted.users else None
+        self.likeness_ = TitleLikeness.of(counted.holding)
         features = self.features(spare)
         answers = [choice.answer for choice in spare]
         self.mix_: ChoiceMix | None = fit_choice_mix(features, answers) if len(spare) >= FEWEST_TO_MIX else None
         return self
 
     def features(self, choices: Sequence[Choice], progress: Progress | None = None) -> list[FloatArray]:
-        """What speaks for each candidate: the model's features, then log popularity and log co-occurrence."""
+        """What speaks for each candidate: the model's features; with baskets likeness of titles and both counts too."""
         if not choices:
             return []
         tables = self.asker_(choices, progress)
         if self.counts_ is None:
             return tables
         return [
-            np.hstack([table, self.counts_.features(choice)]) for table, choice in zip(tables, choices, strict=True)
+            np.hstack([table, self.likeness_.features(choice), self.counts_.features(choice)])
+            for table, choice in zip(tables, choices, strict=True)
         ]
 
     def predict_log_proba(
@@ -190,10 +193,6 @@ class FewShotRanker(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mix_")
-
-    def __sklearn_clone__(self) -> FewShotRanker:
-        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
-        return type(self)(**self.get_params(deep=False))
 
 
 def _ranking_task(task: TaskLike) -> Task:

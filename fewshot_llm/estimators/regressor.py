@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import Tags
+from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot_llm.errors import ModelError, TaskError
@@ -29,6 +28,7 @@ from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support
 from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
 from fewshot_llm.estimators.targets import as_numbers, require_variety
+from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
@@ -38,7 +38,7 @@ from fewshot_llm.task import Task, detect_language, load_task
 __all__ = ["FewShotRegressor"]
 
 
-class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     """Predicts a number from a text with a causal language model that is shown a few rated ones.
 
     The words of a grid of numbers are scored; the number is their expected value, corrected out of fold.
@@ -235,16 +235,6 @@ class FewShotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
-
-    def __sklearn_clone__(self) -> FewShotRegressor:
-        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
-        return type(self)(**self.get_params(deep=False))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 def _regression_task(task: TaskLike) -> Task:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from fewshot_llm.calibration import Calibration
 from fewshot_llm.errors import ModelError
@@ -32,6 +32,7 @@ from fewshot_llm.files import atomic_write_json, atomic_write_text, read_rows, s
 from fewshot_llm.normalisation import NormalisationName
 from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.prompting.template import Template
+from fewshot_llm.risk_guard import FittedGuard
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task
 from fewshot_llm.tuning.folder import whole_folder
@@ -69,6 +70,7 @@ class _Record(BaseModel):
     model: dict[str, str]
     prompt_fingerprint: str
     support_fingerprint: str
+    guard: dict[str, Any] | None = None
     files: dict[str, str]
     versions: dict[str, str]
 
@@ -108,6 +110,7 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
             model=model_record(inference.scorer),
             prompt_fingerprint=builder.fingerprint,
             support_fingerprint=inference.support.fingerprint,
+            guard=asdict(classifier.guard_) if hasattr(classifier, "guard_") else None,
             files={name: sha256_file(partial / name) for name in (SUPPORT, TEMPLATE)},
             versions=installed_versions(),
         )
@@ -117,6 +120,11 @@ def save_classifier(classifier: FewShotClassifier, folder: Path, overwrite: bool
 def save_any(classifier: FewShotClassifier, folder: Path, overwrite: bool) -> None:
     """Write a classifier's folder, or, where an escalation chose LoRA, an adapter's; see `FewShotClassifier.save`."""
     if hasattr(classifier, "climbed_"):
+        if hasattr(classifier, "guard_"):
+            raise ModelError(
+                "What an escalation decided is saved without the guard. Remove it (guard=None) before saving, and put "
+                "it on again after loading: guard_classifier(classifier, Guard(…, calibration=rows))."
+            )
         from fewshot_llm.tuning.tune import save_climbed
 
         save_climbed(classifier.climbed_, folder, overwrite=overwrite)
@@ -189,6 +197,8 @@ def load_classifier(
     )
     classifier.answerer_ = Answerer(assemble(classifier, support, scorer), calibrations)
     classifier.classes_ = np.array(record.classes)
+    if record.guard is not None:
+        classifier.guard_ = TypeAdapter(FittedGuard).validate_python(record.guard)
     return classifier
 
 
