@@ -52,6 +52,7 @@ def main() -> None:
         answers = [choice.answer for choice in test]
         ways = {
             "language model alone": [table[:, 0] for table in features],
+            "likeness of titles": [table[:, -3] for table in features],
             "popularity": [table[:, -2] for table in features],
             "co-occurrence": [table[:, -1] for table in features],
             "mixed": ranker.predict_log_proba(test),
