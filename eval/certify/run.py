@@ -156,14 +156,15 @@ def main() -> None:
         "versions": installed_versions() | {"xllamacpp": version("xllamacpp")},
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, shared with other work",
     }
-    document["servers"] = _before(options.out, document)
     for asked in options.servers.split(","):
         server, target, *form = asked.split(":")
         with tempfile.TemporaryDirectory() as scratch:
             exported = float_source(source, Path(scratch, source.base.name)) if form else source
-            document["servers"][asked] = measure(exported, model, server, Target(target), rows, here)
-        print(asked, json.dumps(document["servers"][asked]), flush=True)
-        atomic_write_json(options.out, document)
+            found = measure(exported, model, server, Target(target), rows, here)
+        print(asked, json.dumps(found), flush=True)
+        # Read again each time: another server may have been measured beside this one.
+        servers = _before(options.out, document) | {asked: found}
+        atomic_write_json(options.out, document | {"servers": dict(sorted(servers.items()))})
 
 
 if __name__ == "__main__":
