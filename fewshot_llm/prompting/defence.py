@@ -83,12 +83,14 @@ _HIDDEN = re.compile(
 
 @dataclass(frozen=True)
 class WithoutInjections:
-    """What lies between the first sign of an injection and the end of the last one's sentence is left out.
+    """The sentences from the first sign of an injection to the last one are left out.
 
-    An injection is one piece, so what lies between two of its signs belongs to it. Customers often end without a full
-    stop, and an injection is then part of their last clause: what that clause says before the sign stays, for a lost
-    clause changes more labels than a few injected words. A text of which nothing would be left keeps everything but
-    the signs themselves.
+    An injection is one piece, so what lies between two of its signs belongs to it, and it begins where its sentence
+    does. In a text's first sentence it begins at the sign: customers often write one sentence without a full stop, and
+    what they said before the injection would be lost. A text of which nothing would be left keeps everything but the
+    signs themselves.
+
+    Chosen on the development wordings, also with the signs of `SIGNS` taken away, so that each wording was a new one.
     """
 
     def clean(self, text: str, setting: Setting) -> str:
@@ -100,7 +102,12 @@ class WithoutInjections:
         first, last = marked[0], marked[-1]
         while last + 1 < len(clauses) and not _ENDS.search(clauses[last]):
             last += 1
-        before = "".join(clauses[:first]) + clauses[first][: _onset(clauses[first], setting.signs)]
+        start = first
+        while start > 0 and not _ENDS.search(clauses[start - 1]):
+            start -= 1
+        before = "".join(clauses[: start or first])
+        if not start:
+            before += clauses[first][: _onset(clauses[first], setting.signs)]
         kept = (before.rstrip(_OPENERS) + "".join(clauses[last + 1 :])).strip()
         return kept if _LETTER.search(kept) else _without_traces(text, setting.signs)
 
