@@ -16,8 +16,9 @@ __all__ = ["STYLE", "build_page", "theme"]
 STYLE = """
 .mono textarea { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .85rem; }
 #status { flex-grow: 1; align-self: center; }
-#language { flex-grow: 0; min-width: 13rem; }
 #language .wrap { flex-wrap: nowrap; }
+#language label { white-space: nowrap; }
+#predictions *, #support *, #history * { font-family: var(--font); }
 #correct, #undo { align-self: end; }
 #why .explanation :is(table, tr, td) { border: none !important; }
 """
@@ -59,6 +60,8 @@ def build_page(session: Session, language: str) -> Any:
                 value=page.words.language,
                 show_label=False,
                 container=False,
+                min_width=220,
+                scale=0,
                 elem_id="language",
             )
         with gr.Tabs():
