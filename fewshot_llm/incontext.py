@@ -91,9 +91,15 @@ class RememberingScorer:
         self._known.update(zip(new, found, strict=True))
         return [self._known[name] for name in names]
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
         """See `Scorer.best`; not remembered."""
-        return self.scorer.best(prompts, k, progress)
+        return self.scorer.best(prompts, k, progress, offsets)
 
 
 def with_setting(inference: Inference, setting: Setting) -> Inference:

@@ -41,8 +41,8 @@ class Counting:
         self.prompts += len(prompts)
         return self.scorer.log_probs(prompts, progress)
 
-    def best(self, prompts, k=1, progress=None):
-        return self.scorer.best(prompts, k, progress)
+    def best(self, prompts, k=1, progress=None, offsets=None):
+        return self.scorer.best(prompts, k, progress, offsets)
 
 
 def test_a_low_target_ends_on_the_first_rung_and_costs_no_more(inference):

@@ -10,11 +10,12 @@ import numpy as np
 from scipy.special import log_softmax
 
 from fewshot_llm.calibration import Calibration, IntArray
+from fewshot_llm.errors import ScoringError
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.scoring.base import FloatArray, Progress
+from fewshot_llm.scoring.base import FloatArray, Progress, TopLabels
 from fewshot_llm.support import Example
 
-__all__ = ["Answerer", "Answers"]
+__all__ = ["Answerer", "Answers", "TopAnswers"]
 
 CHUNK = 1024
 """Queries whose prompts are in memory at once; as many as the token-tree scorer shares prefixes among."""
@@ -31,6 +32,21 @@ class Answers:
     """
 
     log_probabilities: FloatArray
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TopAnswers:
+    """The most probable labels of some queries.
+
+    Attributes:
+        found: for each query its best labels; scores are nats, before the temperature.
+        temperature: of the calibration.
+        fingerprints: SHA-256 (hex) of each scored prompt.
+    """
+
+    found: tuple[TopLabels, ...]
+    temperature: float
     fingerprints: tuple[str, ...]
 
 
@@ -71,18 +87,45 @@ class Answerer:
     def best(self, queries: Sequence[Example], progress: Progress | None = None) -> IntArray:
         """The most probable label's position for each query, shape [queries].
 
-        Where probabilities rank labels as the raw scores do, the best label is searched for without scoring
-        them all.
+        With one draw of demonstrations and summed scores it is searched for without scoring every label.
         """
-        normalisation, calibrations = self.inference.normalisation, self.calibrations
-        if not (normalisation.keeps_order and len(calibrations) == 1 and calibrations[0].keeps_order):
+        if not self.searchable:
             best: IntArray = self.answer(queries, progress).log_probabilities.argmax(axis=1)
             return best
-        found: list[int] = []
+        return np.array([top.indices[0] for top in self.top(queries, 1, progress).found], dtype=np.int64)
+
+    @property
+    def searchable(self) -> bool:
+        """Whether the best labels can be found without scoring all of them."""
+        return self.inference.normalisation.keeps_order and len(self.calibrations) == 1
+
+    def top(self, queries: Sequence[Example], k: int, progress: Progress | None = None) -> TopAnswers:
+        """The exactly most probable k labels of each query.
+
+        Args:
+            queries: the texts.
+            k: how many labels.
+            progress: called with queries finished and queries in all.
+
+        Raises:
+            ScoringError: several draws or a normalisation other than the sum: then every label has to be scored.
+        """
+        if not self.searchable:
+            raise ScoringError(
+                "The best labels can be searched for only where scores are summed log-probabilities under one draw "
+                "of demonstrations. Take --normalisation sum and --permutations 1, or ask for all probabilities."
+            )
+        (calibration,) = self.calibrations
+        offsets = np.asarray(calibration.bias) * calibration.temperature
+        found: list[TopLabels] = []
+        fingerprints: list[str] = []
         for start, chunk in _chunks(queries):
-            report = _share(progress, start, 0, 1, len(queries))
-            found += [top.indices[0] for top in self.inference.scorer.best(self.inference.prompts(chunk), 1, report)]
-        return np.array(found, dtype=np.int64)
+            prompts = self.inference.prompts(chunk)
+            found += self.inference.scorer.best(
+                prompts, k, _share(progress, start, 0, 1, len(queries)), offsets.tolist()
+            )
+            fingerprints += [prompt.fingerprint for prompt in prompts]
+        return TopAnswers(tuple(found), calibration.temperature, tuple(fingerprints))
 
 
 def _chunks(queries: Sequence[Example]) -> Iterator[tuple[int, Sequence[Example]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.scoring.base import FloatArray, TopLabels
 
 __all__ = ["Prediction"]
 
@@ -18,10 +18,12 @@ class Prediction:
 
     Attributes:
         label: the most probable label.
-        probabilities: calibrated probability of every label, in the task's label order; they sum to 1.
+        probabilities: calibrated probability of every label, in the task's label order; they sum to 1. Of a search
+            for the top labels only those, best first, each a lower bound.
         margin: the best probability minus the second best; 1 where there is one label.
         abstained: whether the label should not be acted upon without a human look.
         prompt_fingerprint: SHA-256 (hex) of what was scored; with several permutations, of all their prompts.
+        rest: at most so much probability lies on labels that are not listed; 0 where all are.
     """
 
     label: str
@@ -29,6 +31,7 @@ class Prediction:
     margin: float
     abstained: bool
     prompt_fingerprint: str
+    rest: float = 0.0
 
     @property
     def probability(self) -> float:
@@ -54,3 +57,29 @@ class Prediction:
         margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
         probabilities = dict(zip(labels, p.tolist(), strict=True))
         return cls(labels[order[0]], probabilities, margin, abstained=False, prompt_fingerprint=prompt_fingerprint)
+
+    @classmethod
+    def from_top(cls, labels: Sequence[str], top: TopLabels, temperature: float, prompt_fingerprint: str) -> Prediction:
+        """The prediction of a search that did not score every label.
+
+        With e_i = exp(score_i / T) for the labels that were found and e_b for the bound on each of the m others,
+        P(i) lies between e_i / (Σe + m e_b), which is what is given, and e_i / Σe.
+
+        Args:
+            labels: all of them, in the order that `top.indices` counts in.
+            top: what was found.
+            temperature: what scores are divided by, T.
+            prompt_fingerprint: of the scored prompt.
+
+        >>> top = TopLabels(indices=(1,), scores=(0.0,), bound=float(np.log(0.25)))
+        >>> found = Prediction.from_top(["good", "bad"], top, 1.0, "")
+        >>> found.label, found.probability, found.rest
+        ('bad', 0.8, 0.2)
+        """
+        scores = np.array([*top.scores, top.bound]) / temperature
+        weights = np.exp(scores - scores.max())
+        others = len(labels) - len(top.indices)
+        *p, each = (weights / (weights[:-1].sum() + others * weights[-1])).tolist()
+        shares = dict(zip((labels[i] for i in top.indices), p, strict=True))
+        rival = p[1] if len(p) > 1 else each if others else 0.0
+        return cls(labels[top.indices[0]], shares, p[0] - rival, False, prompt_fingerprint, rest=others * each)

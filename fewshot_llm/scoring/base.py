@@ -39,12 +39,12 @@ class TopLabels:
 
     Attributes:
         indices: positions in `Prompt.answers`, best first, length k.
-        log_probs: their log P(answer | prompt), nats.
-        bound: no answer outside `indices` has a log-probability above this (-inf when there is none).
+        scores: their log P(answer | prompt) plus their offset, nats.
+        bound: no answer outside `indices` has a score above this (-inf when there is none).
     """
 
     indices: tuple[int, ...]
-    log_probs: tuple[float, ...]
+    scores: tuple[float, ...]
     bound: float
 
 
@@ -60,6 +60,19 @@ class Scorer(Protocol):
         """Scores of all answers of all prompts, in input order."""
         ...
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
-        """The exactly best k answers of each prompt, in input order."""
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
+        """The exactly best k answers of each prompt by log P(answer | prompt) + offset, in input order.
+
+        Args:
+            prompts: all with the same number of answers where there are offsets.
+            k: how many answers each.
+            progress: told of the rows that are finished.
+            offsets: nats added to each answer's log-probability, a calibration's bias for example; none are 0.
+        """
         ...

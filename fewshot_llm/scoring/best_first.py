@@ -18,7 +18,7 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan
 from fewshot_llm.scoring.base import TopLabels
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.frontier import Frontier
+from fewshot_llm.scoring.frontier import Frontier, Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs
 from fewshot_llm.scoring.passes import length_buckets, plan_pass, run_body
 from fewshot_llm.scoring.profile import Profile
@@ -51,14 +51,14 @@ class _Row:
 
 
 def search_rows(
-    language_model: LanguageModel, rows: Sequence[Encoded], k: int, budget: int, report: Callable[[int], None]
+    language_model: LanguageModel, rows: Sequence[Encoded], goal: Goal, budget: int, report: Callable[[int], None]
 ) -> tuple[list[TopLabels], Profile]:
-    """The exactly best k answers of encoded prompts.
+    """The exactly best answers of encoded prompts.
 
     Args:
         language_model: what to score with.
         rows: encoded prompts.
-        k: how many answers each.
+        goal: how many answers each, and what ranks them.
         budget: tokens a forward pass.
         report: called with the number of rows that are finished.
 
@@ -67,7 +67,7 @@ def search_rows(
     """
     unique = list(dict.fromkeys(rows))
     tree = build_tree(unique, with_labels=False)
-    search = _Search(causal_network(language_model.model), language_model.device, tree, k, budget)
+    search = _Search(causal_network(language_model.model), language_model.device, tree, goal, budget)
     for group in _groups(schedule(tree, budget)):
         search.run(group)
         report(len(search.results))
@@ -94,8 +94,8 @@ def _size(group: Sequence[Pass]) -> int:
 class _Search:
     """State of one batch's search."""
 
-    def __init__(self, network: Any, device: torch.device, tree: TokenTree, k: int, budget: int) -> None:
-        self.network, self.device, self.tree, self.k, self.budget = network, device, tree, k, budget
+    def __init__(self, network: Any, device: torch.device, tree: TokenTree, goal: Goal, budget: int) -> None:
+        self.network, self.device, self.tree, self.goal, self.budget = network, device, tree, goal, budget
         self.shared = KeyValues(path_capacity(tree, budget))
         self.by_last = np.argsort(tree.last, kind="stable")
         self.results: dict[int, TopLabels] = {}
@@ -116,7 +116,7 @@ class _Search:
                 last = int(self.tree.last[row])
                 first = int(blocks[np.searchsorted(blocks, last, side="right") - 1])
                 context = first + np.flatnonzero(self.tree.ends[first : last + 1] > last) - start
-                rows[int(row)] = _Row(Frontier(self.tree.tries[row], self.k), context, int(self.tree.depths[last]))
+                rows[int(row)] = _Row(Frontier(self.tree.tries[row], self.goal), context, int(self.tree.depths[last]))
             self._read(hidden, self.tree.last[here] - step.start, [(rows[int(row)], 0) for row in here])
         if live is not None:
             self._rounds(list(rows.values()), live, _size(group), group[0].path)

@@ -20,6 +20,7 @@ from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
 from fewshot_llm.scoring.best_first import search_rows
 from fewshot_llm.scoring.budget import halve_on_out_of_memory, token_budget
 from fewshot_llm.scoring.encoding import Encoded, encode
+from fewshot_llm.scoring.frontier import Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs
 from fewshot_llm.scoring.passes import plan_pass, run_body
 from fewshot_llm.scoring.profile import Profile, asked_tokens
@@ -68,10 +69,17 @@ class TreeScorer:
             prompts, lambda rows, budget, report: score_rows(self.language_model, rows, budget, report), progress
         )
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
         """See `Scorer.best`: exact, without scoring every label (`best_first.search_rows`)."""
+        goal = Goal(k, None if offsets is None else tuple(offsets))
         return self._by_window(
-            prompts, lambda rows, budget, report: search_rows(self.language_model, rows, k, budget, report), progress
+            prompts, lambda rows, budget, report: search_rows(self.language_model, rows, goal, budget, report), progress
         )
 
     def _by_window(self, prompts: Sequence[Prompt], work: Work[Result], progress: Progress | None) -> list[Result]:

@@ -38,9 +38,15 @@ class ReferenceScorer:
                 progress(done, len(prompts))
         return results
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
         """See `Scorer.best`."""
-        return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+        return [best_of(scores, k, offsets) for scores in self.log_probs(prompts, progress)]
 
 
 def score_encoded(language_model: LanguageModel, row: Encoded) -> LabelScores:
@@ -58,12 +64,13 @@ def _score(language_model: LanguageModel, context: tuple[int, ...], answer: tupl
     return sum(log_probs[len(context) + t - 1, token].item() for t, token in enumerate(answer))
 
 
-def best_of(scores: LabelScores, k: int) -> TopLabels:
+def best_of(scores: LabelScores, k: int, offsets: Sequence[float] | None = None) -> TopLabels:
     """The k best answers of fully scored ones; ties go to the earlier answer."""
-    order = np.argsort(-scores.log_probs, kind="stable")
+    ranked = scores.log_probs + (0.0 if offsets is None else np.asarray(offsets))
+    order = np.argsort(-ranked, kind="stable")
     top, rest = order[:k], order[k:]
     return TopLabels(
         indices=tuple(int(i) for i in top),
-        log_probs=tuple(float(scores.log_probs[i]) for i in top),
-        bound=float(scores.log_probs[rest[0]]) if len(rest) else float("-inf"),
+        scores=tuple(float(ranked[i]) for i in top),
+        bound=float(ranked[rest[0]]) if len(rest) else float("-inf"),
     )

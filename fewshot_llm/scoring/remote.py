@@ -117,9 +117,15 @@ class RemoteScorer:
             executor.shutdown(cancel_futures=True)
         return [results[at] for at in range(len(encoded))]
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
         """See `Scorer.best`."""
-        return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+        return [best_of(scores, k, offsets) for scores in self.log_probs(prompts, progress)]
 
 
 def connect(address: str, base: str | None = None) -> RemoteScorer:

@@ -32,5 +32,11 @@ class ReadingScorer:
                 progress(done, len(prompts))
         return found
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
-        return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
+        return [best_of(scores, k, offsets) for scores in self.log_probs(prompts, progress)]

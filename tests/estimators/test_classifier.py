@@ -60,10 +60,11 @@ def test_probabilities_are_those_of_classes_in_sorted_order(words, reviews):
         ({"calibration": Uncalibrated()}, True),
         ({"calibration": Uncalibrated(), "normalisation": "mean"}, False),
         ({"calibration": Uncalibrated(), "permutations": 2}, False),
-        ({}, False),
+        ({"permutations": 2}, False),
+        ({}, True),
     ],
 )
-def test_the_best_label_is_searched_for_only_where_raw_scores_decide(words, reviews, options, searches):
+def test_the_best_label_is_searched_for_where_one_sum_and_a_bias_decide(words, reviews, options, searches):
     classifier = FewShotClassifier(model=words, **options).fit(*reviews)
     found = classifier.predict(reviews[0])
     assert words.searched == (len(reviews[0]) if searches else 0)

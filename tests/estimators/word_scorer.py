@@ -41,6 +41,12 @@ class WordScorer:
                 progress(done, len(prompts))
         return found
 
-    def best(self, prompts: Sequence[Prompt], k: int = 1, progress: Progress | None = None) -> list[TopLabels]:
+    def best(
+        self,
+        prompts: Sequence[Prompt],
+        k: int = 1,
+        progress: Progress | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> list[TopLabels]:
         self.searched += len(prompts)
-        return [best_of(scores, k) for scores in self.log_probs(prompts, progress)]
+        return [best_of(scores, k, offsets) for scores in self.log_probs(prompts, progress)]

@@ -58,8 +58,20 @@ def test_best_equals_full_scoring(shape, budget, k, reference):
     for own, scores in zip(found, reference[shape], strict=True):
         expected = best_of(scores, k)
         assert own.indices == expected.indices
-        assert own.log_probs == pytest.approx(expected.log_probs, abs=TOLERANCE)
+        assert own.scores == pytest.approx(expected.scores, abs=TOLERANCE)
         assert own.bound >= expected.bound - TOLERANCE
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_offsets_count_when_the_best_are_searched(shape):
+    prompts = [Prompt(f"text {n}\nlabel:", (" good", " good enough", " bad", " badly"), "") for n in range(5)]
+    offsets = (-3.0, 4.0, 0.0, 2.0)
+    model = tiny_model(shape)
+    found = TreeScorer(model, 64).best(prompts, 2, offsets=offsets)
+    for own, scores in zip(found, ReferenceScorer(model).log_probs(prompts), strict=True):
+        expected = best_of(scores, 2, offsets)
+        assert own.indices == expected.indices
+        assert own.scores == pytest.approx(expected.scores, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

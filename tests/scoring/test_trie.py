@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.scoring.frontier import Frontier
+from fewshot_llm.scoring.frontier import Frontier, Goal
 from fewshot_llm.scoring.trie import build_trie
 
 ANSWERS = st.lists(
@@ -46,11 +46,12 @@ def test_subtrees_are_runs_of_the_depth_first_order(answers):
         assert trie.depths[node] == trie.depths[trie.parents[node]] + 1
 
 
-@given(answers=ANSWERS, seed=st.integers(0, 2**32 - 1), k=st.integers(1, 13))
-def test_best_first_finds_what_full_scoring_finds(answers, seed, k):
+@given(answers=ANSWERS, seed=st.integers(0, 2**32 - 1), k=st.integers(1, 13), spread=st.sampled_from([0.0, 1.0, 9.0]))
+def test_best_first_finds_what_full_scoring_finds(answers, seed, k, spread):
     trie = build_trie(answers)
     values = edge_values(trie, seed)
-    frontier = Frontier(trie, k)
+    offsets = np.random.default_rng(seed).normal(0, spread, len(answers))
+    frontier = Frontier(trie, Goal(k, tuple(offsets.tolist()) if spread else None))
     opened = 0
     node = 0
     while node is not None:
@@ -58,10 +59,10 @@ def test_best_first_finds_what_full_scoring_finds(answers, seed, k):
         frontier.opened(node, {int(trie.edge_tokens[e]): float(values[e]) for e in own})
         opened += 1
         node = frontier.next_node()
-    scores = trie.answer_scores(values)
+    scores = trie.answer_scores(values) + offsets
     order = np.argsort(-scores, kind="stable")
     found = frontier.result()
-    np.testing.assert_allclose(found.log_probs, scores[order[:k]])
+    np.testing.assert_allclose(found.scores, scores[order[:k]])
     assert opened <= trie.inner + 1
     rest = order[k:]
     assert all(scores[r] <= found.bound + 1e-12 for r in rest)
