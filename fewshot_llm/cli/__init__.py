@@ -29,6 +29,7 @@ from fewshot_llm.cli.play import play
 from fewshot_llm.cli.rank import rank
 from fewshot_llm.cli.regress import regress
 from fewshot_llm.cli.render import render
+from fewshot_llm.cli.reply import reply
 from fewshot_llm.cli.report import report
 from fewshot_llm.cli.suggest import suggest
 from fewshot_llm.cli.suite import suite
@@ -82,6 +83,7 @@ app.command("classify", rich_help_panel=LABEL)(classify)
 app.command("regress", rich_help_panel=LABEL)(regress)
 app.command("tag", rich_help_panel=LABEL)(tag)
 app.command("rank", rich_help_panel=LABEL)(rank)
+app.command("reply", rich_help_panel=LABEL)(reply)
 app.command("batch", rich_help_panel=LABEL)(batch)
 app.command("evaluate", rich_help_panel=LABEL)(evaluate)
 app.command("attack", rich_help_panel=LABEL)(attack)

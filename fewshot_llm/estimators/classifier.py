@@ -214,8 +214,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
-        answers = self.answerer_.answer(self._queries(X), progress)
-        return answers.log_probabilities[:, self._columns()]
+        queries = self._queries(X)
+        return self.answerer_.answer(queries, progress).log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
         """Label, probabilities, margin and prompt fingerprint of each text, in order; with a guard its verdict too."""
@@ -225,9 +225,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
         ]
-        if not hasattr(self, "guard_"):
-            return found
-        return list(self.guard_.apply(found, answers.log_probabilities, queries, self.answerer_))
+        log_p = answers.log_probabilities
+        return self.guard_.apply(found, log_p, queries, self.answerer_) if hasattr(self, "guard_") else found
 
     def explain(self, text: Any, spans: Spans | None = None, progress: Progress | None = None) -> Explanation:
         """Which words and which demonstrations moved the decision about one text (see `fewshot_llm.explaining`).
@@ -239,7 +238,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """
         from fewshot_llm.explaining import explain, word_spans
 
-        return explain(self.answerer_, self._queries([text]), spans or word_spans, progress)[0]
+        queries = self._queries([text])
+        return explain(self.answerer_, queries, spans or word_spans, progress)[0]
 
     def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""

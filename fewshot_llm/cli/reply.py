@@ -1,0 +1,140 @@
+"""`fewshot-llm reply`: the shop's own reply to each message, or a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewshot_llm.cli import guarding, options
+from fewshot_llm.cli.failure import refuse_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fewshot_llm.estimators.prediction import Prediction
+    from fewshot_llm.support import Example
+
+__all__ = ["reply"]
+
+
+def reply(
+    task: options.Task,
+    support: options.Support,
+    answers: Annotated[
+        Path,
+        typer.Option(
+            "--answers",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The shop's replies: columns intent, reply and, where replies differ by language, language.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ],
+    source: options.Input,
+    output: options.Output,
+    overwrite: options.Overwrite = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option(
+            "--min-confidence",
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            help="Below this probability of the intent a person answers.",
+            rich_help_panel=options.RESULT,
+        ),
+    ] = 0.7,
+    out_of_scope: guarding.OutOfScope = None,
+    by_level: Annotated[
+        bool,
+        typer.Option(
+            "--by-level",
+            help="Labels are category/intent: ask for the category first, then for the intent within it.",
+            rich_help_panel=options.PROMPT,
+        ),
+    ] = False,
+    lang: options.Lang = "auto",
+    shots: options.Shots = 4,
+    seed: options.Seed = 0,
+    selection: options.Select = "balanced",
+    template_version: options.TemplateVersion = None,
+    layout: options.Layout = "auto",
+    defence: options.Defence = "standard",
+    model: options.Model = "auto",
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+) -> None:
+    """Answer customers' messages with the shop's own replies.
+
+    Adds `intent`, `reply`, `confidence` and `hand_over` to each row. A message that is unsure, out of scope, or of an
+    intent without a reply gets none, and `hand_over` says why a person has to answer. Nothing is written by a model.
+    """
+    refuse_output(output, (source, support, answers), overwrite=overwrite)
+    if by_level and out_of_scope is not None:
+        raise typer.BadParameter(
+            "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
+        )
+    from fewshot_llm.answered_rows import add_answers
+    from fewshot_llm.cli.parts import column_names, open_model_or_server, read_support, take_selection, warn_of
+    from fewshot_llm.cli.progress import row_progress, waiting
+    from fewshot_llm.estimators.assemble import make_language, make_scorer
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.hierarchy import fit_levels
+    from fewshot_llm.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
+    from fewshot_llm.risk_evidence import require_unseen
+    from fewshot_llm.risk_guard import Guard
+    from fewshot_llm.task import Task as TaskDescription
+
+    described, examples = read_support(task, support, text_column, label_column)
+    warn_of(examples.report.findings)
+    language = make_language(lang, described, examples)
+    table = read_answers(answers, language)
+    for line in gaps(table, described.labels):
+        typer.echo(f"warning: {line}", err=True)
+    if out_of_scope is not None:
+        require_unseen(adapter, examples)
+    rows = read_rows(source)
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    scorer = make_scorer(loaded, language)
+
+    def make(level: TaskDescription) -> FewShotClassifier:
+        return FewShotClassifier(
+            level,
+            scorer,
+            shots=shots,
+            selection=take_selection(selection, loaded),
+            language=language,
+            template=template_version,
+            layout=layout,
+            seed=seed,
+            defence=defence,
+            guard=None if out_of_scope is None else Guard(out_of_scope=out_of_scope),
+        )
+
+    with waiting("Calibrating on the support set"):
+        predict: Callable[..., Sequence[Prediction]]
+        if by_level:
+            predict = fit_levels(described, examples, make).predictions
+        else:
+            predict = make(described).fit_support(examples).predictions
+    with row_progress("Answering") as progress:
+
+        def answer(texts: Sequence[Example]) -> list[dict[str, object]]:
+            return [vars(one) for one in reply_to(predict(texts, progress), table, min_confidence)]
+
+        found = add_answers(rows, described, answer, REPLY_COLUMNS, column_names(described, text_column))
+    write_rows(output, found, overwrite=overwrite)
+    replied = sum(row["reply"] is not None for row in found)
+    reasons = Counter(row["hand_over"] or "no_text" for row in found if row["reply"] is None)
+    said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing"
+    typer.echo(f"{len(rows)} messages: {replied} replies; handed to a person: {said} → {output}", err=True)
