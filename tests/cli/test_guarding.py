@@ -72,7 +72,7 @@ def test_batch_writes_no_label_but_a_reason(classify: Run) -> None:
         "batch", "--input", "reviews.jsonl", "--output", "out", "--format", "jsonl", "--max-error", "0.05"
     )
     assert result.exit_code == 0, result.output
-    rows = [row for shard in sorted(Path("out").glob("[!.e]*.jsonl")) for row in read_rows(shard)]
+    rows = [row for shard in sorted(Path("out").glob("shard-*.jsonl")) for row in read_rows(shard)]
     assert len(rows) == 3
     assert all((row["predicted_label"] is None) == row["abstained"] == (row["reason"] is not None) for row in rows)
 
