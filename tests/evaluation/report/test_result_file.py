@@ -15,8 +15,6 @@ from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.evaluation.result_file import as_document, from_document, read_evaluation
 from fewshot_llm.files import atomic_write_json
 
-pytest_plugins = ["tests.evaluation.report.conftest"]
-
 
 def test_a_result_comes_back(result: Evaluation, tmp_path: Path) -> None:
     atomic_write_json(tmp_path / "result.json", as_document(result))
