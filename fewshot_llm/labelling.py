@@ -15,13 +15,16 @@ from fewshot_llm.task import Task
 if TYPE_CHECKING:
     from fewshot_llm.estimators.prediction import Prediction
 
-__all__ = ["GUARDED_COLUMNS", "RESULT_COLUMNS", "Labelled", "label_rows"]
+__all__ = ["GUARDED_COLUMNS", "RESULT_COLUMNS", "TOP_COLUMNS", "Labelled", "label_rows"]
 
 RESULT_COLUMNS = ("predicted_label", "probability", "probabilities")
 """What labelling adds to a row: the best label, its probability, and every label's probability."""
 
 GUARDED_COLUMNS = (*RESULT_COLUMNS, "reason")
 """The same under a guard: a label that may not be used is None, and the reason says why."""
+
+TOP_COLUMNS = (*RESULT_COLUMNS, "rest")
+"""The same for a search for the top labels: at most how much probability lies on all others."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def label_rows(
         task: says which fields a text has.
         predict: gives one prediction per text, for example `FewShotClassifier.predictions`.
         columns: field → column, where a column is not named as the task's field.
-        results: the columns to add, `RESULT_COLUMNS` or `GUARDED_COLUMNS`.
+        results: the columns to add: `RESULT_COLUMNS`, `GUARDED_COLUMNS` or `TOP_COLUMNS`.
 
     Raises:
         DataFileError: a column already has the name of a result.
@@ -92,5 +95,6 @@ def _result(prediction: Prediction | None, results: Sequence[str]) -> dict[str, 
         "probability": prediction.probability,
         "probabilities": dict(prediction.probabilities),
         "reason": getattr(prediction, "reason", None),
+        "rest": prediction.rest,
     }
     return {name: values[name] for name in results}

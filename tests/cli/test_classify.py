@@ -46,6 +46,20 @@ def test_keeps_columns_and_order_and_adds_three(classify: Run, ending: str) -> N
     assert result.stdout == ""
 
 
+def test_top_k_agrees_with_all_probabilities(classify: Run) -> None:
+    assert classify("--input", "reviews.jsonl", "--output", "all.jsonl").exit_code == 0
+    result = classify("--input", "reviews.jsonl", "--output", "top.jsonl", "--top-k", 1)
+    assert result.exit_code == 0, result.output
+    for own, full in zip(read_rows("top.jsonl"), read_rows("all.jsonl"), strict=True):
+        assert own["predicted_label"] == full["predicted_label"]
+        assert list(own["probabilities"]) == [own["predicted_label"]]
+        assert own["probability"] + own["rest"] == pytest.approx(1)
+        assert own["probability"] <= full["probability"] + 1e-3
+    refused = classify("--input", "reviews.jsonl", "--output", "no.jsonl", "--top-k", 1, "--max-error", 0.1)
+    assert refused.exit_code == 2
+    assert "every label" in refused.output
+
+
 def test_csv_holds_probabilities_as_json(classify: Run, shop: Path) -> None:
     write_rows("reviews.csv", REVIEWS)
     assert classify("--input", "reviews.csv", "--output", "out.csv").exit_code == 0
