@@ -83,7 +83,8 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
     error(n) = a · n^(−b), the curve that learning is usually seen to follow (Hestness et al. 2017), fitted by weighted
     least squares to the measured sizes and read beyond them (Figueroa et al. 2012, BMC Medical Informatics 12:8).
     Zero-shot has no place on it. Intervals: seeds and test rows are resampled, crossed (`crossed_bootstrap`), and the
-    fit is made again for each resample. They do not cover that the curve may be another one.
+    fit is made again for each resample, without the smallest sizes: none of them, one, … all but two, in equal parts.
+    So a curve that flattens at its end widens the interval. That it flattens only later is not covered.
 
     For a class, its own share of errors is extrapolated, and weighed with its share of the test rows. All classes grew
     together in what was measured, so this supposes that a class gains as much when it grows alone.
@@ -114,7 +115,7 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
     shares = members.mean(axis=1)
 
     rates, counts = _resampled(wrong, members, draws)
-    fits = power_law(x, rates, counts)
+    fits = _fits(x, rates, counts)
     now, then = power_law_value(fits, largest), power_law_value(fits, largest + more)
     gains = (now - then) * shares  # the first row is the data themselves
     level = result.summaries[0].accuracy.level
@@ -170,6 +171,16 @@ def power_law_value(fits: FloatArray, size: float) -> FloatArray:
     """The share of errors at a size, at most 1; fits of shape […, 2] give shape […]."""
     value: FloatArray = np.minimum(np.exp(fits[..., 0] - fits[..., 1] * np.log(size)), 1.0)
     return value
+
+
+def _fits(x: FloatArray, rates: FloatArray, counts: FloatArray) -> FloatArray:
+    """A fit for the data, on all sizes, and one for each resample; see `extrapolate`. Shape [1 + draws, groups, 2]."""
+    fits = power_law(x, rates, counts)
+    ways = [dropped for dropped in range(len(x)) if len(set(x[dropped:])) >= 2]
+    for dropped in ways[1:]:
+        draws = slice(1 + dropped, None, len(ways))
+        fits[draws] = power_law(x[dropped:], rates[draws, :, dropped:], counts)
+    return fits
 
 
 def _wrong(result: Evaluation, measured: Sequence[Summary]) -> FloatArray:

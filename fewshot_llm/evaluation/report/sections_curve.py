@@ -62,11 +62,12 @@ def _worth(found: Extrapolation, result: Evaluation, words: Words) -> list[Block
             else f"may change accuracy by {gain} points: the runs do not tell whether they help. "
         )
         + "A power law is fitted to the runs and read beyond them (dashed); the interval covers other test rows and "
-        "other draws, not the chance that the curve bends otherwise. Only labelling tells for certain.",
+        "other draws and a curve that bends between the runs, not one that bends later. Only labelling tells for "
+        "certain.",
         f"每类再加 {found.more} 条（从 {found.rows} 条到 {found.rows + found.more} 条），"
         + (f"准确率约提高 {gain}个百分点。" if sure else f"准确率变化约 {gain} 个百分点：现有结果无法判断是否有帮助。")
-        + "这是用幂律拟合各次测量后外推所得（虚线）；区间只包含换测试数据、换样例带来的变化，"
-        "不包含曲线走势改变的可能。只有真正标注后才能确定。",
+        + "这是用幂律拟合各次测量后外推所得（虚线）；区间包含换测试数据、换样例以及曲线在已测范围内弯折带来的变化，"
+        "不包含曲线此后才弯折的可能。只有真正标注后才能确定。",
     )
     if not found.close:
         text += words(

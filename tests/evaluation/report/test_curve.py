@@ -43,6 +43,13 @@ def test_the_gain_of_a_known_curve_lies_in_the_interval(make_result: MakeResult)
     assert sum(worth.gain.value for worth in found.by_class) == pytest.approx(found.overall.gain.value, abs=0.01)
 
 
+def test_a_curve_that_flattens_at_its_end_promises_little(make_result: MakeResult) -> None:
+    steep = {1: 0.67, 2: 0.54, 4: 0.30, 8: 0.30}
+    found = extrapolate(make_result((1, 2, 4, 8), error=lambda k: steep[k]))
+    assert isinstance(found, Extrapolation)
+    assert not found.overall.sure
+
+
 def test_a_curve_that_is_no_power_law_is_called_a_guess(make_result: MakeResult) -> None:
     found = extrapolate(make_result(error=lambda k: {0: 0.9, 4: 0.7, 8: 0.65, 16: 0.02}[k], rows=600))
     assert isinstance(found, Extrapolation)
