@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -26,6 +26,18 @@ TopK: TypeAlias = Annotated[
         min=1,
         help="Search only for the K most probable labels, exactly: faster where there are many. [default: score all]",
         rich_help_panel=options.RESULT,
+        show_default=False,
+    ),
+]
+
+
+Precision: TypeAlias = Annotated[
+    Literal["bfloat16", "float16"] | None,
+    typer.Option(
+        "--precision",
+        help="Run in this format if the support rows, scored out of fold, lose no more than a point against float32; "
+        "refuse otherwise. --dtype sets a format without asking.",
+        rich_help_panel=options.MODEL,
         show_default=False,
     ),
 ]
@@ -62,6 +74,7 @@ def classify(
     adapter: options.Adapter = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    precision: Precision = None,
     threads: options.Threads = None,
 ) -> None:
     """Label the rows of a file from a few labelled ones.
@@ -73,10 +86,13 @@ def classify(
     bound, and `rest` what the others have at most.
     """
     refuse_output(output, (source, support), overwrite=overwrite)
+    if precision is not None and dtype is not None:
+        raise typer.BadParameter("give --dtype, which asks nothing, or this, not both", param_hint="--precision")
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
         raise typer.BadParameter("a guard needs every label's probability", param_hint="--top-k")
     from fewshot_llm.cli.parts import (
         column_names,
+        open_model,
         open_model_or_server,
         read_support,
         take_calibration,
@@ -88,6 +104,7 @@ def classify(
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
+    from fewshot_llm.precision import check_precision
     from fewshot_llm.risk_evidence import require_unseen
 
     described, examples = read_support(task, support, text_column, label_column)
@@ -105,7 +122,8 @@ def classify(
         require_unseen(adapter, examples)
     rows = read_rows(source)
     language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    exact = dtype if precision is None else "float32"
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=exact, threads=threads)
     classifier = FewShotClassifier(
         described,
         loaded,
@@ -122,6 +140,12 @@ def classify(
         defence=defence,
         guard=guard,
     )
+    evidence = None
+    if precision is not None:
+        other = open_model(model, language, adapter=adapter, device=device, dtype=precision, threads=threads)
+        with waiting(f"Comparing {precision} with float32"):
+            evidence = check_precision(classifier, other, examples)
+        classifier.set_params(model=other)
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)
     if guard is not None and not as_json:
@@ -154,6 +178,7 @@ def classify(
             "defence": defence,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
+            **({} if evidence is None else {"precision": evidence.to_json()}),
             **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },

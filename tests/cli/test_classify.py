@@ -60,6 +60,19 @@ def test_top_k_agrees_with_all_probabilities(classify: Run) -> None:
     assert "every label" in refused.output
 
 
+def test_a_format_is_taken_only_after_it_was_measured(classify: Run) -> None:
+    """The tiny model's labels are near ties, so either answer may come; both must say what was measured."""
+    result = classify("--input", "reviews.jsonl", "--output", "out.jsonl", "--precision", "bfloat16", "--json")
+    if result.exit_code:
+        assert "is refused" in result.output
+        assert not Path("out.jsonl").exists()
+    else:
+        measured = json.loads(result.output.splitlines()[-1])["precision"]
+        assert measured["accuracy"] >= measured["exact_accuracy"] - 0.01
+    both = classify("--input", "reviews.jsonl", "--output", "no.jsonl", "--precision", "float16", "--dtype", "float16")
+    assert both.exit_code == 2
+
+
 def test_csv_holds_probabilities_as_json(classify: Run, shop: Path) -> None:
     write_rows("reviews.csv", REVIEWS)
     assert classify("--input", "reviews.csv", "--output", "out.csv").exit_code == 0
