@@ -15,6 +15,7 @@ import numpy as np
 from eval.speed.peers.environments import environment
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.cached import TreeScorer
 
 __all__ = ["against_cappr", "against_lm_eval"]
@@ -36,8 +37,10 @@ def against_cappr(model: LanguageModel, prompts: Sequence[Prompt], sample: int) 
         found = _run("cappr", {"folder": folder, **work})
     if found is None:
         return {"skipped": "no environment; run eval/speed/peers/environments.py"}
-    same, seconds = _ours(model, prompts)
-    agreement = float(np.mean([same[n] == label for n, label in enumerate(found["labels"])]))
+    scores, seconds = _ours(model, prompts)
+    # cappr ranks labels by their mean log-probability per token.
+    own = [int((score.log_probs / score.token_counts).argmax()) for score in scores]
+    agreement = float(np.mean([own[n] == label for n, label in enumerate(found["labels"])]))
     return {
         "ratio": (found["seconds"] / len(some)) / (seconds / len(prompts)),
         "their_rows_per_second": len(some) / found["seconds"],
@@ -70,12 +73,12 @@ def against_lm_eval(model: LanguageModel, prompts: Sequence[Prompt], sample: int
     }
 
 
-def _ours(model: LanguageModel, prompts: Sequence[Prompt]) -> tuple[list[int], float]:
+def _ours(model: LanguageModel, prompts: Sequence[Prompt]) -> tuple[list[LabelScores], float]:
     scorer = TreeScorer(model)
     scorer.log_probs(prompts[:2])
     began = perf_counter()
     scores = scorer.log_probs(prompts)
-    return [int(own.log_probs.argmax()) for own in scores], perf_counter() - began
+    return scores, perf_counter() - began
 
 
 def _run(peer: str, work: Mapping[str, Any]) -> dict[str, Any] | None:
