@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint typecheck bench eval certify clean
+.PHONY: help install demo test coverage lint typecheck docs bench eval certify clean
 
 help:  ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,12 +43,18 @@ test: $(VENV)/.installed-test  ## Run all tests; tests of the real model are ski
 	-$(BIN)/fewshot-llm models pull smollm2-135m
 	$(BIN)/python -m pytest
 
+coverage: $(VENV)/.installed-test  ## Run all tests and fail where less than 90 % of the package's lines were run
+	$(BIN)/python -m pytest --cov --cov-report=term
+
 lint: $(VENV)/.installed-dev  ## Check style and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 typecheck: $(VENV)/.installed-dev  ## Check types
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs  ## Build the documentation, in English and Chinese, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed-test  ## Time the scorer against other ways of doing the same work (FEWSHOT_DATA: where the data sets are)
 	$(BIN)/python -m eval.speed

@@ -1,0 +1,107 @@
+"""What the pages take from the project when the site is built (`hooks` of mkdocs.yml).
+
+Two marks are written into a page, on a line of their own:
+
+- `<!-- command line -->`: every command with its options, as typer knows them;
+- `<!-- file: CHANGELOG.md -->`: a Markdown file that lies outside `docs/`.
+
+And links that leave the site (`../fewshot_llm/…`, the page in the other language) become plain text on it; on the
+project's own page they work.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from enum import EnumType
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+__all__ = ["command_line", "on_page_markdown", "without_outer_links"]
+
+ROOT = Path(__file__).parents[1]
+
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Called by mkdocs with the text of each page."""
+    if "<!-- command line -->" in markdown:
+        markdown = markdown.replace("<!-- command line -->", command_line())
+    markdown = FILE.sub(lambda found: (ROOT / found[1]).read_text(encoding="utf-8"), markdown)
+    return without_outer_links(markdown, page.file.src_uri)
+
+
+def without_outer_links(markdown: str, page: str) -> str:
+    """Links to files outside `docs/`, and to `*.zh.md`, as the words they stand on.
+
+    >>> without_outer_links("[the attacks](../fewshot_llm/attacks/v1.toml) and [more](shop.md)", "attacks.md")
+    'the attacks and [more](shop.md)'
+    """
+
+    def kept(found: re.Match[str]) -> str:
+        words, target = found[1], found[2]
+        if "://" in target or target.startswith("#"):
+            return found[0]
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+        return words if place.startswith("../") or place.endswith(".zh.md") else found[0]
+
+    return LINK.sub(kept, markdown)
+
+
+def command_line() -> str:
+    """All commands as Markdown: what each is for, its arguments and options with their defaults."""
+    from typer.main import get_command
+
+    from fewshot_llm.cli import app
+
+    return "\n\n".join(_described(name, command) for name, command in _commands("", get_command(app)))
+
+
+def _commands(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
+    for name, below in command.commands.items():
+        if hasattr(below, "commands"):
+            yield from _commands(f"{prefix}{name} ", below)
+        else:
+            yield f"{prefix}{name}", below
+
+
+def _described(name: str, command: Any) -> str:
+    shown = [one for one in command.params if not getattr(one, "hidden", False)]
+    arguments = " ".join(one.metavar or one.name.upper() for one in shown if one.param_type_name == "argument")
+    usage = " ".join(["fewshot-llm", name, arguments, "[OPTIONS]"]).replace("  ", " ")
+    lines = [f"## {name}", "", f"`{usage}`", "", (command.help or "").strip(), ""]
+    lines += ["| option | meaning |", "| --- | --- |"]
+    lines += [f"| {_option(one)} | {_meaning(one)} |" for one in shown]
+    return "\n".join(lines)
+
+
+def _option(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar or parameter.name.upper()}`"
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    if getattr(parameter, "is_flag", False):
+        return names
+    values = parameter.metavar or _choices(parameter)
+    return f"{names} {values}".strip()
+
+
+def _choices(parameter: Any) -> str:
+    found = parameter.type_descriptor.annotation
+    for part in (found, *get_args(found)):
+        if get_origin(part) is Literal:
+            return " ".join(f"`{value}`" for value in get_args(part))
+        if isinstance(part, EnumType):
+            return " ".join(f"`{member.value}`" for member in part)
+    return ""
+
+
+def _meaning(parameter: Any) -> str:
+    text = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    default = parameter.default
+    told = parameter.required or callable(default) or default is None or default is False or "[default" in text
+    if parameter.required:
+        return f"{text} **Required.**"
+    return text if told else f"{text} Default: `{default}`."

@@ -1,0 +1,108 @@
+"""The documentation: every block runs or parses, the two languages are twins, links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import posixpath
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_shell, statements
+from tests.test_readme import LINK, ROOT
+from tests.test_readme import stand_in_home as stand_in_home
+
+DOCS = ROOT / "docs"
+PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+RUN_ELSEWHERE = {"shop.md", "shop.zh.md"}  # tests/test_shop_pages.py runs them as a reader would
+RUN = [
+    page
+    for page in PAGES
+    if page not in RUN_ELSEWHERE and {block.language for block in blocks(DOCS / page)} & {"sh", "python"}
+]
+TWINS = [page for page in PAGES if page.endswith(".zh.md") and page not in RUN_ELSEWHERE]
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_blocks_run(page: str, tmp_path: Path, stand_in_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in one folder, with a tiny model under the names of the embedded ones; Python in one session."""
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    session: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(DOCS / page):
+        if block.language == "sh":
+            run_shell(block.text)
+        elif block.language == "python":
+            exec(compile(block.text, page, "exec"), session)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_parse(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every `fewshot-llm …` in a shell block has a command, options and choices that the program knows."""
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(DOCS / page):
+        if block.language in {"sh", "bash"}:
+            for statement in statements(block.text):
+                if (given := arguments(statement)) is not None:
+                    check_options(given, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_have_a_known_language(page: str) -> None:
+    known = {"sh", "bash", "python", "toml", "jinja", "text", "csv", "json"}
+    assert {block.language for block in blocks(DOCS / page)} <= known
+
+
+@pytest.mark.parametrize("page", TWINS)
+def test_chinese_page_is_a_twin(page: str) -> None:
+    """The same headings, blocks and commands in the same order, though their texts differ."""
+
+    def skeleton(name: str) -> list[str]:
+        text = (DOCS / name).read_text(encoding="utf-8")
+        headings = re.findall(r"^(#+) ", BLOCK.sub("", text), re.MULTILINE)
+        commands = [
+            " ".join(word for word in given if word.startswith("-") and word not in {"--report-lang", "--lang"})
+            for block in blocks(DOCS / name)
+            if block.language in {"sh", "bash"}
+            for statement in statements(block.text)
+            if (given := arguments(statement)) is not None
+        ]
+        return [*headings, *(block.language for block in blocks(DOCS / name)), *commands]
+
+    assert skeleton(page) == skeleton(page.replace(".zh.md", ".md"))
+
+
+def test_tutorial_and_how_to_are_in_both_languages() -> None:
+    english = {page for page in PAGES if page.startswith(("tutorial", "how-to", "index")) and ".zh." not in page}
+    assert {page.replace(".md", ".zh.md") for page in english} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in LINK.findall(BLOCK.sub("", (DOCS / page).read_text(encoding="utf-8"))):
+        if "://" not in target:
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+            assert (DOCS / place).exists(), f"{page} links to {target}"
+
+
+def test_navigation_names_every_page() -> None:
+    """Both ways: a page that no menu leads to is not read, and a menu entry without a page is an error."""
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", menu, re.MULTILINE)
+    assert sorted(listed) == [page for page in PAGES if not page.endswith(".zh.md")]
+
+
+def test_command_line_reference_has_every_command_and_option() -> None:
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    text = hooks.command_line()
+    for command in ("classify", "models pull", "export"):
+        assert f"\n## {command}\n" in f"\n{text}"
+    assert "| `--to` `peft` `merged`" in text
+    assert "| `--shots` K | Demonstrations" in text
+    assert hooks.without_outer_links("[a](../x.py), [b](y.md)", "attacks.md") == "a, [b](y.md)"
