@@ -14,6 +14,9 @@ from fewshot_llm.cli.failure import refuse_output
 
 __all__ = ["evaluate"]
 
+EXPLAINED = 6
+"""Answers that a report explains."""
+
 
 def evaluate(
     task: options.Task,
@@ -139,6 +142,7 @@ def evaluate(
             seeds=wanted_seeds,
             rows_per_class=rows_per_class,
             target=target,
+            explained=EXPLAINED if report is not None and not without_texts else 0,
             columns=column_names(described, text_column, label_column),
             progress=progress,
             selection=take_selection(selection, loaded),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AttackFigures", "Row", "ShownPrompt"]
+from fewshot_llm.explaining import Explanation
+
+__all__ = ["AttackFigures", "ExplainedRow", "Row", "ShownPrompt"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,19 @@ class ShownPrompt:
     answers: tuple[str, ...]
     template: str
     demonstrations: int
+
+
+@dataclass(frozen=True)
+class ExplainedRow:
+    """Why a row got its answer.
+
+    Attributes:
+        number: the row's place among the measured rows, from 1.
+        explanation: which words and demonstrations moved the decision.
+    """
+
+    number: int
+    explanation: Explanation
 
 
 @dataclass(frozen=True)

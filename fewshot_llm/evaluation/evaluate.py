@@ -16,7 +16,8 @@ from fewshot_llm.escalation import check_target
 from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.parts import model_record
-from fewshot_llm.evaluation.circumstances import ShownPrompt
+from fewshot_llm.evaluation.circumstances import ExplainedRow, ShownPrompt
+from fewshot_llm.evaluation.explained import explain_rows
 from fewshot_llm.evaluation.ladder_record import read_decision
 from fewshot_llm.evaluation.measure import measurable, measure_run, shown_prompt
 from fewshot_llm.evaluation.provenance import machine
@@ -39,6 +40,7 @@ def evaluate(
     seeds: Sequence[int] = (0, 1, 2),
     rows_per_class: int | None = None,
     target: float = 0.9,
+    explained: int = 0,
     columns: Mapping[str, str] | None = None,
     level: float = 0.95,
     progress: Progress | None = None,
@@ -59,6 +61,8 @@ def evaluate(
         seeds: each draws another support set and other demonstrations.
         rows_per_class: draw so many rows per class in place of k; those that are not shown serve calibration.
         target: the accuracy that is good enough, in (0, 1]; the report compares with it.
+        explained: explain so many answers of the first run with the most shots: the surest mistakes and the least
+            sure rows.
         columns: field → column of the files, where they are not named as the task's fields.
         level: of every interval.
         progress: called with rows finished and rows in all, a test row counted once per run.
@@ -91,6 +95,7 @@ def evaluate(
 
     runs: list[Run] = []
     prompt: ShownPrompt | None = None
+    explanations: tuple[ExplainedRow, ...] = ()
     for number, (k, seed) in enumerate(product(shots, seeds)):
         drawn_rows = k if rows_per_class is None else rows_per_class
         drawn = support.sample(drawn_rows, seed) if drawn_rows > 0 else support.subset(())
@@ -101,6 +106,8 @@ def evaluate(
         runs.append(measure_run(classifier, rows, perf_counter() - began, level=level, progress=report))
         if prompt is None and k == max(shots):
             prompt = shown_prompt(classifier.answerer_, rows)
+            if explained:
+                explanations = explain_rows(classifier.answerer_, rows, runs[-1], explained)
     return Evaluation(
         task=described.name,
         labels=described.labels,
@@ -117,6 +124,7 @@ def evaluate(
         prompt=prompt,
         doctor=doctor(support, described, test),
         decision=None if adapter is None else read_decision(Path(adapter)),
+        explanations=explanations,
         machine=machine(),
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fewshot_llm.calibration import Calibration, IntArray
 from fewshot_llm.escalation import Decision
-from fewshot_llm.evaluation.circumstances import AttackFigures, Row, ShownPrompt
+from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
 from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
 from fewshot_llm.evaluation.metrics import (
     accuracy,
@@ -191,6 +191,7 @@ class Evaluation:
         doctor: what the doctor says of the rows that support sets were drawn from.
         decision: which rung of the ladder an adapter's folder stands on, and why; None without one.
         attacks: what attacks on the test rows' texts changed; empty where none were tried.
+        explanations: why some rows of the headline run got their answers; empty where none was asked for.
         machine: where it was measured.
     """
 
@@ -210,6 +211,7 @@ class Evaluation:
     doctor: DoctorReport | None = None
     decision: Decision | None = None
     attacks: tuple[AttackFigures, ...] = ()
+    explanations: tuple[ExplainedRow, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -218,11 +220,12 @@ class Evaluation:
         return max(self.runs, key=lambda run: run.shots)
 
     def without_texts(self) -> Evaluation:
-        """The same figures without anybody's words: no texts of rows, no prompt, no examples of attacks."""
+        """The same figures without anybody's words: no texts of rows, prompt, explanations or examples."""
         return replace(
             self,
             rows=tuple(replace(row, text="") for row in self.rows),
             prompt=None,
+            explanations=(),
             attacks=tuple(replace(attack, before="", after="") for attack in self.attacks),
         )
 

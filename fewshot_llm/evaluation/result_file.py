@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fewshot_llm.calibration import Calibration
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.escalation import Decision
-from fewshot_llm.evaluation.circumstances import AttackFigures, Row, ShownPrompt
+from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
 from fewshot_llm.evaluation.result import Evaluation, Figures, Run, Summary, TestRows
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.support.diagnosis import DoctorReport
@@ -68,6 +68,7 @@ def from_document(document: Mapping[str, Any]) -> Evaluation:
                 "doctor": _typed(DoctorReport | None, values.get("doctor")),
                 "decision": None if decision is None else Decision.model_validate(decision),
                 "attacks": _typed(tuple[AttackFigures, ...], values.get("attacks", ())),
+                "explanations": _typed(tuple[ExplainedRow, ...], values.get("explanations", ())),
             }
         )
     except (ValidationError, KeyError, TypeError, ValueError) as error:

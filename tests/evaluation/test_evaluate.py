@@ -156,3 +156,14 @@ def test_three_labels_have_no_area_under_the_curve(llama):
 def test_bad_use(llama, options, error):
     with pytest.raises(error):
         evaluate(TASK, SUPPORT, TEST, **{"model": llama, **options})
+
+
+def test_answers_are_explained_when_asked(llama):
+    result = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(0,), explained=3)
+    assert len(result.explanations) == len({one.number for one in result.explanations}) == 3
+    answers = result.headline.log_probabilities.argmax(axis=1)
+    for one in result.explanations:
+        assert one.explanation.label == result.labels[answers[one.number - 1]]
+        assert one.explanation.passages[0].text == result.rows[one.number - 1].text
+        assert len(one.explanation.demonstrations) == 4
+    assert result.without_texts().explanations == ()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from fewshot_llm.explaining import Explanation
+
 __all__ = [
     "Block",
     "Cell",
@@ -13,6 +15,7 @@ __all__ = [
     "Code",
     "Column",
     "Document",
+    "Explained",
     "Hero",
     "Hint",
     "Quote",
@@ -122,6 +125,13 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """A text with the words that moved the decision about it."""
+
+    explanation: Explanation
+
+
+@dataclass(frozen=True)
 class Hero:
     """The one figure that matters.
 
@@ -140,7 +150,7 @@ class Hero:
     chart: Chart
 
 
-Block: TypeAlias = Text | Hint | Code | Table | Side | Hero
+Block: TypeAlias = Text | Hint | Code | Table | Side | Hero | Explained
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fewshot_llm.evaluation.report.sections_accuracy import (
 from fewshot_llm.evaluation.report.sections_curve import curve_section
 from fewshot_llm.evaluation.report.sections_inputs import cost_section, prompt_section, support_section
 from fewshot_llm.evaluation.report.sections_rows import attacks_section, probabilities_section, rows_section
+from fewshot_llm.evaluation.report.sections_why import why_section
 from fewshot_llm.evaluation.report.words import Words
 from fewshot_llm.evaluation.result import Evaluation
 
@@ -42,6 +43,7 @@ def evaluation_document(result: Evaluation, language: str | None = None, price: 
             curve_section(result, words),
             probabilities_section(result, words),
             rows_section(result, words),
+            why_section(result, words),
             attacks_section(result, words),
             support_section(result, words),
             prompt_section(result, words),

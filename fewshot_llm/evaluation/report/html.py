@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.report.document import Document, spans
+from fewshot_llm.explaining import explanation_html
 
 __all__ = ["draw", "to_html"]
 
@@ -27,7 +28,14 @@ def to_html(document: Document) -> str:
     Raises:
         DataFileError: the charts' packages are not installed.
     """
-    page: str = _page().render(document=document, draw=draw, spans=spans, block_kind=lambda block: type(block).__name__)
+    page: str = _page().render(
+        document=document,
+        draw=draw,
+        spans=spans,
+        block_kind=lambda block: type(block).__name__,
+        # Escapes every text and label itself.
+        explained=lambda block: Markup(explanation_html(block.explanation, document.language)),
+    )
     return page
 
 

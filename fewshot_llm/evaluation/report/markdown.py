@@ -13,6 +13,7 @@ from fewshot_llm.evaluation.report.document import (
     Chart,
     Code,
     Document,
+    Explained,
     Hero,
     Hint,
     Quote,
@@ -21,10 +22,13 @@ from fewshot_llm.evaluation.report.document import (
     Text,
     spans,
 )
+from fewshot_llm.explaining import Explanation
 
 __all__ = ["escaped", "to_markdown"]
 
 SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
+STRONGEST, SHORT = 5, 60
+"""Words of a text, and characters of a demonstration, that are shown."""
 FENCE = re.compile(r"`{3,}")
 
 
@@ -77,7 +81,20 @@ def _block(block: Block) -> str:
             return "\n\n".join(_table(item) if isinstance(item, Table) else _chart(item) for item in block.items)
         case Hero():
             return f"**{escaped(block.value)}** {escaped(block.interval)}\n\n{escaped(block.verdict)}"
+        case Explained():
+            return _explained(block.explanation)
     assert_never(block)
+
+
+def _explained(explanation: Explanation) -> str:
+    """The decision, the text, and the effects of its strongest words and of the demonstrations."""
+    head = f"**{explanation.label} / {explanation.runner_up}: {explanation.log_odds:+.2f} nats**"
+    texts = [f"> {escaped(passage.text)}" for passage in explanation.passages]
+    strongest = [word for passage in explanation.passages for word in passage.strongest(STRONGEST)]
+    effects = [(word.text, word.effect) for word in strongest]
+    effects += [(f"{shown.label}: {shown.text[:SHORT]}", shown.effect) for shown in explanation.demonstrations]
+    lines = [f"- {effect:+.2f} {escaped(text)}" for text, effect in effects]
+    return "\n\n".join([head, *texts, "\n".join(lines)])
 
 
 def _chart(chart: Chart) -> str:

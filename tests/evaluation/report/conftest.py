@@ -9,8 +9,9 @@ import pytest
 from scipy.special import log_softmax
 
 from fewshot_llm.calibration import Calibration
-from fewshot_llm.evaluation.circumstances import AttackFigures, Row, ShownPrompt
+from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
 from fewshot_llm.evaluation.result import Evaluation, Figures, Run, TestRows, summarise
+from fewshot_llm.explaining import Explanation, Passage, Shown, Word
 from fewshot_llm.support import SupportSet, doctor
 from fewshot_llm.task import load_task
 
@@ -91,6 +92,19 @@ def make_result() -> MakeResult:
             prompt=ShownPrompt("评论：``` <b>\n情感：", ("好评", "差评"), "review-sentiment/zh.v1", 8),
             doctor=doctor(support, task),
             attacks=(AttackFigures("typos", 40, 6, 0.9, 0.8, HOSTILE[0], HOSTILE[5]),),
+            explanations=(
+                ExplainedRow(
+                    1,
+                    Explanation(
+                        label="positive",
+                        runner_up="negative",
+                        log_odds=0.5,
+                        probabilities={"positive": 0.6, "negative": 0.4},
+                        passages=(Passage("text", HOSTILE[0], (Word(0, 2, HOSTILE[0][:2], 0.3),)),),
+                        demonstrations=(Shown(0, "positive", HOSTILE[1], -0.2),),
+                    ),
+                ),
+            ),
             machine={"processor": "a processor", "threads": 2},
         )
 

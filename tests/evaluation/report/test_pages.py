@@ -25,6 +25,7 @@ ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "nav", "footer", "div"),
     *("h1", "h2", "p", "a", "pre", "code", "bdi", "details", "summary", "figure", "figcaption"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "g", "path", "line", "rect", "text"),
+    *("span", "strong", "small"),  # explanations
 }
 
 
@@ -194,3 +195,13 @@ def test_files_are_written(result: Evaluation, tmp_path: Path) -> None:
 def test_a_picture_may_hold_nothing_but_shapes_and_text() -> None:
     with pytest.raises(DataFileError, match="does not need"):
         draw({"data": {"values": [{"u": "x.png"}]}, "mark": "image", "encoding": {"url": {"field": "u"}}}, "a picture")
+
+
+def test_explanations_are_in_both_files(make_result: MakeResult) -> None:
+    document = evaluation_document(make_result((4,), (0,)), "en")
+    page, markdown = Page(to_html(document)), to_markdown(document)
+    assert "positive rather than negative: +0.50 nats" in page.text
+    assert "positive / negative: +0.50 nats" in markdown
+    assert "- -0.20 positive" in markdown
+    bare = evaluation_document(replace(make_result((4,), (0,)), explanations=()), "zh")
+    assert "没有解释任何判定" in to_markdown(bare)
