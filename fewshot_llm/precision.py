@@ -109,7 +109,7 @@ def check_precision(classifier: FewShotClassifier, other: LanguageModel, support
     if not evidence.allowed:
         raise ScoringError(
             f"{evidence.dtype} is refused: of {evidence.rows} labelled rows, each scored under a prompt without it: "
-            f"{evidence.accuracy:.1%} are right, in float32 {evidence.exact_accuracy:.1%}. A point may be lost, no more. "
+            f"{evidence.accuracy:.1%} are right, in float32 {evidence.exact_accuracy:.1%}. A point may be lost. "
             "Leave --precision out to stay with float32."
         )
     return evidence
