@@ -5,8 +5,8 @@ Two marks are written into a page, on a line of their own:
 - `<!-- command line -->`: every command with its options, as typer knows them;
 - `<!-- file: CHANGELOG.md -->`: a Markdown file that lies outside `docs/`.
 
-And links that leave the site (`../fewshot_llm/…`, the page in the other language) become plain text on it; on the
-project's own page they work.
+Links that leave the site (`../fewshot_llm/…`, the page in the other language) become plain text on it; on the project's
+own page they work. And a line that ends in Chinese is joined to the next one, where a browser would put a space.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from enum import EnumType
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["command_line", "on_page_markdown", "without_outer_links"]
+__all__ = ["command_line", "joined_chinese", "on_page_markdown", "without_outer_links"]
 
 ROOT = Path(__file__).parents[1]
 
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”…]"
+BREAK = re.compile(rf"(?<={CHINESE})\n *(?={CHINESE})")
 FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 
 
@@ -31,7 +34,18 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if "<!-- command line -->" in markdown:
         markdown = markdown.replace("<!-- command line -->", command_line())
     markdown = FILE.sub(lambda found: (ROOT / found[1]).read_text(encoding="utf-8"), markdown)
+    if page.file.src_uri.endswith(".zh.md"):
+        markdown = joined_chinese(markdown)
     return without_outer_links(markdown, page.file.src_uri)
+
+
+def joined_chinese(markdown: str) -> str:
+    r"""Paragraphs without the breaks between two Chinese characters; code blocks as they are.
+
+    >>> joined_chinese("质量\n很好\n\n```sh\n甲\n乙\n```")
+    '质量很好\n\n```sh\n甲\n乙\n```'
+    """
+    return "".join(part if part.startswith("```") else BREAK.sub("", part) for part in BLOCK.split(markdown))
 
 
 def without_outer_links(markdown: str, page: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import posixpath
 import re
@@ -94,15 +95,15 @@ def test_navigation_names_every_page() -> None:
     assert sorted(listed) == [page for page in PAGES if not page.endswith(".zh.md")]
 
 
-def test_command_line_reference_has_every_command_and_option() -> None:
+def test_hooks_write_the_command_line_and_mend_the_text() -> None:
     spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
     assert spec is not None
     assert spec.loader is not None
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
+    assert doctest.testmod(hooks).failed == 0
     text = hooks.command_line()
     for command in ("classify", "models pull", "export"):
         assert f"\n## {command}\n" in f"\n{text}"
     assert "| `--to` `peft` `merged`" in text
     assert "| `--shots` K | Demonstrations" in text
-    assert hooks.without_outer_links("[a](../x.py), [b](y.md)", "attacks.md") == "a, [b](y.md)"
