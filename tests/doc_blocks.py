@@ -6,11 +6,15 @@ shows the content of a file.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -84,11 +88,29 @@ def check_options(given: list[str], folder: Path) -> None:
     command.make_context(" ".join([PROGRAM, *given]), rest)
 
 
+def run_page(page: Path, folder: Path) -> None:
+    """Run the `sh` and `python` blocks of a page in order, in one folder, as a reader would; Python in one session."""
+    session: dict[str, object] = {"__name__": "__main__"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with chdir(folder), patch.dict(os.environ, PATH=path, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1"):
+        for block in blocks(page):
+            if block.language == "sh":
+                run_shell(block.text)
+            elif block.language == "python":
+                exec(compile(block.text, page.name, "exec"), session)
+
+
 def run_shell(shell: str) -> None:
-    """Run a shell block in the working folder; `fewshot-llm` itself in this process, which has its imports done."""
+    """Run a shell block in the working folder.
+
+    `fewshot-llm` runs in this process, whose imports are done; all other commands, pipes and redirections run in bash.
+    `make` is not run.
+    """
     for statement in statements(shell):
         given = arguments(statement)
-        if given is None or "<" in statement or "|" in statement:
+        if statement.startswith("make "):
+            continue
+        if given is None or {"<", ">", "|"} & set(shlex.split(statement, comments=True)):
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", statement], capture_output=True, text=True)
             assert done.returncode == 0, f"{statement}\n{done.stdout}\n{done.stderr}"
         else:

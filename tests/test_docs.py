@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_shell, statements
+from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page, statements
 from tests.test_readme import LINK, ROOT
 from tests.test_readme import stand_in_home as stand_in_home
 
@@ -26,17 +26,11 @@ TWINS = [page for page in PAGES if page.endswith(".zh.md") and page not in RUN_E
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_blocks_run(page: str, tmp_path: Path, stand_in_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, in one folder, with a tiny model under the names of the embedded ones; Python in one session."""
+def test_blocks_run(page: str, tmp_path: Path, stand_in_home: Path) -> None:
+    """With a tiny model under the names of the embedded ones."""
     folder = tmp_path / "reader"
     folder.mkdir()
-    monkeypatch.chdir(folder)
-    session: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(DOCS / page):
-        if block.language == "sh":
-            run_shell(block.text)
-        elif block.language == "python":
-            exec(compile(block.text, page, "exec"), session)
+    run_page(DOCS / page, folder)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,61 +6,31 @@ real ones where they are in the cache.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fewshot_llm.models.cache import CONVERSION, CachedFile, ModelRecord, model_folder, read_record
 from fewshot_llm.models.registry import EMBEDDED
+from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page
 
 ROOT = Path(__file__).parents[1]
 READMES = {"README.md": "smollm2-135m", "README.zh.md": "gemma3-270m"}
 """Each README, and the model that `auto` stands for in its language."""
 
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)")
 
 
-@dataclass(frozen=True)
-class Block:
-    """One fenced block: its language and its text."""
-
-    language: str
-    text: str
-
-
-def blocks(readme: str) -> list[Block]:
-    return [Block(*found) for found in BLOCK.findall((ROOT / readme).read_text(encoding="utf-8"))]
-
-
 def run_blocks(readme: str, folder: Path, home: Path) -> None:
-    """Run the Python and shell blocks of a README, one after the other, in one folder."""
-    scripts = Path(sys.executable).parent
-    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {
-        "PATH": path,
-        "FEWSHOT_HOME": str(home),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    for block in blocks(readme):
-        match block.language:
-            case "python":
-                command = [sys.executable, "-c", block.text]
-            case "sh" if block.text.startswith("make "):
-                continue
-            case "sh":
-                command = ["bash", "-euo", "pipefail", "-c", block.text]
-            case other:
-                pytest.fail(f"{readme} has a block in {other or 'no language'}, which is not run")
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+    """Run the Python and shell blocks of a page, one after the other, in one folder, with the models of a cache."""
+    unknown = {block.language for block in blocks(ROOT / readme)} - {"python", "sh"}
+    assert not unknown, f"{readme} has a block in {unknown}, which is not run"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FEWSHOT_HOME", str(home))
+        run_page(ROOT / readme, folder)
 
 
 @pytest.fixture
@@ -107,12 +77,26 @@ def test_blocks_run_with_the_real_model(readme: str, model: str, tmp_path: Path)
 
 @pytest.mark.parametrize("readme", READMES)
 def test_make_targets_exist(readme: str) -> None:
-    lines = [line for block in blocks(readme) for line in block.text.splitlines() if line.startswith("make ")]
+    lines = [line for block in blocks(ROOT / readme) for line in block.text.splitlines() if line.startswith("make ")]
     assert lines
     for line in lines:
         subprocess.run(
             ["make", "--dry-run", *line.split("#")[0].split()[1:]], cwd=ROOT, check=True, capture_output=True
         )
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_commands_in_the_text_parse(readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that need an adapter, a server or a browser, and so stand in no block that is run."""
+    monkeypatch.chdir(tmp_path)
+    text = BLOCK.sub("", (ROOT / readme).read_text(encoding="utf-8"))
+    commands = [" ".join(found.split()) for found in re.findall(r"`(fewshot-llm [^`]*)`", text)]
+    assert len(commands) > 5
+    for command in commands:
+        given = arguments(command)
+        assert given is not None
+        if given[0] != "COMMAND" and len(given) > 1:
+            check_options(given, tmp_path)
 
 
 def test_readmes_are_twins() -> None:
