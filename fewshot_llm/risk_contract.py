@@ -118,8 +118,8 @@ def fit_contract(
         CalibrationError: a promise outside (0, 1), shapes that differ, confidences that are no numbers, or too few
             rows; the message says how many are needed.
 
-    >>> fit_contract(np.linspace(1, 0, 100), np.arange(100) < 60, max_error=0.05).labelled
-    60
+    >>> fit_contract(np.linspace(1, 0, 100), np.arange(100) < 65, max_error=0.05).labelled
+    65
     """
     scores, hits = np.asarray(confidences, dtype=np.float64), np.asarray(right, dtype=np.bool_)
     if scores.ndim != 1 or scores.shape != hits.shape:

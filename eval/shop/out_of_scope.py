@@ -52,7 +52,7 @@ def measure(
     scope = fit_scope(known, held_out, FALSE_ALARMS)
     found = scope.outside(asked, answers, known)
     return {
-        **areas,
+        **{str(name): area for name, area in areas.items()},
         "chosen": areas[scope.score],
         "chosen where classes were left out": scope.areas[scope.score],
         "false alarms": float(found[strange == 0].mean()),
