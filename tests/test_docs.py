@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import pkgutil
 import posixpath
 import re
 from pathlib import Path
 
 import pytest
 
+import fewshot_llm
 from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page, statements
 from tests.test_readme import LINK, ROOT
 from tests.test_readme import stand_in_home as stand_in_home
@@ -87,6 +89,15 @@ def test_navigation_names_every_page() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
     listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", menu, re.MULTILINE)
     assert sorted(listed) == [page for page in PAGES if not page.endswith(".zh.md")]
+
+
+def test_reference_names_what_exists_and_all_that_is_public() -> None:
+    """Every `::: name` can be imported, and every name at the root of the package is among them."""
+    pages = [(DOCS / page).read_text(encoding="utf-8") for page in PAGES if page.startswith("reference/")]
+    named = [name for text in pages for name in re.findall(r"^::: (\S+)$", text, re.MULTILINE)]
+    assert len(named) == len(set(named)) > 40
+    found = [pkgutil.resolve_name(name) for name in named]
+    assert not [name for name in fewshot_llm.__all__ if getattr(fewshot_llm, name) not in found]
 
 
 def test_hooks_write_the_command_line_and_mend_the_text() -> None:
