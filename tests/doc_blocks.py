@@ -45,7 +45,7 @@ def statements(shell: str) -> list[str]:
     r"""A shell block cut into commands: here-documents stay whole, and lines that end in \ are joined.
 
     >>> statements("cat > a <<'END'\nx\nEND\necho \\\n  y\n# z\n")
-    ["cat > a <<'END'\nx\nEND", 'echo   y']
+    ["cat > a <<'END'\nx\nEND", 'echo    y']
     """
     kept: list[str] = []
     shell = HEREDOC.sub(lambda found: kept.append(found[0]) or f"\0{len(kept) - 1}\0", shell)

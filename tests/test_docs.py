@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fewshot_llm
+from tests import doc_blocks
 from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page, statements
 from tests.test_readme import LINK, ROOT
 from tests.test_readme import stand_in_home as stand_in_home
@@ -44,6 +45,28 @@ def test_commands_parse(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             for statement in statements(block.text):
                 if (given := arguments(statement)) is not None:
                     check_options(given, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("classify review-sentiment --support a.csv --input b.csv --output c.csv --shotz 2", "--shotz"),
+        ("classify review-sentiment --support a.csv --input b.csv --output c.csv --selection nearst", "nearst"),
+        ("classify review-sentiment --support a.csv --input b.csv", "output"),
+        ("export adapters/a --to gguf --out served", "gguf-lora"),
+        ("clasify review-sentiment", "clasify"),
+    ],
+)
+def test_a_wrong_command_is_found(
+    command: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception, match=complaint):
+        check_options(command.split(), tmp_path)
+
+
+def test_examples_of_the_block_reader_hold() -> None:
+    assert doctest.testmod(doc_blocks) == (0, 2)
 
 
 @pytest.mark.parametrize("page", PAGES)
