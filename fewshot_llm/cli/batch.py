@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import typer
 
 from fewshot_llm.cli import batch_options as batch_only
-from fewshot_llm.cli import guarding, options
-
-if TYPE_CHECKING:
-    from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.task import Task as TaskDescription
+from fewshot_llm.cli import guarding, options, saved
 
 __all__ = ["batch"]
 
@@ -21,8 +14,8 @@ def batch(
     task: options.Task,
     inputs: batch_only.Inputs,
     output: batch_only.OutputFolder = None,
-    support: batch_only.SupportFile = None,
-    adapter: batch_only.AdapterFolder = None,
+    support: saved.SupportFile = None,
+    adapter: saved.AdapterFolder = None,
     resume: batch_only.Resume = False,
     limit: batch_only.Limit = None,
     dry_run: batch_only.DryRun = False,
@@ -116,11 +109,8 @@ def batch(
         )
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
-    elif adapter is not None:
-        described, classifier = _saved(task, adapter, model, device=device, dtype=dtype)
     else:
-        raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
-
+        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
     guard = guarding.take_guard(
         described,
         column_names(described, text_column, label_column),
@@ -174,21 +164,3 @@ def batch(
     print_outcome(outcome, output, as_json=as_json)
     if sum(outcome.errors.values()) > tolerate:
         raise typer.Exit(1)
-
-
-def _saved(
-    task: str, folder: Path, model: str, *, device: str | None, dtype: str | None
-) -> tuple[TaskDescription, FewShotClassifier]:
-    """A saved classifier's or a trained adapter's task, and the classifier; on a server where `model` is an address."""
-    from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.errors import TaskError
-    from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.task import load_task
-
-    with waiting(f"Loading {folder.name}"):
-        recorded_model = None if model == "auto" else model
-        classifier = FewShotClassifier.load(folder, model=recorded_model, device=device, dtype=dtype)
-    recorded = classifier.answerer_.inference.builder.task
-    if recorded.name != (wanted := load_task(task).name):
-        raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")
-    return recorded, classifier

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from fewshot_llm.cli.options import DATA, MODEL, RESULT
+from fewshot_llm.cli.options import DATA, RESULT
 
 JOB = "Job"
 
@@ -18,18 +18,6 @@ Inputs: TypeAlias = Annotated[
         metavar="PATH",
         help="Rows to label: JSONL, CSV or TSV (also .gz, .zst), Parquet, a folder, a glob, or hub:NAME[@REVISION]"
         "[#CONFIG][:SPLIT]. May be given several times.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-SupportFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--support",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        help="The few labelled rows. Not needed with --adapter, whose folder records them.",
         rich_help_panel=DATA,
         show_default=False,
     ),
@@ -148,18 +136,6 @@ Prometheus: TypeAlias = Annotated[
         dir_okay=False,
         help="Keep gauges there, for the node exporter's textfile collector.",
         rich_help_panel=RESULT,
-        show_default=False,
-    ),
-]
-AdapterFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--adapter",
-        metavar="DIR",
-        exists=True,
-        file_okay=False,
-        help="A trained adapter's or a saved classifier's folder; with --support, LoRA weights to put on the model.",
-        rich_help_panel=MODEL,
         show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from fewshot_llm.cli import guarding, options
+from fewshot_llm.cli import guarding, options, saved
 from fewshot_llm.cli.failure import refuse_output
 
 if TYPE_CHECKING:
@@ -31,6 +31,23 @@ TopK: TypeAlias = Annotated[
 ]
 
 
+Escalate: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--escalate",
+        help="Let evidence from the labelled rows choose the way: demonstrations, calibration or training an adapter.",
+        rich_help_panel=options.MODEL,
+    ),
+]
+Target: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--target",
+        metavar="A",
+        help="With --escalate, the accuracy that is good enough.",
+        rich_help_panel=options.MODEL,
+    ),
+]
 Precision: TypeAlias = Annotated[
     Literal["bfloat16", "float16"] | None,
     typer.Option(
@@ -45,9 +62,9 @@ Precision: TypeAlias = Annotated[
 
 def classify(
     task: options.Task,
-    support: options.Support,
     source: options.Input,
     output: options.Output,
+    support: saved.SupportFile = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     profiled: options.Profiled = False,
@@ -71,13 +88,15 @@ def classify(
     out_of_scope: guarding.OutOfScope = None,
     top_k: TopK = None,
     model: options.Model = "auto",
-    adapter: options.Adapter = None,
+    adapter: saved.AdapterFolder = None,
+    escalate: Escalate = False,
+    target: Target = 0.9,
     device: options.Device = None,
     dtype: options.Dtype = None,
     precision: Precision = None,
     threads: options.Threads = None,
 ) -> None:
-    """Label the rows of a file from a few labelled ones.
+    """Label the rows of a file from a few labelled ones, or with what `tune` made of them (--adapter).
 
     Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`. The
     output appears when it is whole: a run that fails or is stopped leaves nothing, and the old file as it was. A row
@@ -85,7 +104,9 @@ def classify(
     row got none. With --top-k labels far behind are never scored: `probabilities` holds the best ones, each a lower
     bound, and `rest` what the others have at most.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    refuse_output(output, (source, *([] if support is None else [support])), overwrite=overwrite)
+    if support is None and (escalate or precision is not None):
+        raise typer.BadParameter("--escalate and --precision look at labelled rows; give --support FILE")
     if precision is not None and dtype is not None:
         raise typer.BadParameter("give --dtype, which asks nothing, or this, not both", param_hint="--precision")
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
@@ -100,15 +121,53 @@ def classify(
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
+    from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.estimators.parts import model_record
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.precision import check_precision
+    from fewshot_llm.prompting.defence import as_defence
     from fewshot_llm.risk_evidence import require_unseen
+    from fewshot_llm.risk_guard import guard_classifier
 
-    described, examples = read_support(task, support, text_column, label_column)
-    warn_of(examples.report.findings)
+    rows = read_rows(source)
+    evidence = None
+    if support is not None:
+        described, examples = read_support(task, support, text_column, label_column)
+        warn_of(examples.report.findings)
+        language = make_language(lang, described, examples)
+        exact = dtype if precision is None else "float32"
+        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=exact, threads=threads)
+        classifier = FewShotClassifier(
+            described,
+            loaded,
+            shots=shots,
+            selection=take_selection(selection, loaded),
+            calibration=take_calibration(calibration),
+            normalisation=normalisation,
+            language=language,
+            template=template_version,
+            layout=layout,
+            permutations=permutations,
+            seed=seed,
+            cut_long_text=cut_long_text,
+            defence=defence,
+            escalation=Escalation(target=target) if escalate else None,
+        )
+        if precision is not None:
+            other = open_model(model, language, adapter=adapter, device=device, dtype=precision, threads=threads)
+            with waiting(f"Comparing {precision} with float32"):
+                evidence = check_precision(classifier, other, examples)
+            classifier.set_params(model=other)
+        with waiting("Climbing the ladder" if escalate else "Calibrating on the support set"):
+            classifier.fit_support(examples)
+    else:
+        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+    decision = getattr(classifier, "decision_", None)
+    if escalate and decision is not None:
+        typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
     guard = guarding.take_guard(
         described,
         column_names(described, text_column, label_column),
@@ -118,38 +177,12 @@ def classify(
         costs=costs,
         out_of_scope=out_of_scope,
     )
-    if guard is not None and guard.calibration is None:
-        require_unseen(adapter, examples)
-    rows = read_rows(source)
-    language = make_language(lang, described, examples)
-    exact = dtype if precision is None else "float32"
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=exact, threads=threads)
-    classifier = FewShotClassifier(
-        described,
-        loaded,
-        shots=shots,
-        selection=take_selection(selection, loaded),
-        calibration=take_calibration(calibration),
-        normalisation=normalisation,
-        language=language,
-        template=template_version,
-        layout=layout,
-        permutations=permutations,
-        seed=seed,
-        cut_long_text=cut_long_text,
-        defence=defence,
-        guard=guard,
-    )
-    evidence = None
-    if precision is not None:
-        other = open_model(model, language, adapter=adapter, device=device, dtype=precision, threads=threads)
-        with waiting(f"Comparing {precision} with float32"):
-            evidence = check_precision(classifier, other, examples)
-        classifier.set_params(model=other)
-    with waiting("Calibrating on the support set"):
-        classifier.fit_support(examples)
-    if guard is not None and not as_json:
-        guarding.print_guard(classifier.guard_)
+    if guard is not None:
+        if guard.calibration is None:
+            require_unseen(adapter, classifier.support_)
+        guard_classifier(classifier, guard)
+        if not as_json:
+            guarding.print_guard(classifier.guard_)
     scorer = classifier.answerer_.inference.scorer
     fitted = getattr(scorer, "profile", None)
     started = time.perf_counter()
@@ -174,10 +207,11 @@ def classify(
             "without_text": list(labelled.without_text),
             "seconds": round(seconds, 3),
             "rows_per_second": round(len(rows) / seconds, 2),
-            "model": loaded.name,
-            "defence": defence,
+            "model": model_record(scorer).get("name", model),
+            "defence": as_defence(classifier.defence).name,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
+            **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
             **({} if evidence is None else {"precision": evidence.to_json()}),
             **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fewshot_llm.cli import options, report_options
+from fewshot_llm.cli import options, report_options, saved
 from fewshot_llm.cli.failure import refuse_output
 
 __all__ = ["evaluate"]
@@ -20,8 +20,8 @@ EXPLAINED = 6
 
 def evaluate(
     task: options.Task,
-    support: options.Support,
     test: options.Test,
+    support: saved.SupportFile = None,
     shots: Annotated[
         str,
         typer.Option(
@@ -99,7 +99,7 @@ def evaluate(
     cut_long_text: options.CutLongText = False,
     defence: options.Defence = "none",
     model: options.Model = "auto",
-    adapter: options.Adapter = None,
+    adapter: saved.AdapterFolder = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -108,10 +108,13 @@ def evaluate(
 
     For every K and seed, rows are drawn from `--support`, and the classifier sees those and no others. Test rows whose
     text is in `--support` are left out. Prints means over the seeds with 95 % intervals that cover both new draws and
-    new rows. `--report` makes a page of the result.
+    new rows. `--report` makes a page of the result. With --adapter in place of --support, what `tune` saved is measured
+    as it is.
     """
     wanted_shots, wanted_seeds = _numbers(shots, "--shots"), _numbers(seeds, "--seeds")
-    refuse_output(output, (support, test), overwrite=overwrite)
+    refuse_output(output, (test, *([] if support is None else [support])), overwrite=overwrite)
+    if support is None and table is not None:
+        raise typer.BadParameter("it compares on labelled rows; give --support FILE", param_hint="--table")
     from fewshot_llm.cli.parts import (
         column_names,
         open_model_or_server,
@@ -125,44 +128,51 @@ def evaluate(
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.evaluate import evaluate as measure
     from fewshot_llm.evaluation.ladder_record import read_decision
+    from fewshot_llm.evaluation.measure import evaluate_fitted
     from fewshot_llm.evaluation.report.write import document_of, write_report
     from fewshot_llm.files import atomic_write_json
 
-    described, examples = read_support(task, support, text_column, label_column)
-    warn_of(examples.report.findings)
-    language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-    with row_progress("Measuring") as progress:
-        result = measure(
-            described,
-            examples,
-            test,
-            model=loaded,
-            shots=wanted_shots,
-            seeds=wanted_seeds,
-            rows_per_class=rows_per_class,
-            target=target,
-            explained=EXPLAINED if report is not None and not without_texts else 0,
-            columns=column_names(described, text_column, label_column),
-            progress=progress,
-            selection=take_selection(selection, loaded),
-            calibration=take_calibration(calibration),
-            normalisation=normalisation,
-            language=language,
-            template=template_version,
-            layout=layout,
-            permutations=permutations,
-            cut_long_text=cut_long_text,
-            defence=defence,
-        )
     advice = None
-    if table is not None:
-        from fewshot_llm.evaluation.tables import recommend_for_file
+    if support is None:
+        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        told = column_names(described, text_column, label_column)
+        with row_progress("Measuring") as progress:
+            result = evaluate_fitted(classifier, test, target=target, columns=told, progress=progress)
+    else:
+        described, examples = read_support(task, support, text_column, label_column)
+        warn_of(examples.report.findings)
+        language = make_language(lang, described, examples)
+        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        with row_progress("Measuring") as progress:
+            result = measure(
+                described,
+                examples,
+                test,
+                model=loaded,
+                shots=wanted_shots,
+                seeds=wanted_seeds,
+                rows_per_class=rows_per_class,
+                target=target,
+                explained=EXPLAINED if report is not None and not without_texts else 0,
+                columns=column_names(described, text_column, label_column),
+                progress=progress,
+                selection=take_selection(selection, loaded),
+                calibration=take_calibration(calibration),
+                normalisation=normalisation,
+                language=language,
+                template=template_version,
+                layout=layout,
+                permutations=permutations,
+                cut_long_text=cut_long_text,
+                defence=defence,
+            )
+        if adapter is not None:
+            result = replace(result, decision=read_decision(adapter))
+        if table is not None:
+            from fewshot_llm.evaluation.tables import recommend_for_file
 
-        classifier = FewShotClassifier(described, loaded, shots=max(wanted_shots), language=language)
-        advice = recommend_for_file(classifier, examples, support, [name.strip() for name in table.split(",")])
-    if adapter is not None:
-        result = replace(result, decision=read_decision(adapter))
+            classifier = FewShotClassifier(described, loaded, shots=max(wanted_shots), language=language)
+            advice = recommend_for_file(classifier, examples, support, [name.strip() for name in table.split(",")])
     if without_texts:
         result = result.without_texts()
     document = result.to_json()

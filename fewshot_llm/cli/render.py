@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import options, saved
+
+if TYPE_CHECKING:
+    from fewshot_llm.models.language_model import LanguageModel
+    from fewshot_llm.scoring.base import Scorer
 
 __all__ = ["render"]
 
 
 def render(
     task: options.Task,
-    support: options.Support,
+    support: saved.SupportFile = None,
     text: Annotated[
         str,
         typer.Option("--text", metavar="T", help="The text to label.", rich_help_panel=options.DATA),
@@ -30,6 +34,7 @@ def render(
     layout: options.Layout = "auto",
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
+    adapter: saved.AdapterFolder = None,
     threads: options.Threads = None,
 ) -> None:
     """Print the exact prompt of one text, and how many tokens it has.
@@ -43,21 +48,26 @@ def render(
     from fewshot_llm.scoring.encoding import encode
     from fewshot_llm.support import Example
 
-    described, examples = read_support(task, support, text_column, label_column)
-    warn_of(examples.report.findings)
-    language = make_language(lang, described, examples)
-    loaded = open_model(model, language, adapter=None, device="cpu", dtype=None, threads=threads)
-    builder = make_builder(
-        described,
-        language,
-        TreeScorer(loaded),
-        template=template_version,
-        selection=take_selection(selection, loaded),
-        shots=shots,
-        seed=seed,
-        layout=layout,
-        cut_long_text=cut_long_text,
-    )
+    if support is None:
+        described, classifier = saved.open_saved(task, adapter, model, device="cpu", dtype=None)
+        inference = classifier.answerer_.inference
+        loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
+    else:
+        described, examples = read_support(task, support, text_column, label_column)
+        warn_of(examples.report.findings)
+        language = make_language(lang, described, examples)
+        loaded = open_model(model, language, adapter=None, device="cpu", dtype=None, threads=threads)
+        builder = make_builder(
+            described,
+            language,
+            TreeScorer(loaded),
+            template=template_version,
+            selection=take_selection(selection, loaded),
+            shots=shots,
+            seed=seed,
+            layout=layout,
+            cut_long_text=cut_long_text,
+        )
     prompt = builder.build(Example.of(text), examples)
     encoded = encode(loaded.tokenizer, [prompt])[0]
     answers = dict(zip(builder.labels, prompt.answers, strict=True))
@@ -84,3 +94,13 @@ def render(
         f"Template {prompt.template}, {len(prompt.demonstrations)} demonstrations{dropped}.",
         err=True,
     )
+
+
+def _language_model(scorer: Scorer) -> LanguageModel:
+    """The model whose tokenizer counts; a server's is not here."""
+    found: LanguageModel | None = getattr(scorer, "language_model", None)
+    if found is None:
+        raise typer.BadParameter(
+            "tokens are counted with a model on this machine, not a server", param_hint="--model"
+        )
+    return found
