@@ -100,7 +100,5 @@ def _language_model(scorer: Scorer) -> LanguageModel:
     """The model whose tokenizer counts; a server's is not here."""
     found: LanguageModel | None = getattr(scorer, "language_model", None)
     if found is None:
-        raise typer.BadParameter(
-            "tokens are counted with a model on this machine, not a server", param_hint="--model"
-        )
+        raise typer.BadParameter("tokens are counted with a model on this machine, not a server", param_hint="--model")
     return found
