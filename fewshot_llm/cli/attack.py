@@ -81,19 +81,17 @@ def attack(
     with it.
     """
     refuse_output(output, (support, test), overwrite=overwrite)
+    from sklearn.base import clone
+
     from fewshot_llm.attacks import attack as attack_rows
     from fewshot_llm.attacks import compare, load_attacks, rows_to_attack
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model_or_server,
+        make_classifier,
         read_support,
-        take_calibration,
-        take_selection,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress
-    from fewshot_llm.estimators.assemble import make_language
-    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.result_file import read_evaluation
     from fewshot_llm.files import atomic_write_json
     from fewshot_llm.support import SupportSet
@@ -104,23 +102,26 @@ def attack(
     warn_of(examples.report.findings)
     labelled = SupportSet.from_file(test, described, column_names(described, text_column, label_column))
     asked = rows_to_attack(described, examples, labelled, rows, seed)
-    language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    asking = make_classifier(
+        described,
+        examples,
+        lang=lang,
+        model=model,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        selection=selection,
+        calibration=calibration,
+        shots=shots,
+        template=template_version,
+        layout=layout,
+        seed=seed,
+        cut_long_text=cut_long_text,
+    )
     found = []
     for name in dict.fromkeys(("none", defence)):
-        classifier = FewShotClassifier(
-            described,
-            loaded,
-            shots=shots,
-            selection=take_selection(selection, loaded),
-            calibration=take_calibration(calibration),
-            language=language,
-            template=template_version,
-            layout=layout,
-            seed=seed,
-            cut_long_text=cut_long_text,
-            defence=name,
-        ).fit_support(examples)
+        classifier = clone(asking).set_params(defence=name).fit_support(examples)
         with row_progress("Attacking" if name == "none" else f"Attacking the defence {name}") as progress:
             found.append(attack_rows(classifier, tuple(asked), attacks, seed, progress))
     report = compare(attacks, defence, [found[0]], [found[-1]])

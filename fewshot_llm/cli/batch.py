@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
 from fewshot_llm.cli import batch_options as batch_only
@@ -69,18 +71,12 @@ def batch(
     from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model_or_server,
+        make_classifier,
         read_support,
-        take_calibration,
-        take_selection,
         warn_of,
     )
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import make_language
-    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.redaction import Redactor
-    from fewshot_llm.risk_evidence import require_unseen
-    from fewshot_llm.risk_guard import guard_classifier
 
     if output is None and not dry_run:
         raise typer.BadParameter("Say where the results go: --output DIR.")
@@ -88,19 +84,31 @@ def batch(
         raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
     source = open_source(inputs, limit=limit)
     redactor = Redactor() if redact else None
+    take_guard = partial(
+        guarding.take_guard,
+        max_error=max_error,
+        confidence=confidence,
+        calibration_rows=calibration_rows,
+        costs=costs,
+        out_of_scope=out_of_scope,
+    )
     if support is not None:
         described, examples = read_support(task, support, text_column, label_column)
         warn_of(examples.report.findings)
-        language = make_language(lang, described, examples)
-        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-        classifier = FewShotClassifier(
+        guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
+        classifier = make_classifier(
             described,
-            loaded,
+            examples,
+            lang=lang,
+            model=model,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            selection=selection,
+            calibration=calibration,
             shots=shots,
-            selection=take_selection(selection, loaded),
-            calibration=take_calibration(calibration),
             normalisation=normalisation,
-            language=language,
             template=template_version,
             layout=layout,
             permutations=permutations,
@@ -111,24 +119,12 @@ def batch(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
-    guard = guarding.take_guard(
-        described,
-        column_names(described, text_column, label_column),
-        max_error=max_error,
-        confidence=confidence,
-        calibration_rows=calibration_rows,
-        costs=costs,
-        out_of_scope=out_of_scope,
-    )
+        columns = column_names(described, text_column, label_column)
+        guard = take_guard(described, columns, classifier.support_, adapter)
     if guard is not None:
         if engine == "ray" and adapter is not None:
             raise typer.BadParameter("Ray's actors load the --adapter as it was saved, without what is kept back.")
-        if guard.calibration is None:
-            require_unseen(adapter, classifier.support_)
-        with waiting("Fitting what is kept back"):
-            guard_classifier(classifier, guard)
-        if not as_json:
-            guarding.print_guard(classifier.guard_)
+        guarding.fit_guard(classifier, guard, quiet=as_json)
     columns = {field: field for field in described.fields} | column_names(described, text_column)
     settings = Settings(columns, LongText(long_text), redactor)
     labeller = ClassifierLabeller(classifier)

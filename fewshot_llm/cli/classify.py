@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
@@ -104,7 +105,7 @@ def classify(
     row got none. With --top-k labels far behind are never scored: `probabilities` holds the best ones, each a lower
     bound, and `rest` what the others have at most.
     """
-    refuse_output(output, (source, *([] if support is None else [support])), overwrite=overwrite)
+    refuse_output(output, (source, support), overwrite=overwrite)
     if support is None and (escalate or precision is not None):
         raise typer.BadParameter("--escalate and --precision look at labelled rows; give --support FILE")
     if precision is not None and dtype is not None:
@@ -113,41 +114,46 @@ def classify(
         raise typer.BadParameter("a guard needs every label's probability", param_hint="--top-k")
     from fewshot_llm.cli.parts import (
         column_names,
+        make_classifier,
         open_model,
-        open_model_or_server,
         read_support,
-        take_calibration,
-        take_selection,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.escalation import Escalation
-    from fewshot_llm.estimators.assemble import make_language
-    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.estimators.parts import model_record
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.precision import check_precision
     from fewshot_llm.prompting.defence import as_defence
-    from fewshot_llm.risk_evidence import require_unseen
-    from fewshot_llm.risk_guard import guard_classifier
 
     rows = read_rows(source)
     evidence = None
+    take_guard = partial(
+        guarding.take_guard,
+        max_error=max_error,
+        confidence=confidence,
+        calibration_rows=calibration_rows,
+        costs=costs,
+        out_of_scope=out_of_scope,
+    )
     if support is not None:
         described, examples = read_support(task, support, text_column, label_column)
         warn_of(examples.report.findings)
-        language = make_language(lang, described, examples)
-        exact = dtype if precision is None else "float32"
-        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=exact, threads=threads)
-        classifier = FewShotClassifier(
+        guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
+        classifier = make_classifier(
             described,
-            loaded,
+            examples,
+            lang=lang,
+            model=model,
+            adapter=adapter,
+            device=device,
+            dtype=dtype if precision is None else "float32",
+            threads=threads,
+            selection=selection,
+            calibration=calibration,
             shots=shots,
-            selection=take_selection(selection, loaded),
-            calibration=take_calibration(calibration),
             normalisation=normalisation,
-            language=language,
             template=template_version,
             layout=layout,
             permutations=permutations,
@@ -157,7 +163,9 @@ def classify(
             escalation=Escalation(target=target) if escalate else None,
         )
         if precision is not None:
-            other = open_model(model, language, adapter=adapter, device=device, dtype=precision, threads=threads)
+            other = open_model(
+                model, classifier.language, adapter=adapter, device=device, dtype=precision, threads=threads
+            )
             with waiting(f"Comparing {precision} with float32"):
                 evidence = check_precision(classifier, other, examples)
             classifier.set_params(model=other)
@@ -165,24 +173,13 @@ def classify(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        columns = column_names(described, text_column, label_column)
+        guard = take_guard(described, columns, classifier.support_, adapter)
     decision = getattr(classifier, "decision_", None)
     if escalate and decision is not None:
         typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
-    guard = guarding.take_guard(
-        described,
-        column_names(described, text_column, label_column),
-        max_error=max_error,
-        confidence=confidence,
-        calibration_rows=calibration_rows,
-        costs=costs,
-        out_of_scope=out_of_scope,
-    )
     if guard is not None:
-        if guard.calibration is None:
-            require_unseen(adapter, classifier.support_)
-        guard_classifier(classifier, guard)
-        if not as_json:
-            guarding.print_guard(classifier.guard_)
+        guarding.fit_guard(classifier, guard, quiet=as_json)
     scorer = classifier.answerer_.inference.scorer
     fitted = getattr(scorer, "profile", None)
     started = time.perf_counter()

@@ -112,7 +112,7 @@ def evaluate(
     as it is.
     """
     wanted_shots, wanted_seeds = _numbers(shots, "--shots"), _numbers(seeds, "--seeds")
-    refuse_output(output, (test, *([] if support is None else [support])), overwrite=overwrite)
+    refuse_output(output, (test, support), overwrite=overwrite)
     if support is None and table is not None:
         raise typer.BadParameter("it compares on labelled rows; give --support FILE", param_hint="--table")
     from fewshot_llm.cli.parts import (

@@ -52,28 +52,27 @@ def explain(
     plus, speak for the label; orange, and a minus, against it.
     """
     from fewshot_llm.cli.parts import (
-        open_model_or_server,
+        make_classifier,
         read_support,
-        take_calibration,
-        take_selection,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.estimators.assemble import make_language
-    from fewshot_llm.estimators.classifier import FewShotClassifier
 
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
-    language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-    classifier = FewShotClassifier(
+    classifier = make_classifier(
         described,
-        loaded,
+        examples,
+        lang=lang,
+        model=model,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        selection=selection,
+        calibration=calibration,
         shots=shots,
-        selection=take_selection(selection, loaded),
-        calibration=take_calibration(calibration),
         normalisation=normalisation,
-        language=language,
         template=template_version,
         layout=layout,
         permutations=permutations,

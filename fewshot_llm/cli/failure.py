@@ -61,8 +61,8 @@ class FailureGroup(TyperGroup):
         raise typer.Exit(FAILED)
 
 
-def refuse_output(output: Path | None, inputs: tuple[Path, ...], *, overwrite: bool) -> None:
-    """Refuses an output file that would destroy something, before any work is done.
+def refuse_output(output: Path | None, inputs: tuple[Path | None, ...], *, overwrite: bool) -> None:
+    """Refuses an output file that would destroy something, before any work is done; a None is an input not given.
 
     Raises:
         typer.BadParameter: `output` is one of the inputs, or exists and `overwrite` is not set.
@@ -70,7 +70,7 @@ def refuse_output(output: Path | None, inputs: tuple[Path, ...], *, overwrite: b
     if output is None or str(output) == "-":
         return
     for path in inputs:
-        if str(path) != "-" and path.exists() and output.exists() and path.samefile(output):
+        if path is not None and str(path) != "-" and path.exists() and output.exists() and path.samefile(output):
             raise typer.BadParameter(
                 f"{output} is also an input and would be lost. Choose another file.", param_hint="--output"
             )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.risk_guard import FittedGuard, Guard
+    from fewshot_llm.support import SupportSet
     from fewshot_llm.task import Task
 
 __all__ = [
@@ -17,8 +19,8 @@ __all__ = [
     "CostsFile",
     "MaxError",
     "OutOfScope",
+    "fit_guard",
     "guard_summary",
-    "print_guard",
     "take_guard",
 ]
 
@@ -77,6 +79,8 @@ OutOfScope: TypeAlias = Annotated[
 def take_guard(
     described: Task,
     columns: dict[str, str],
+    examples: SupportSet,
+    adapter: Path | None,
     *,
     max_error: float | None,
     confidence: float,
@@ -84,7 +88,24 @@ def take_guard(
     costs: Path | None,
     out_of_scope: float | None,
 ) -> Guard | None:
-    """The guard that the options ask for; `None` where they ask for nothing."""
+    """The guard that the options ask for; `None` where they ask for nothing. Refuses what cannot be fitted.
+
+    Args:
+        described: the task.
+        columns: field → column of `calibration_rows`.
+        examples: the labelled rows that the classifier is fitted on.
+        adapter: the folder of one that may have been trained on them.
+        max_error: as the option of that name, like all that follow.
+        confidence: likewise.
+        calibration_rows: likewise.
+        costs: likewise.
+        out_of_scope: likewise.
+
+    Raises:
+        typer.BadParameter: options that contradict each other, or no share where one is due.
+        FewshotError: a file is unusable, or the adapter has seen the rows that the guard would be fitted on.
+    """
+    from fewshot_llm.risk_evidence import require_unseen
     from fewshot_llm.risk_guard import Guard
     from fewshot_llm.support import SupportSet
 
@@ -96,7 +117,20 @@ def take_guard(
     if max_error is None and costs is None and out_of_scope is None:
         return None
     rows = None if calibration_rows is None else SupportSet.from_file(calibration_rows, described, columns)
+    if rows is None:
+        require_unseen(adapter, examples)
     return Guard(max_error, confidence, costs, out_of_scope, rows)
+
+
+def fit_guard(classifier: FewShotClassifier, guard: Guard, *, quiet: bool) -> None:
+    """Fit the guard of a fitted classifier, and say on standard error what was found unless `quiet`."""
+    from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.risk_guard import guard_classifier
+
+    with waiting("Fitting what is kept back"):
+        guard_classifier(classifier, guard)
+    if not quiet:
+        _print_guard(classifier.guard_)
 
 
 def guard_summary(guard: FittedGuard, reasons: dict[str, int]) -> dict[str, Any]:
@@ -126,7 +160,7 @@ def guard_summary(guard: FittedGuard, reasons: dict[str, int]) -> dict[str, Any]
     return summary
 
 
-def print_guard(guard: FittedGuard) -> None:
+def _print_guard(guard: FittedGuard) -> None:
     """What was fitted, on standard error."""
     if (contract := guard.contract) is not None:
         if contract.threshold is None:

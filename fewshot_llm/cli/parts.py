@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fewshot_llm.calibration import CalibrationMethod
     from fewshot_llm.cli.options import CalibrationName, SelectionName, WayName
     from fewshot_llm.estimators.choice_ways import Way
+    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.models.language_model import LanguageModel
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote import RemoteScorer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "column_names",
+    "make_classifier",
     "open_model",
     "open_model_or_server",
     "read_support",
@@ -78,6 +80,50 @@ def open_model_or_server(
     if is_address(name):
         return connect(name, None if adapter is None else str(adapter))
     return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+
+
+def make_classifier(
+    described: Task,
+    examples: SupportSet,
+    *,
+    lang: str,
+    model: str,
+    adapter: Path | None,
+    device: str | None,
+    dtype: str | None,
+    threads: int | None,
+    selection: SelectionName,
+    calibration: CalibrationName,
+    **settings: Any,
+) -> FewShotClassifier:
+    """A classifier as the options describe it, its model loaded, not fitted.
+
+    Args:
+        described: the task.
+        examples: the labelled rows; they tell the language where `lang` is `auto`.
+        lang: as the option of that name, like all that follow.
+        model: likewise; may be a server's address.
+        adapter: likewise.
+        device: likewise.
+        dtype: likewise.
+        threads: likewise.
+        selection: likewise.
+        calibration: likewise.
+        **settings: any other parameter of `FewShotClassifier`.
+    """
+    from fewshot_llm.estimators.assemble import make_language
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+
+    language = make_language(lang, described, examples)
+    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    return FewShotClassifier(
+        described,
+        loaded,
+        language=language,
+        selection=take_selection(selection, loaded),
+        calibration=take_calibration(calibration),
+        **settings,
+    )
 
 
 def take_selection(name: SelectionName, model: LanguageModel | RemoteScorer) -> Selection:

@@ -50,15 +50,11 @@ def suggest(
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.cli.parts import (
         column_names,
-        open_model_or_server,
+        make_classifier,
         read_support,
-        take_calibration,
-        take_selection,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.estimators.assemble import make_language
-    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
@@ -68,16 +64,19 @@ def suggest(
     warn_of(examples.report.findings)
     rows = read_rows(source)
     pool = queries(rows, described, column_names(described, text_column)) if rows else []
-    language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-    classifier = FewShotClassifier(
+    classifier = make_classifier(
         described,
-        loaded,
+        examples,
+        lang=lang,
+        model=model,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        selection=selection,
+        calibration=calibration,
         shots=shots,
-        selection=take_selection(selection, loaded),
-        calibration=take_calibration(calibration),
         normalisation=normalisation,
-        language=language,
         template=template_version,
         layout=layout,
         permutations=permutations,
