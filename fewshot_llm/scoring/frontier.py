@@ -9,8 +9,8 @@ without offsets uniform-cost search, on the label trie).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fewshot_llm.scoring.base import TopLabels
 from fewshot_llm.scoring.trie import LabelTrie
@@ -48,7 +48,7 @@ class Frontier:
     def __init__(self, trie: LabelTrie, goal: Goal) -> None:
         self.trie = trie
         self._wanted = min(goal.k, len(trie.lengths))
-        self._offsets = goal.offsets or (0.0,) * len(trie.lengths)
+        self._offsets = (0.0,) * len(trie.lengths) if goal.offsets is None else goal.offsets
         self._highest = highest_offsets(trie, self._offsets)
         self._open: list[tuple[float, int, int]] = []  # -bound; the answer, or -1 and the node that leads to some
         self._found: list[tuple[int, float]] = []
@@ -83,12 +83,13 @@ class Frontier:
         )
 
 
-def highest_offsets(trie: LabelTrie, offsets: Sequence[float]) -> list[float]:
-    """For each node the largest offset of the answers below it, shape [nodes].
+@lru_cache(maxsize=256)
+def highest_offsets(trie: LabelTrie, offsets: tuple[float, ...]) -> tuple[float, ...]:
+    """For each node the largest offset of the answers below it, shape [nodes]; the same for all rows of a label set.
 
     >>> from fewshot_llm.scoring.trie import build_trie
     >>> highest_offsets(build_trie(((1, 2), (1, 3), (4,))), (0.5, -1.0, 2.0))
-    [2.0, 0.5]
+    (2.0, 0.5)
     """
     highest = [float("-inf")] * len(trie.tokens)
     for node, answer in zip(trie.edge_nodes.tolist(), trie.edge_answers.tolist(), strict=True):
@@ -97,4 +98,4 @@ def highest_offsets(trie: LabelTrie, offsets: Sequence[float]) -> list[float]:
     for node in range(len(highest) - 1, 0, -1):  # a node comes after its parent
         parent = int(trie.parents[node])
         highest[parent] = max(highest[parent], highest[node])
-    return highest
+    return tuple(highest)

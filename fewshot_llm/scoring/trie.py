@@ -14,7 +14,7 @@ __all__ = ["LabelTrie", "build_trie"]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object per label set: told apart, and remembered, by identity
 class LabelTrie:
     """The trie of a label set's token ids, in depth-first order.
 
