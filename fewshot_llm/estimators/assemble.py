@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from fewshot_llm.errors import ModelError, TaskError, TemplateError, nearest
 from fewshot_llm.estimators.inference import Inference
@@ -33,10 +33,12 @@ __all__ = [
     "TaskLike",
     "TemplateLike",
     "assemble",
+    "choose_language",
     "make_builder",
     "make_language",
     "make_scorer",
     "make_task",
+    "scorer_of",
 ]
 
 TaskLike: TypeAlias = str | os.PathLike[str] | Task
@@ -59,14 +61,7 @@ def assemble(classifier: FewShotClassifier, support: SupportSet, scorer: Scorer 
     words = {**support.label_words, **(classifier.label_words or {})}
     task = make_task(classifier.task, classifier.labels, words, support.labels)
     language = make_language(classifier.language, task, support)
-    scorer = scorer or make_scorer(
-        classifier.model,
-        language,
-        adapter=classifier.adapter,
-        device=classifier.device,
-        dtype=classifier.dtype,
-        batch_tokens=classifier.batch_tokens,
-    )
+    scorer = scorer or scorer_of(classifier, language)
     builder = make_builder(
         task,
         language,
@@ -132,8 +127,17 @@ def make_language(language: str, task: Task, support: SupportSet) -> str:
     Raises:
         TaskError: the task does not speak it.
     """
+    return choose_language(language, task, (example.text for example in support))
+
+
+def choose_language(language: str, task: Task, texts: Iterable[str]) -> str:
+    """The language to ask in; `auto` looks at the texts.
+
+    Raises:
+        TaskError: the task does not speak it.
+    """
     if language == "auto":
-        return detect_language((example.text for example in support), task.languages)
+        return detect_language(texts, task.languages)
     if language not in task.languages:
         raise TaskError(f"The task {task.name} has no language {language!r}. {nearest(language, task.languages)}")
     return language
@@ -190,6 +194,28 @@ def make_scorer(
     if not hasattr(model, "log_probs"):
         raise ModelError(f"model must be a name, a path, a LanguageModel or a Scorer; got {type(model).__name__}.")
     return model
+
+
+class ModelSettings(Protocol):
+    """The parameters with which every estimator names its model."""
+
+    model: ModelLike
+    adapter: str | os.PathLike[str] | None
+    device: str | None
+    dtype: str | None
+    batch_tokens: int | None
+
+
+def scorer_of(estimator: ModelSettings, language: str) -> Scorer:
+    """`make_scorer` with an estimator's own parameters."""
+    return make_scorer(
+        estimator.model,
+        language,
+        adapter=estimator.adapter,
+        device=estimator.device,
+        dtype=estimator.dtype,
+        batch_tokens=estimator.batch_tokens,
+    )
 
 
 @lru_cache(maxsize=1)

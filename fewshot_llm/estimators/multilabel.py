@@ -18,9 +18,9 @@ from fewshot_llm.estimators.assemble import (
     ModelLike,
     TaskLike,
     TemplateLike,
+    choose_language,
     make_builder,
-    make_language,
-    make_scorer,
+    scorer_of,
 )
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples
@@ -36,8 +36,8 @@ from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task, detect_language, load_task
+from fewshot_llm.support import Example
+from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotMultiLabelClassifier"]
 
@@ -126,18 +126,8 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
             raise SupportError(f"There are {len(examples)} texts but labels for {len(truth)}. Give some for each text.")
         if len({example.text for example in examples}) < 2 or not all(example.text.strip() for example in examples):
             raise SupportError("A multi-label classifier needs two different texts at least, and none of them empty.")
-        if self.language == "auto":
-            language = detect_language((example.text for example in examples), task.languages)
-        else:
-            language = make_language(self.language, task, SupportSet((), ()))
-        scorer = make_scorer(
-            self.model,
-            language,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=self.dtype,
-            batch_tokens=self.batch_tokens,
-        )
+        language = choose_language(self.language, task, (example.text for example in examples))
+        scorer = scorer_of(self, language)
         builder = make_builder(
             asked,
             language,

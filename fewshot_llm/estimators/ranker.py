@@ -17,8 +17,8 @@ from fewshot_llm.estimators.assemble import (
     ModelLike,
     TaskLike,
     TemplateLike,
-    make_language,
-    make_scorer,
+    choose_language,
+    scorer_of,
 )
 from fewshot_llm.estimators.choice import Choice, as_choices
 from fewshot_llm.estimators.choice_mix import ChoiceMix, first_only, fit_choice_mix
@@ -29,8 +29,7 @@ from fewshot_llm.estimators.title_likeness import TitleLikeness
 from fewshot_llm.evaluation.ranking import ranks
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import SupportSet
-from fewshot_llm.task import Task, detect_language, load_task
+from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotRanker"]
 
@@ -177,18 +176,8 @@ class FewShotRanker(TextEstimator):
 
     def _setting(self, choices: Sequence[Choice]) -> Setting:
         task = _ranking_task(self.task)
-        if self.language == "auto":
-            language = detect_language((" ".join(choice.history) for choice in choices), task.languages)
-        else:
-            language = make_language(self.language, task, SupportSet((), ()))
-        scorer = make_scorer(
-            self.model,
-            language,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=self.dtype,
-            batch_tokens=self.batch_tokens,
-        )
+        language = choose_language(self.language, task, (" ".join(choice.history) for choice in choices))
+        scorer = scorer_of(self, language)
         return Setting(task, language, scorer, self.template, self.layout, self.seed)
 
     def __sklearn_is_fitted__(self) -> bool:

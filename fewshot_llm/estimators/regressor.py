@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,9 +16,9 @@ from fewshot_llm.estimators.assemble import (
     ModelLike,
     TaskLike,
     TemplateLike,
+    choose_language,
     make_builder,
-    make_language,
-    make_scorer,
+    scorer_of,
 )
 from fewshot_llm.estimators.correction import CorrectionMethod, Linear
 from fewshot_llm.estimators.grid import Grid
@@ -33,7 +32,7 @@ from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task, detect_language, load_task
+from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotRegressor"]
 
@@ -143,7 +142,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         numbers = as_numbers(y)
         require_variety(numbers)
         rows = as_rows(X, task)
-        language = self._language(task, rows)
+        language = choose_language(self.language, task, (Example.of(row).text for row in rows))
         grid = self.grid or (Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers, task.scale))
         grid.require_inside(numbers.tolist())
         task = grid.task(task)
@@ -152,14 +151,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         targets = numbers[list(support.report.kept)]
         require_variety(targets)
 
-        scorer = make_scorer(
-            self.model,
-            language,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=self.dtype,
-            batch_tokens=self.batch_tokens,
-        )
+        scorer = scorer_of(self, language)
         builder = make_builder(
             task,
             language,
@@ -227,11 +219,6 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
         return as_examples(X, self.model_.inference.builder.task)
-
-    def _language(self, task: Task, rows: Sequence[dict[str, Any]]) -> str:
-        if self.language != "auto":
-            return make_language(self.language, task, SupportSet((), ()))
-        return detect_language((Example.of(row).text for row in rows), task.languages)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
