@@ -53,12 +53,13 @@ def rank(
     from fewshot_llm.answered_rows import add_columns
     from fewshot_llm.cli.parts import open_model_or_server, take_way
     from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.choice import as_choices
     from fewshot_llm.estimators.co_occurrence import read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.files import read_rows, write_rows
     from fewshot_llm.support.columns import resolve_columns
-    from fewshot_llm.task import detect_language, load_task
+    from fewshot_llm.task import load_task
 
     described, known, rows = load_task(task), read_rows(support), read_rows(source)
     names = dict.fromkeys(name for row in known for name in row)
@@ -66,8 +67,7 @@ def rank(
     column = resolve_columns(names, (), told=told).names["label"]
     choices = as_choices(known, [row[column] for row in known])
     asked = as_choices(rows)
-    histories = (" ".join(choice.history) for choice in choices)
-    language = detect_language(histories, described.languages) if lang == "auto" else lang
+    language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     ranker = FewShotRanker(
         described,

@@ -42,14 +42,15 @@ def tag(
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
     from fewshot_llm.cli.parts import column_names, open_model_or_server
     from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
     from fewshot_llm.files import read_rows, write_rows
-    from fewshot_llm.task import detect_language, load_task
+    from fewshot_llm.task import load_task
 
     described = load_task(task)
     texts, given = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
-    language = detect_language((text.text for text in texts), described.languages) if lang == "auto" else lang
+    language = choose_language(lang, described, (text.text for text in texts))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     tagger = FewShotMultiLabelClassifier(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
