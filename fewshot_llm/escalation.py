@@ -1,7 +1,8 @@
 """Which rung of the ladder to stand on: evidence in, decision out.
 
 zero-shot -> in-context -> calibrated -> LoRA. A rung is measured when the one that is kept so far misses the target,
-and replaces it only where a paired test says that it is better by more than noise; otherwise the cheaper one stays.
+and replaces it only where a paired test says that it is better by more than noise (one standard error); otherwise the
+cheaper one stays.
 """
 
 from __future__ import annotations
@@ -220,11 +221,9 @@ def _reason(
 
 
 def _numbers(comparison: Comparison) -> str:
-    change = comparison.loss_change
-    return (
-        f"{comparison.accuracy_gain:+.3f}, McNemar p = {comparison.p_value:.2g}, "
-        f"log loss {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
-    )
+    brier = comparison.brier_change
+    surer = f"Brier score {brier.value:+.3f} [{brier.low:+.3f}, {brier.high:+.3f}]" if brier else "no Brier score"
+    return f"{comparison.accuracy_gain:+.3f}, McNemar p = {comparison.p_value:.2g}, {surer}"
 
 
 def _difference(comparison: Comparison) -> str:

@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewshot_llm.calibration import Calibration, fit_bias_temperature, identity
 from fewshot_llm.evaluation.intervals import Interval, mcnemar, paired_bootstrap
-from fewshot_llm.evaluation.metrics import accuracy, expected_calibration_error, log_loss, macro_f1, row_losses
+from fewshot_llm.evaluation.metrics import (
+    accuracy,
+    brier_scores,
+    expected_calibration_error,
+    log_loss,
+    macro_f1,
+    row_losses,
+)
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = [
@@ -30,9 +37,10 @@ Rung: TypeAlias = Literal["zero-shot", "in-context", "calibrated", "lora"]
 RUNGS: tuple[Rung, ...] = ("zero-shot", "in-context", "calibrated", "lora")
 """From the cheapest to the dearest."""
 
-LEVEL = 0.95
-CHANCE = 1 - LEVEL
-"""A difference that chance alone makes at least this often is noise."""
+NOISE = 0.6827
+"""Level of the interval that a gain must lie above: plus or minus one standard error, as in the rule by which the
+simplest model within one standard error of the best is kept (Breiman et al. 1984, "Classification and Regression
+Trees"). With 32 rows a stricter test would throw away most real gains; see `docs/decisions.md`."""
 
 IntArray = npt.NDArray[np.int64]
 Folds = Sequence[tuple[Sequence[int], Sequence[int]]]
@@ -67,6 +75,7 @@ class RungEvidence(_Frozen):
         rows: positions in the support set of the rows that were held out.
         right: whether each was right.
         losses: -log P(true label) of each, nats.
+        briers: Brier score of each, 0 to 2; empty in records of earlier versions.
         accuracy: share of rows that were right, with Wilson's interval.
         macro_f1: bootstrap interval.
         log_loss: nats per row, bootstrap interval.
@@ -79,6 +88,7 @@ class RungEvidence(_Frozen):
     rows: tuple[int, ...] = Field(min_length=1)
     right: tuple[bool, ...]
     losses: tuple[float, ...]
+    briers: tuple[float, ...] = ()
     accuracy: Figure
     macro_f1: Figure
     log_loss: Figure
@@ -89,6 +99,8 @@ class RungEvidence(_Frozen):
     def _same_rows(self) -> Self:
         if not len(self.rows) == len(self.right) == len(self.losses) or len(set(self.rows)) != len(self.rows):
             raise ValueError("rows, right and losses must list the same rows, each once")
+        if self.briers and len(self.briers) != len(self.rows):
+            raise ValueError("there must be a Brier score for each row, or none")
         return self
 
 
@@ -100,9 +112,10 @@ class Comparison(_Frozen):
         above: the rung that might replace it.
         rows: how many rows both were asked.
         accuracy_gain: accuracy of `above` minus that of `below`.
-        p_value: McNemar's exact test on right answers, two-sided.
-        loss_change: mean log loss of `above` minus that of `below`, nats, with the paired bootstrap's interval.
-        better: no less accurate, and better by more than noise in one of the two tests.
+        p_value: McNemar's exact test on right answers, two-sided; what a gain of one standard error is worth.
+        loss_change: mean log loss of `above` minus that of `below`, nats, with the paired bootstrap's 95 % interval.
+        brier_change: the same of the Brier score, within one standard error; None in records of earlier versions.
+        better: no less accurate, and better by more than noise in right answers or in the Brier score.
     """
 
     below: Rung
@@ -111,6 +124,7 @@ class Comparison(_Frozen):
     accuracy_gain: float
     p_value: float
     loss_change: Figure
+    brier_change: Figure | None = None
     better: bool
 
 
@@ -144,6 +158,7 @@ def rung_evidence(
         rows=tuple(int(row) for row in rows),
         right=tuple(bool(right) for right in predicted == targets),
         losses=tuple(float(loss) for loss in row_losses(targets, probabilities)),
+        briers=tuple(float(score) for score in brier_scores(targets, probabilities)),
         accuracy=Figure.of(accuracy(targets, predicted)),
         macro_f1=Figure.of(macro_f1(targets, predicted, labels, seed=seed)),
         log_loss=Figure.of(log_loss(targets, probabilities, seed=seed)),
@@ -155,26 +170,29 @@ def rung_evidence(
 def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Comparison:
     """Is `above` better than `below` by more than noise?
 
-    Two paired tests, because each sees what the other misses: McNemar's exact test on right answers, and a paired
-    bootstrap on log loss, which with a handful of rows tells far more, but may improve where no answer changes. So
-    `above` is better if it is not less accurate and one of the two excludes chance at the 5 % level.
+    Two paired bootstraps, because each sees what the other misses: one on right answers, and one on Brier scores, which
+    tells more where few answers change. (Not on log loss: one confident mistake among 32 rows would outweigh the rest.)
+    `above` is better if it is not less accurate and one of the two gains is larger than its standard error.
     """
     shared = sorted(set(below.rows) & set(above.rows))
     first, second = ({row: i for i, row in enumerate(side.rows)} for side in (below, above))
     a, b = [first[row] for row in shared], [second[row] for row in shared]
-    answers = mcnemar([below.right[i] for i in a], [above.right[i] for i in b], LEVEL)
-    losses = paired_bootstrap([below.losses[i] for i in a], [above.losses[i] for i in b], seed=seed, level=LEVEL)
-    gain = answers.difference.value
-    more_right = gain > 0 and answers.p_value < CHANCE
-    surer = losses.difference.high < 0
+
+    def change(figures: str, level: float) -> Interval:
+        sides = ([getattr(below, figures)[i] for i in a], [getattr(above, figures)[i] for i in b])
+        return paired_bootstrap(*sides, seed=seed, level=level).difference
+
+    right = change("right", NOISE)
+    brier = change("briers", NOISE) if below.briers and above.briers else None
     return Comparison(
         below=below.rung,
         above=above.rung,
         rows=len(shared),
-        accuracy_gain=gain,
-        p_value=answers.p_value,
-        loss_change=Figure.of(losses.difference),
-        better=bool(gain >= 0 and (more_right or surer)),
+        accuracy_gain=right.value,
+        p_value=mcnemar([below.right[i] for i in a], [above.right[i] for i in b]).p_value,
+        loss_change=Figure.of(change("losses", 0.95)),
+        brier_change=Figure.of(brier) if brier else None,
+        better=bool(right.value >= 0 and (right.low > 0 or (brier is not None and brier.high < 0))),
     )
 
 

@@ -44,7 +44,13 @@ def test_a_clearly_better_rung_is_kept():
 
 
 def test_a_gain_within_noise_is_not_paid_for():
-    decision = decide(ladder(zero=30, shown=50, calibrated=50, lora=52))
+    # Six rows that were wrong are right, five that were right are wrong: the gain is a third of its standard error.
+    table = np.full((ROWS, 2), np.log(0.1))
+    right = (np.arange(ROWS) >= 5) & (np.arange(ROWS) < 56)
+    table[np.arange(ROWS), np.where(right, TARGETS, 1 - TARGETS)] = np.log(0.9)
+    lora = rung_evidence("lora", range(ROWS), TARGETS, table, seconds=2.0)
+    decision = decide([*ladder(zero=30, shown=50, calibrated=50), lora])
+    assert decision.comparisons[-1].accuracy_gain == pytest.approx(1 / ROWS)
     assert decision.rung == "in-context"
     assert not decision.reached
     assert decision.next_rung is None

