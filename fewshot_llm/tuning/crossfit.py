@@ -16,11 +16,21 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.scoring.cached import score_rows
 from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.token_tree import build_tree
 from fewshot_llm.tuning.recipe import Recipe
 from fewshot_llm.tuning.rows import RowMaker
 from fewshot_llm.tuning.trainer import EpochReport, train_adapter
 
-__all__ = ["CrossFit", "FoldReport", "OverBudget", "checked_epochs", "cross_fit", "label_table", "rows_by_epoch"]
+__all__ = [
+    "CrossFit",
+    "FoldReport",
+    "OverBudget",
+    "affordable_checks",
+    "checked_epochs",
+    "cross_fit",
+    "label_table",
+    "rows_by_epoch",
+]
 
 Folds = Sequence[tuple[Sequence[int], Sequence[int]]]
 
@@ -67,13 +77,31 @@ class OverBudget(Exception):
     """The folds would take longer than allowed; says how long, in seconds."""
 
 
-def checked_epochs(epochs: int) -> tuple[int, ...]:
-    """The epochs after which held-out rows are scored: a few from the middle on, for each costs as much as an epoch.
+def checked_epochs(epochs: int, checks: int = 4) -> tuple[int, ...]:
+    """The epochs after which held-out rows are scored: a few, later ones rather than early ones.
 
-    >>> checked_epochs(10)
-    (4, 6, 8, 10)
+    Args:
+        epochs: how many there are.
+        checks: how many to look at, 2 to 4.
+
+    >>> checked_epochs(10), checked_epochs(10, 2)
+    ((4, 6, 8, 10), (8, 10))
     """
-    return tuple(sorted({math.ceil(epochs * share / 5) for share in (2, 3, 4, 5)}))
+    return tuple(sorted({math.ceil(epochs * share / 5) for share in (5, 4, 3, 2)[:checks]}))
+
+
+def affordable_checks(learned: Sequence[Encoded], asked: Sequence[Encoded], epochs: int) -> int:
+    """How many checks cost no more than the training itself, 2 to 4: with many labels a check outweighs epochs.
+
+    A training pass over a token costs about two scoring passes: forwards, and backwards through frozen weights.
+
+    Args:
+        learned: the rows of an epoch, with their labels.
+        asked: the held-out rows, with their labels.
+        epochs: of the training.
+    """
+    training = 2 * epochs * sum(len(row.context) for row in learned)
+    return min(4, max(2, training // max(1, len(build_tree(asked).ids))))
 
 
 def label_table(language_model: LanguageModel, rows: Sequence[Encoded], tokens: int) -> FloatArray:
@@ -117,8 +145,9 @@ def cross_fit(
     if held_out != list(range(len(targets))):
         raise TuningError("The folds must hold out every row exactly once.")
     started = time.perf_counter()
-    checked = checked_epochs(recipe.epochs)
-    labels = len(make_rows(folds[0][0], folds[0][1][:1], 0)[0].answers)
+    learned, asked = (make_rows(folds[0][0], rows, 0) for rows in folds[0])
+    checked = checked_epochs(recipe.epochs, affordable_checks(learned, asked, recipe.epochs))
+    labels = len(asked[0].answers)
     tables = {epoch: np.empty((len(targets), labels)) for epoch in checked}
     truth = np.asarray(targets, dtype=np.int64)
     total = len(folds) * recipe.epochs

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.tuning.crossfit import label_table, rows_by_epoch
+from fewshot_llm.scoring.best_first import search_rows
+from fewshot_llm.scoring.frontier import Goal
+from fewshot_llm.tuning.crossfit import rows_by_epoch
 from fewshot_llm.tuning.lora import Adapter, adapted, average_adapters
 from fewshot_llm.tuning.recipe import Recipe
 from fewshot_llm.tuning.rows import RowMaker
@@ -106,11 +108,12 @@ def fit_adapter(
             interrupted = True
             break
     adapter = average_adapters(trained)
-    scores = label_table(adapted(language_model, adapter), make_rows(everything, everything, 0), recipe.pack_tokens)
+    rows, tuned = make_rows(everything, everything, 0), adapted(language_model, adapter)
+    best, _ = search_rows(tuned, rows, Goal(), recipe.pack_tokens, lambda done: None)
     return FittedAdapter(
         adapter=adapter,
         losses=tuple(float(loss) for loss in np.mean(losses, axis=0)),
-        accuracy=float((scores.argmax(axis=1) == np.asarray(targets)).mean()),
+        accuracy=float(np.mean([top.indices[0] == target for top, target in zip(best, targets, strict=True)])),
         seconds=time.perf_counter() - started,
         interrupted=interrupted,
     )

@@ -6,9 +6,10 @@ import pytest
 from fewshot_llm.errors import TuningError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
+from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.support import folds
 from fewshot_llm.task import load_task
-from fewshot_llm.tuning.crossfit import OverBudget, checked_epochs, cross_fit, label_table
+from fewshot_llm.tuning.crossfit import OverBudget, affordable_checks, checked_epochs, cross_fit, label_table
 from fewshot_llm.tuning.fit import fit_adapter
 from fewshot_llm.tuning.lora import adapted
 from fewshot_llm.tuning.rows import row_maker, target_positions
@@ -39,6 +40,15 @@ def test_each_row_is_scored_by_an_adapter_that_did_not_see_it(llama, work, recip
         )
         tuned = adapted(llama, alone.adapter)
         np.testing.assert_allclose(found.scores[list(held)], label_table(tuned, make(kept, held, 0), 512), atol=1e-3)
+
+
+def test_with_many_labels_fewer_epochs_are_checked():
+    few = [Encoded(tuple(range(20)), ((1,), (2,)))] * 30
+    many = [Encoded((*range(20), row), tuple((label, 1, 2) for label in range(77))) for row in range(10)]
+    assert affordable_checks(few, few, 8) == 4
+    assert affordable_checks(few, many, 4) == 3  # 2 × 4 × 600 tokens learned, 1,570 asked
+    assert affordable_checks(few, many, 1) == 2
+    assert checked_epochs(6, 2) == (5, 6)
 
 
 def test_demonstrations_come_from_the_folds_own_rows(llama, support, recipe):
