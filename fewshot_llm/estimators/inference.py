@@ -63,11 +63,7 @@ class Inference:
             draw: the draw, for the normalisation's neutral texts.
             progress: called with prompts finished and prompts in all.
         """
-        if not prompts:
-            return np.empty((0, len(self.builder.labels)))
-        neutral = self._neutral(self.support, draw)
-        rows = self.scorer.log_probs([*neutral, *prompts], progress)
-        return self.normalisation.scores(rows[len(neutral) :], rows[: len(neutral)])
+        return self._tables([(self.support, prompts)], draw, progress)[0]
 
     def ask(self, questions: Sequence[Question], draw: int = 0, progress: Progress | None = None) -> list[FloatArray]:
         """Label scores of questions with other support rows, scored together so that batches fill.
@@ -81,21 +77,41 @@ class Inference:
             For each question scores in nats, shape [queries, labels].
         """
         groups = [
-            (
-                self._neutral(question.support, draw),
-                [self.builder.build(query, question.support, draw) for query in question.queries],
-            )
+            (question.support, [self.builder.build(query, question.support, draw) for query in question.queries])
             for question in questions
         ]
-        prompts = [prompt for neutral, asked in groups for prompt in (*neutral, *asked)]
-        rows = iter(self.scorer.log_probs(prompts, progress) if prompts else [])
+        return self._tables(groups, draw, progress)
+
+    def _tables(
+        self, groups: Sequence[tuple[SupportSet, Sequence[Prompt]]], draw: int, progress: Progress | None
+    ) -> list[FloatArray]:
+        """Label scores of each group's prompts, all of them scored together."""
+        plans = [self._blocks(support, prompts, draw) for support, prompts in groups]
+        asked = [prompt for blocks in plans for block in blocks for part in block for prompt in part]
+        rows = iter(self.scorer.log_probs(asked, progress) if asked else [])
         tables = []
-        for neutral, asked in groups:
-            before, scored = [next(rows) for _ in neutral], [next(rows) for _ in asked]
-            tables.append(
-                self.normalisation.scores(scored, before) if scored else np.empty((0, len(self.builder.labels)))
-            )
+        for blocks in plans:
+            found = [np.empty((0, len(self.builder.labels)))]
+            for neutral, prompts in blocks:
+                before, scored = [next(rows) for _ in neutral], [next(rows) for _ in prompts]
+                found.append(self.normalisation.scores(scored, before))
+            tables.append(np.concatenate(found))
         return tables
 
-    def _neutral(self, support: SupportSet, draw: int) -> list[Prompt]:
-        return [self.builder.build(self.query(text), support, draw) for text in self.normalisation.neutral_texts]
+    def _blocks(
+        self, support: SupportSet, prompts: Sequence[Prompt], draw: int
+    ) -> list[tuple[list[Prompt], Sequence[Prompt]]]:
+        """Prompts with the content-free ones that they are compared with.
+
+        A content-free prompt shows what the prompt itself shows. Demonstrations of its own would not only be another
+        baseline: of a row that is held out they would miss just that row, and so give its label away.
+        """
+        texts = [self.query(text) for text in self.normalisation.neutral_texts]
+        if not prompts:
+            return []
+        if not (texts and self.builder.shots and self.builder.selection.depends_on_query):
+            return [([self.builder.build(text, support, draw) for text in texts], prompts)]
+        return [
+            ([self.builder.build(text, support, draw, shown=prompt.demonstrations) for text in texts], [prompt])
+            for prompt in prompts
+        ]

@@ -92,6 +92,8 @@ def score_variants(
     """
     inference = answerer.inference
     builder = replace(inference.builder, selection=_AsGiven(), shots=max(1, inference.builder.shots))
+    # As `Inference` does: a content-free prompt shows what the query's shows, where that depends on the query.
+    by_query = inference.builder.selection.depends_on_query
     supports: dict[tuple[int, ...], SupportSet] = {}
 
     def prompt(query: Example, shown: Sequence[int], without: Sequence[int]) -> Prompt:
@@ -107,7 +109,10 @@ def score_variants(
         prompts = [
             prompt(changed, _shown(answerer, original, draw), variant.without)
             for query, variant in asked
-            for original, changed in (*((other, other) for other in neutral), (query, variant.query))
+            for original, changed in (
+                *((query if by_query else other, other) for other in neutral),
+                (query, variant.query),
+            )
         ]
         rows = inference.scorer.log_probs(prompts, progress) if prompts else []
         own = range(len(neutral), len(rows), len(neutral) + 1)

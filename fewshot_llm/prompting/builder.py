@@ -140,7 +140,9 @@ class PromptBuilder:
         ]
         return hashlib.sha256(json.dumps(material, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
-    def build(self, query: Example, support: SupportSet, draw: int = 0) -> Prompt:
+    def build(
+        self, query: Example, support: SupportSet, draw: int = 0, *, shown: tuple[int, ...] | None = None
+    ) -> Prompt:
         """The prompt of one query.
 
         Args:
@@ -148,13 +150,14 @@ class PromptBuilder:
             support: the labelled examples; those with the query's text are left out.
             draw: which of the selection's choices and orders; the same draw gives every query the same
                 demonstrations unless the selection depends on the query.
+            shown: positions of the demonstrations, in their order, in place of the selection's choice.
 
         Raises:
             TemplateError: rendering fails, or the query lacks a field.
             SupportError: a demonstration has a label that the task does not.
             ScoringError: the query does not fit the token limit even without demonstrations.
         """
-        chosen = self._choose(query, support, draw)
+        chosen = self._choose(query, support, draw) if shown is None else shown
         question = self._question(self._values(query))
         kept = chosen
         if self._budget is not None and self._excess(question, chosen, support, self._budget) > 0:

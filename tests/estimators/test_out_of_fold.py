@@ -11,6 +11,7 @@ from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.out_of_fold import plan_folds, score_held_out
 from fewshot_llm.files import normalise_text
 from fewshot_llm.normalisation import PointwiseMutualInformation
+from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.support import Example
 from tests.estimators.word_scorer import WordScorer
@@ -106,9 +107,10 @@ def test_a_selection_that_depends_on_the_query_is_asked_row_by_row():
     assert not found.served.any()
 
 
-def test_pmi_takes_its_baseline_under_the_same_demonstrations():
+@pytest.mark.parametrize("selection", [Balanced(), Nearest()])
+def test_pmi_takes_its_baseline_under_the_same_demonstrations(selection):
     scorer = WordScorer(lean=(3.0, 0.0), pull=1.0)
-    inference = inference_for(numbered(3, 3), 3, scorer)
+    inference = inference_for(numbered(3, 3), 3, scorer, selection=selection)
     inference = Inference(inference.builder, scorer, inference.support, PointwiseMutualInformation())
     found = score_held_out(inference)
     # Lean and demonstrations cancel out exactly; what the query's words add stays.
