@@ -12,6 +12,7 @@ import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.tuning.recipe import Recipe
 
@@ -138,7 +139,8 @@ def attach(language_model: LanguageModel, config: Mapping[str, Any], seed: int) 
 
     if hasattr(language_model.model, "peft_config"):
         raise TuningError(f"{language_model.name} carries an adapter already. Load the base model without one.")
-    with torch.random.fork_rng():
+    # peft asks transformers for an attribute that it is about to rename; its user can do nothing about that.
+    with torch.random.fork_rng(), quiet_transformers():
         torch.manual_seed(seed)
         return get_peft_model(shared_copy(language_model.model), LoraConfig(**config)).eval()
 
