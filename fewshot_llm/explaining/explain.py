@@ -9,8 +9,7 @@ share once: the demonstrations for all occlusions, and for a demonstration left 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_softmax
@@ -20,7 +19,7 @@ from fewshot_llm.explaining.explanation import Explanation, Passage, Shown, Word
 from fewshot_llm.explaining.windows import Spans, without_span, word_spans
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.support import Example
 
 __all__ = ["Variant", "explain", "score_variants"]
 
@@ -36,16 +35,6 @@ class Variant:
 
     query: Example
     without: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class _AsGiven:
-    """Shows every row of the support set in its order, whatever the query: what is varied must not change the rest."""
-
-    depends_on_query: ClassVar[bool] = False
-
-    def select(self, support: SupportSet, query: Example | None, shots: int, seed: int) -> tuple[int, ...]:
-        return tuple(range(len(support)))
 
 
 def explain(
@@ -91,16 +80,13 @@ def score_variants(
         For each text natural logarithms, shape [variants, labels].
     """
     inference = answerer.inference
-    builder = replace(inference.builder, selection=_AsGiven(), shots=max(1, inference.builder.shots))
+    builder = inference.builder
     # As `Inference` does: a content-free prompt shows what the query's shows, where that depends on the query.
-    by_query = inference.builder.selection.depends_on_query
-    supports: dict[tuple[int, ...], SupportSet] = {}
+    by_query = builder.selection.depends_on_query
 
     def prompt(query: Example, shown: Sequence[int], without: Sequence[int]) -> Prompt:
-        kept = tuple(row for row in shown if row not in without)
-        if kept not in supports:  # one object for all who are shown it: the builder remembers by object
-            supports[kept] = inference.support.subset(kept)
-        return builder.build(query, supports[kept])
+        # What is varied must not change the rest, so that the selection is not asked again.
+        return builder.build(query, inference.support, shown=tuple(row for row in shown if row not in without))
 
     neutral = [inference.query(text) for text in inference.normalisation.neutral_texts]
     asked = [(query, variant) for query, own in zip(queries, variants, strict=True) for variant in own]
