@@ -2,13 +2,13 @@
 
     python -m eval.shop.product_interest [--model gemma3-270m] [--seeds 3] [--write]
 
-A user's products are halved by chance: the model reads one half (up to 20 titles) and is asked about a kind. The user
-likes the kind if the other half holds at least three products of it, and does not if it holds none; in between no label
-is given. Yes and no are drawn equally often. 100 users give one labelled row each; up to three kinds are asked of every
-other user. The model is asked in two ways: the question itself, with demonstrations; and of which kind each title is,
-by an adapter trained on 56 titles whose kind the shop has told (4 of each kind, 16 of none), so that a history becomes
-the expected number of its titles of the kind. Popularity and co-occurrence are counted among the 100 users. Whatever is
-combined is combined by a logistic regression on the 100 labelled rows.
+A user's products are halved by chance: one half is read, and a kind is asked about. The user likes the kind if the
+other half holds at least three products of it, and does not if it holds none; in between no label is given. Yes and no
+are drawn equally often. 100 users give one labelled row each; up to three kinds are asked of every other user. The model
+is asked in two ways: the question itself, with demonstrations and 20 titles of the half, because a prompt has an end;
+and of which kind each title is, by an adapter trained on 56 titles whose kind the shop has told (4 of each kind, 16 of
+none), so that a half becomes the expected number of its titles of the kind. Popularity and co-occurrence are counted
+among the 100 users. Whatever is combined is combined by a logistic regression on the 100 labelled rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import load_task
 
-KNOWN_USERS, SHOWN, FEWEST = 100, 20, 3
+KNOWN_USERS, IN_PROMPT, FEWEST = 100, 20, 3
 TOLD, TOLD_OF_NONE, NONE = 4, 16, "something else"
 KINDS: dict[str, tuple[str, ...]] = {
     "children's things": (
@@ -92,7 +92,7 @@ def halves(users: Users, chance: random.Random) -> tuple[dict[str, list[str]], d
     for user in sorted(users):
         titles = sorted({title for basket in users[user] for title in basket})
         chance.shuffle(titles)
-        shown[user], hidden[user] = titles[: len(titles) // 2][:SHOWN], titles[len(titles) // 2 :]
+        shown[user], hidden[user] = titles[: len(titles) // 2], titles[len(titles) // 2 :]
     return shown, hidden
 
 
@@ -150,7 +150,7 @@ def main() -> None:
             row for user in names if user not in known and shown[user] for row in questions(hidden, user, 3, chance)
         ]
         test = test[: options.test_rows]
-        fields = [{"kind": row.kind, "history": "; ".join(shown[row.user])} for row in (*support, *test)]
+        fields = [{"kind": row.kind, "history": "; ".join(shown[row.user][:IN_PROMPT])} for row in (*support, *test)]
         asked, answers = fields[len(support) :], np.array([row.likes for row in test])
         labels = ["likes" if row.likes else "does_not_like" for row in support]
         classifier = FewShotClassifier("product-interest", model, shots=8, language="en", seed=seed)
