@@ -2,7 +2,7 @@
 
 zero-shot -> in-context -> calibrated -> LoRA. A rung is measured when the one that is kept so far misses the target,
 and replaces it only where a paired test says that it is better by more than noise (one standard error); otherwise the
-cheaper one stays.
+cheaper one stays. Calibration is measured along with the demonstrations, target or not: it reads the same scores.
 """
 
 from __future__ import annotations
@@ -147,13 +147,14 @@ def decide(
         if comparison.better:
             kept = above
     reached = kept.accuracy.value >= target
+    free = evidence[-1].rung == "in-context"
     higher = [rung for rung in RUNGS[places[-1] + 1 :] if rung not in skipped]
     english, chinese = _reason(kept, comparisons, target, skipped)
     return Decision(
         rung=kept.rung,
         target=target,
         reached=reached,
-        next_rung=higher[0] if higher and not reached else None,
+        next_rung=higher[0] if higher and (not reached or (free and higher[0] == "calibrated")) else None,
         evidence=tuple(evidence),
         comparisons=tuple(comparisons),
         skipped={rung: why.english for rung, why in skipped.items()},
@@ -227,10 +228,15 @@ def _numbers(comparison: Comparison) -> str:
 
 
 def _difference(comparison: Comparison) -> str:
-    more = "more accurate" if comparison.accuracy_gain > 0 else "no less accurate and surer"
-    return f"{more} ({_numbers(comparison)})"
+    more = ("surer, if less accurate within noise,", "no less accurate and surer", "more accurate")
+    return f"{more[_sign(comparison)]} ({_numbers(comparison)})"
 
 
 def _difference_zh(comparison: Comparison) -> str:
-    more = "准确率高于" if comparison.accuracy_gain > 0 else "准确率不低于且更有把握于"
-    return f"{more}“{NAMES_ZH[comparison.below]}”（{_numbers(comparison)}）"
+    more = ("准确率之差在噪声之内而更有把握于", "准确率不低于且更有把握于", "准确率高于")
+    return f"{more[_sign(comparison)]}“{NAMES_ZH[comparison.below]}”（{_numbers(comparison)}）"
+
+
+def _sign(comparison: Comparison) -> int:
+    """0 for fewer right answers, 1 for as many, 2 for more."""
+    return 1 + (comparison.accuracy_gain > 0) - (comparison.accuracy_gain < 0)

@@ -115,7 +115,7 @@ class Comparison(_Frozen):
         p_value: McNemar's exact test on right answers, two-sided; what a gain of one standard error is worth.
         loss_change: mean log loss of `above` minus that of `below`, nats, with the paired bootstrap's 95 % interval.
         brier_change: the same of the Brier score, within one standard error; None in records of earlier versions.
-        better: no less accurate, and better by more than noise in right answers or in the Brier score.
+        better: by more than noise in right answers or in the Brier score, and in neither worse by more than noise.
     """
 
     below: Rung
@@ -172,7 +172,7 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
 
     Two paired bootstraps, because each sees what the other misses: one on right answers, and one on Brier scores, which
     tells more where few answers change. (Not on log loss: one confident mistake among 32 rows would outweigh the rest.)
-    `above` is better if it is not less accurate and one of the two gains is larger than its standard error.
+    `above` is better if it is better in one of the two by more than a standard error, and worse in neither.
     """
     shared = sorted(set(below.rows) & set(above.rows))
     first, second = ({row: i for i, row in enumerate(side.rows)} for side in (below, above))
@@ -184,6 +184,9 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
 
     right = change("right", NOISE)
     brier = change("briers", NOISE) if below.briers and above.briers else None
+    # The ends of the intervals, so that more is better: how sure a gain is, and how sure it is that nothing was lost.
+    gains = [right.low, *([-brier.high] if brier else [])]
+    losses = [right.high, *([-brier.low] if brier else [])]
     return Comparison(
         below=below.rung,
         above=above.rung,
@@ -192,7 +195,7 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
         p_value=mcnemar([below.right[i] for i in a], [above.right[i] for i in b]).p_value,
         loss_change=Figure.of(change("losses", 0.95)),
         brier_change=Figure.of(brier) if brier else None,
-        better=bool(right.value >= 0 and (right.low > 0 or (brier is not None and brier.high < 0))),
+        better=bool(max(gains) > 0 and min(losses) >= 0),
     )
 
 

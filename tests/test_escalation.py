@@ -70,10 +70,23 @@ def test_nothing_is_measured_that_is_not_needed():
 
     def measure(rung):
         asked.append(rung)
-        return evidence(rung, {"zero-shot": 20, "in-context": 57}[rung])
+        return evidence(rung, {"zero-shot": 20, "in-context": 57, "calibrated": 57}[rung])
 
     assert climb(measure, 0.9).rung == "in-context"
-    assert asked == ["zero-shot", "in-context"]
+    # Calibration reads the scores that the demonstrations have cost already.
+    assert asked == ["zero-shot", "in-context", "calibrated"]
+
+
+def test_calibration_is_kept_where_it_is_surer_though_the_target_was_reached():
+    shown, calibrated = evidence("in-context", 57, sure=0.6), evidence("calibrated", 56, sure=0.9)
+    decision = decide([*ladder(zero=20), shown, calibrated])
+    assert (decision.rung, decision.reached) == ("calibrated", True)
+    assert "less accurate within noise" in decision.reason
+    assert "更有把握" in decision.reason_zh
+
+
+def test_a_surer_rung_is_not_kept_where_it_is_wrong_more_often_by_more_than_noise():
+    assert decide([evidence("in-context", 57, sure=0.6), evidence("calibrated", 48, sure=0.9)]).rung == "in-context"
 
 
 def test_a_rung_that_cannot_be_measured_is_named_with_its_reason():
@@ -121,7 +134,7 @@ def test_properties_of_any_decision(right, target):
     decision = decide(found, target)
     assert decision == decide(found, target)
     assert decision.reached == (decision.kept.accuracy.value >= target)
-    assert (decision.next_rung is None) == (decision.reached or len(found) == 4)
+    assert (decision.next_rung is None) == (decision.reached and len(found) != 2 or len(found) == 4)
     # The kept rung is never less accurate than any below it that was kept, and every step up was significant.
     assert decision.kept.accuracy.value >= found[0].accuracy.value
     if decision.rung != "zero-shot":
