@@ -23,30 +23,28 @@ __all__ = ["against_cappr", "against_lm_eval"]
 
 def against_cappr(model: LanguageModel, prompts: Sequence[Prompt], sample: int) -> dict[str, Any]:
     """Times faster than cappr with its cache, and how many labels are the same."""
-    some = prompts[:sample]
-    prefix = _common_start([prompt.text for prompt in prompts])
-    # cappr puts a space between prefix and query and between query and label: give it texts that end before one.
-    prefix = prefix[: prefix.rstrip().rfind("\n")]
-    work = {
-        "prefix": prefix,
-        "queries": [prompt.text[len(prefix) :].strip() for prompt in some],
-        "labels": list(prompts[0].answers),
-    }
+    start = _common_start([prompt.text for prompt in prompts])
+    # cappr puts a space between prefix and query and between query and label: both sides get texts made that way.
+    prefix = start[: start.rstrip().rfind("\n")]
+    queries = [prompt.text[len(prefix) :].strip() for prompt in prompts]
+    labels = list(prompts[0].answers)
+    alike = [Prompt(f"{prefix} {query}", tuple(f" {label}" for label in labels), closing="") for query in queries]
+    work = {"prefix": prefix, "queries": queries[:sample], "labels": labels}
     with tempfile.TemporaryDirectory() as folder:
         _old_tokenizer_folder(model, Path(folder))
         found = _run("cappr", {"folder": folder, **work})
     if found is None:
         return {"skipped": "no environment; run eval/speed/peers/environments.py"}
-    scores, seconds = _ours(model, prompts)
+    scores, seconds = _ours(model, alike)
     # cappr ranks labels by their mean log-probability per token.
     own = [int((score.log_probs / score.token_counts).argmax()) for score in scores]
     agreement = float(np.mean([own[n] == label for n, label in enumerate(found["labels"])]))
     return {
-        "ratio": (found["seconds"] / len(some)) / (seconds / len(prompts)),
-        "their_rows_per_second": len(some) / found["seconds"],
-        "rows_per_second": len(prompts) / seconds,
+        "ratio": (found["seconds"] / len(work["queries"])) / (seconds / len(alike)),
+        "their_rows_per_second": len(work["queries"]) / found["seconds"],
+        "rows_per_second": len(alike) / seconds,
         "same_labels": agreement,
-        "their_rows": len(some),
+        "their_rows": len(work["queries"]),
     }
 
 
