@@ -134,8 +134,8 @@ def test_properties_of_any_decision(right, target):
     decision = decide(found, target)
     assert decision == decide(found, target)
     assert decision.reached == (decision.kept.accuracy.value >= target)
-    assert (decision.next_rung is None) == (decision.reached and len(found) != 2 or len(found) == 4)
-    # The kept rung is never less accurate than any below it that was kept, and every step up was significant.
+    assert (decision.next_rung is None) == (len(found) == 4 or (decision.reached and len(found) != 2))
+    # All are equally sure: the kept rung is never less accurate than one kept before, and every step was significant.
     assert decision.kept.accuracy.value >= found[0].accuracy.value
     if decision.rung != "zero-shot":
         step = next(c for c in decision.comparisons if c.above == decision.rung)

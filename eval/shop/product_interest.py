@@ -4,11 +4,11 @@
 
 A user's products are halved by chance: one half is read, and a kind is asked about. The user likes the kind if the
 other half holds at least three products of it, and does not if it holds none; in between no label is given. Yes and no
-are drawn equally often. 100 users give one labelled row each; up to three kinds are asked of every other user. The model
-is asked in two ways: the question itself, with demonstrations and 20 titles of the half, because a prompt has an end;
-and of which kind each title is, by an adapter trained on 56 titles whose kind the shop has told (4 of each kind, 16 of
-none), so that a half becomes the expected number of its titles of the kind. Popularity and co-occurrence are counted
-among the 100 users. Whatever is combined is combined by a logistic regression on the 100 labelled rows.
+are drawn equally often. 100 users give one labelled row each; up to three kinds are asked of every other user. The
+model is asked in two ways: the question itself, with demonstrations and 20 titles of the half, because a prompt has an
+end; and of which kind each title is, by an adapter trained on 56 titles whose kind the shop has told (4 of each kind,
+16 of none), so that a half becomes the expected number of its titles of the kind. Popularity and co-occurrence are
+counted among the 100 users. Whatever is combined is combined by a logistic regression on the 100 labelled rows.
 """
 
 from __future__ import annotations
