@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -11,6 +11,8 @@ from fewshot_llm.estimators.thresholds import best_threshold
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=20))
+@example([(0.0, False), (5e-324, True)])
+@example([(0.5, False), (float(np.nextafter(0.5, 1)), True)])
 def test_no_other_threshold_is_better(rows: list[tuple[float, bool]]) -> None:
     p, truth = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     threshold = best_threshold(p, truth)
