@@ -147,14 +147,14 @@ def decide(
         if comparison.better:
             kept = above
     reached = kept.accuracy.value >= target
-    free = evidence[-1].rung == "in-context"
     higher = [rung for rung in RUNGS[places[-1] + 1 :] if rung not in skipped]
+    free = evidence[-1].rung == "in-context" and higher[:1] == ["calibrated"]
     english, chinese = _reason(kept, comparisons, target, skipped)
     return Decision(
         rung=kept.rung,
         target=target,
         reached=reached,
-        next_rung=higher[0] if higher and (not reached or (free and higher[0] == "calibrated")) else None,
+        next_rung=higher[0] if higher and (free or not reached) else None,
         evidence=tuple(evidence),
         comparisons=tuple(comparisons),
         skipped={rung: why.english for rung, why in skipped.items()},

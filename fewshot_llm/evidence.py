@@ -184,9 +184,8 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
 
     right = change("right", NOISE)
     brier = change("briers", NOISE) if below.briers and above.briers else None
-    # The ends of the intervals, so that more is better: how sure a gain is, and how sure it is that nothing was lost.
-    gains = [right.low, *([-brier.high] if brier else [])]
-    losses = [right.high, *([-brier.low] if brier else [])]
+    ahead = right.low > 0 or (brier is not None and brier.high < 0)
+    behind = right.high < 0 or (brier is not None and brier.low > 0)
     return Comparison(
         below=below.rung,
         above=above.rung,
@@ -195,7 +194,7 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
         p_value=mcnemar([below.right[i] for i in a], [above.right[i] for i in b]).p_value,
         loss_change=Figure.of(change("losses", 0.95)),
         brier_change=Figure.of(brier) if brier else None,
-        better=bool(max(gains) > 0 and min(losses) >= 0),
+        better=bool(ahead and not behind),
     )
 
 

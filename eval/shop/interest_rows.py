@@ -11,7 +11,7 @@ import json
 import random
 import sys
 
-from eval.shop.product_interest import IN_PROMPT, halves, questions
+from eval.shop.product_interest import halves, in_prompt, questions
 from eval.shop.retail import read_users
 
 SEED, ASKED_SHARE, EACH = 11, 1 / 3, 3
@@ -33,8 +33,7 @@ def main(part: str) -> None:
             likes += sum(1 if row.likes else -1 for row in rows)
         for row in rows:
             label = "likes" if row.likes else "does_not_like"
-            history = "; ".join(shown[user][:IN_PROMPT])
-            print(json.dumps({"user": user, "kind": row.kind, "history": history, "label": label}))
+            print(json.dumps({"user": user, "kind": row.kind, "history": in_prompt(shown[user]), "label": label}))
 
 
 if __name__ == "__main__":

@@ -96,6 +96,11 @@ def halves(users: Users, chance: random.Random) -> tuple[dict[str, list[str]], d
     return shown, hidden
 
 
+def in_prompt(titles: list[str]) -> str:
+    """The part of a user's half that a prompt holds."""
+    return "; ".join(titles[:IN_PROMPT])
+
+
 def counts(row: Row, users: Users, known: list[str], shown: list[str]) -> tuple[float, float]:
     """Log-odds of the kind's popularity, and how often the known buyers of a shown title like it; without oneself."""
     titles = {user: {t for basket in users[user] for t in basket} for user in known if user != row.user}
@@ -150,7 +155,7 @@ def main() -> None:
             row for user in names if user not in known and shown[user] for row in questions(hidden, user, 3, chance)
         ]
         test = test[: options.test_rows]
-        fields = [{"kind": row.kind, "history": "; ".join(shown[row.user][:IN_PROMPT])} for row in (*support, *test)]
+        fields = [{"kind": row.kind, "history": in_prompt(shown[row.user])} for row in (*support, *test)]
         asked, answers = fields[len(support) :], np.array([row.likes for row in test])
         labels = ["likes" if row.likes else "does_not_like" for row in support]
         classifier = FewShotClassifier("product-interest", model, shots=8, language="en", seed=seed)

@@ -27,9 +27,9 @@ def against_cappr(model: LanguageModel, prompts: Sequence[Prompt], sample: int) 
     # cappr puts a space between prefix and query and between query and label: both sides get texts made that way.
     prefix = start[: start.rstrip().rfind("\n")]
     queries = [prompt.text[len(prefix) :].strip() for prompt in prompts]
-    labels = list(prompts[0].answers)
+    some, labels = queries[:sample], list(prompts[0].answers)
     alike = [Prompt(f"{prefix} {query}", tuple(f" {label}" for label in labels), closing="") for query in queries]
-    work = {"prefix": prefix, "queries": queries[:sample], "labels": labels}
+    work = {"prefix": prefix, "queries": some, "labels": labels}
     with tempfile.TemporaryDirectory() as folder:
         _old_tokenizer_folder(model, Path(folder))
         found = _run("cappr", {"folder": folder, **work})
@@ -40,11 +40,11 @@ def against_cappr(model: LanguageModel, prompts: Sequence[Prompt], sample: int) 
     own = [int((score.log_probs / score.token_counts).argmax()) for score in scores]
     agreement = float(np.mean([own[n] == label for n, label in enumerate(found["labels"])]))
     return {
-        "ratio": (found["seconds"] / len(work["queries"])) / (seconds / len(alike)),
-        "their_rows_per_second": len(work["queries"]) / found["seconds"],
+        "ratio": (found["seconds"] / len(some)) / (seconds / len(alike)),
+        "their_rows_per_second": len(some) / found["seconds"],
         "rows_per_second": len(alike) / seconds,
         "same_labels": agreement,
-        "their_rows": len(work["queries"]),
+        "their_rows": len(some),
     }
 
 
