@@ -93,14 +93,15 @@ def checked_epochs(epochs: int, checks: int = 4) -> tuple[int, ...]:
 def affordable_checks(learned: Sequence[Encoded], asked: Sequence[Encoded], epochs: int) -> int:
     """How many checks cost no more than the training itself, 2 to 4: with many labels a check outweighs epochs.
 
-    A training pass over a token costs about two scoring passes: forwards, and backwards through frozen weights.
+    A training pass over a token costs about two scoring passes: forwards, and backwards through frozen weights. What
+    rows have in common is counted once on both sides, as it is computed.
 
     Args:
         learned: the rows of an epoch, with their labels.
         asked: the held-out rows, with their labels.
         epochs: of the training.
     """
-    training = 2 * epochs * sum(len(row.context) for row in learned)
+    training = 2 * epochs * len(build_tree(learned, with_labels=False).ids)
     return min(4, max(2, training // max(1, len(build_tree(asked).ids))))
 
 

@@ -43,10 +43,10 @@ def test_each_row_is_scored_by_an_adapter_that_did_not_see_it(llama, work, recip
 
 
 def test_with_many_labels_fewer_epochs_are_checked():
-    few = [Encoded(tuple(range(20)), ((1,), (2,)))] * 30
+    few = [Encoded((*range(10), *range(100 + row, 110 + row)), ((1,), (2,))) for row in range(0, 300, 10)]
     many = [Encoded((*range(20), row), tuple((label, 1, 2) for label in range(77))) for row in range(10)]
     assert affordable_checks(few, few, 8) == 4
-    assert affordable_checks(few, many, 4) == 3  # 2 × 4 × 600 tokens learned, 1,570 asked
+    assert affordable_checks(few, many, 8) == 3  # 2 × 8 × (10 + 30 × 10) tokens learned, 1,570 asked
     assert affordable_checks(few, many, 1) == 2
     assert checked_epochs(6, 2) == (5, 6)
 
