@@ -3,7 +3,7 @@
     python -m eval.loss_ablation [bitext_intents|uci_youtube_spam ...] [--seeds 3] [--write]
 
 Support sets (of seeds that no suite uses) and the rows that are asked come from the pools of suites, not the test rows.
-Both losses train with the recipe for the number of labels, all else equal, for all of its epochs, one adapter a seed.
+Both losses train with the recipe that the ladder would take, all else equal, for all of its epochs, one adapter a seed.
 `--write` puts accuracy and log loss (scores as they are) with intervals over seeds and rows, and training seconds into
 eval/baselines/loss-ablation.json.
 """
@@ -53,7 +53,7 @@ def asked_rows(data: SuiteData, seeds: range, shots: int) -> SupportSet:
 def measure(suite: Suite, data: SuiteData, model: LanguageModel, seed: int, asked: SupportSet) -> dict[Loss, Any]:
     """Both losses on one support set: rows that are right, their losses, seconds."""
     support = data.draw(suite.shots[0], seed)
-    recipe = load_recipe(suite.recipe or suggest_recipe(len(data.task.labels)))
+    recipe = load_recipe(suite.recipe or suggest_recipe(len(data.task.labels), len(support)))
     builder = replace(make_builder(data.task, suite.language, make_scorer(model, suite.language)), shots=0)
     everything = range(len(support))
     rows = row_maker(builder, support, model.tokenizer)(everything, everything, 0)

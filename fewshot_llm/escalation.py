@@ -33,7 +33,7 @@ class Escalation:
 
     Attributes:
         target: the accuracy that is good enough, in (0, 1].
-        recipe: LoRA settings, or the name or path of a recipe; None chooses by the number of labels.
+        recipe: LoRA settings, or the name or path of a recipe; None chooses by the numbers of labels and rows.
         budget_minutes: wall time for all measuring and training together; None for no limit.
         seed: the only source of chance.
 

@@ -75,14 +75,14 @@ def check_support(support: SupportSet) -> None:
         )
 
 
-def take_recipe(escalation: Escalation, labels: int) -> Recipe:
-    """The escalation's recipe, read where it is named, chosen by the number of labels where it is not.
+def take_recipe(escalation: Escalation, labels: int, rows: int) -> Recipe:
+    """The escalation's recipe, read where it is named, chosen by the numbers of labels and rows where it is not.
 
     Raises:
         TuningError: no such recipe, or a recipe that is not valid.
     """
     given = escalation.recipe
-    return given if isinstance(given, Recipe) else load_recipe(given or suggest_recipe(labels))
+    return given if isinstance(given, Recipe) else load_recipe(given or suggest_recipe(labels, rows))
 
 
 def run_ladder(
@@ -103,7 +103,7 @@ def run_ladder(
         TuningError: of the recipe or a training.
     """
     check_support(inference.support)
-    recipe = take_recipe(escalation, len(inference.builder.labels))
+    recipe = take_recipe(escalation, len(inference.builder.labels), len(inference.support))
     rungs = Rungs(inference, escalation, recipe, watch or Watch())
 
     def measure(rung: Rung) -> Measured:
@@ -128,7 +128,7 @@ def force_lora(
         TuningError: of the recipe or a training, or LoRA cannot be measured within the budget.
     """
     check_support(inference.support)
-    recipe = take_recipe(escalation, len(inference.builder.labels))
+    recipe = take_recipe(escalation, len(inference.builder.labels), len(inference.support))
     rungs = Rungs(inference, escalation, recipe, watch or Watch())
     rungs.watch.rung("lora")
     found = rungs.measure("lora")

@@ -29,9 +29,11 @@ def test_one_class_is_refused():
         check_support(support)
 
 
-def test_the_recipe_follows_the_number_of_labels():
+def test_the_recipe_follows_the_numbers_of_labels_and_rows():
     own = Recipe(rank=2)
-    assert take_recipe(Escalation(), 2).name == "small"
-    assert take_recipe(Escalation(), 77).name == "many-classes"
-    assert take_recipe(Escalation(recipe="default"), 2).name == "default"
-    assert take_recipe(Escalation(recipe=own), 2) is own
+    assert take_recipe(Escalation(), 2, 32).name == "small"
+    assert take_recipe(Escalation(), 2, 1000).name == "small"
+    assert take_recipe(Escalation(), 27, 108).name == "many-classes"
+    assert take_recipe(Escalation(), 77, 385).name == "many-rows"
+    assert take_recipe(Escalation(recipe="default"), 2, 32).name == "default"
+    assert take_recipe(Escalation(recipe=own), 2, 32) is own

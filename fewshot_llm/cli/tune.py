@@ -47,7 +47,7 @@ def tune(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="LoRA settings: small, default, many-classes, or a TOML file. [default: by the number of labels]",
+            help="LoRA settings: small, default, many-classes, many-rows, or a TOML file. [default: by labels and rows]",
             rich_help_panel=LADDER,
             show_default=False,
         ),
@@ -116,7 +116,7 @@ def tune(
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
     check_support(examples)
-    take_recipe(escalation, len(described.labels))
+    take_recipe(escalation, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
     loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
     scorer = make_scorer(loaded, language)

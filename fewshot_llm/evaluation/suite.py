@@ -182,7 +182,7 @@ class _Work:
         """The same prompts and the same recipe as the toolkit's own LoRA, without demonstrations."""
         from fewshot_llm.models.locate import locate_model
 
-        recipe = load_recipe(self.suite.recipe or suggest_recipe(len(self.data.task.labels)))
+        recipe = load_recipe(self.suite.recipe or suggest_recipe(len(self.data.task.labels), len(support)))
         scorer = make_scorer(cell.model, self.language)
         builder = replace(make_builder(self.data.task, self.language, scorer), shots=0)
 

@@ -96,7 +96,7 @@ class Suite(_Frozen):
         rungs: which steps of the ladder to measure; `ladder` is the step that it chooses itself.
         peers: other people's ways of doing the same, as `eval/peers/peers.toml` lists them.
         target: the accuracy that the ladder aims at.
-        recipe: LoRA settings for `lora` and `ladder`; by default chosen by the number of labels.
+        recipe: LoRA settings for `lora` and `ladder`; by default chosen by the numbers of labels and rows.
         budget_minutes: of each `ladder` cell; no limit by default, for a limit makes figures depend on the machine.
         data: the rows.
         folder: where the suite's file is.

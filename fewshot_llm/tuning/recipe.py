@@ -16,6 +16,9 @@ __all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder", "suggest_r
 MANY_CLASSES = 10
 """From so many labels on, a row holds more label tokens than text, and `many-classes` is the better trade."""
 
+MANY_ROWS = 200
+"""From so many rows on, `many-classes` takes too many too large steps, and `many-rows` learns more slowly."""
+
 
 class Recipe(BaseModel):
     """How an adapter is trained. Unknown keys are errors.
@@ -88,15 +91,21 @@ def list_recipes() -> list[str]:
     return sorted(path.stem for path in recipes_folder().glob("*.toml"))
 
 
-def suggest_recipe(labels: int) -> str:
-    """The shipped recipe for a number of labels.
+def suggest_recipe(labels: int, rows: int) -> str:
+    """The shipped recipe for a support set.
 
-    >>> suggest_recipe(2), suggest_recipe(27)
-    ('small', 'many-classes')
+    Args:
+        labels: how many there are.
+        rows: labelled rows in all.
+
+    >>> suggest_recipe(2, 32), suggest_recipe(27, 108), suggest_recipe(77, 770)
+    ('small', 'many-classes', 'many-rows')
     """
     if labels <= 2:
         return "small"
-    return "many-classes" if labels >= MANY_CLASSES else "default"
+    if labels < MANY_CLASSES:
+        return "default"
+    return "many-rows" if rows >= MANY_ROWS else "many-classes"
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:

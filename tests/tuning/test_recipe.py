@@ -12,7 +12,7 @@ def write(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("name", ["small", "default", "many-classes"])
+@pytest.mark.parametrize("name", ["small", "default", "many-classes", "many-rows"])
 def test_shipped_recipes_load_and_give_a_reason_beside_each_value(name):
     recipe = load_recipe(name)
     assert recipe.name == name
@@ -25,7 +25,7 @@ def test_shipped_recipes_load_and_give_a_reason_beside_each_value(name):
 
 
 def test_suggestions_are_shipped():
-    assert {suggest_recipe(labels) for labels in (2, 5, 27)} == set(list_recipes())
+    assert {suggest_recipe(*size) for size in ((2, 32), (5, 20), (27, 108), (77, 385))} == set(list_recipes())
 
 
 @pytest.mark.parametrize(
