@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import AttentionInterface
@@ -219,15 +221,29 @@ AttentionInterface.register(NAME, _tree_attention_forward)
 
 @contextmanager
 def tree_attention(network: Any, plan: PassPlan) -> Iterator[None]:
-    """Within it, the network's attention layers follow `plan`; afterwards they do what they did before."""
-    configs = {id(m.config): m.config for m in network.modules() if hasattr(m, "config")}.values()
-    before = [(config, config._attn_implementation) for config in configs]
-    token = _PLAN.set(plan)
-    try:
-        for config in configs:
-            config._attn_implementation = NAME
-        yield
-    finally:
-        for config, implementation in before:
-            config._attn_implementation = implementation
-        _PLAN.reset(token)
+    """Within it, the network's attention layers follow `plan`; afterwards they do what they did before.
+
+    Threads that share a network take turns: which attention it uses is a setting of the network, not of a call.
+    """
+    with _turn(network):
+        configs = {id(m.config): m.config for m in network.modules() if hasattr(m, "config")}.values()
+        before = [(config, config._attn_implementation) for config in configs]
+        token = _PLAN.set(plan)
+        try:
+            for config in configs:
+                config._attn_implementation = NAME
+            yield
+        finally:
+            for config, implementation in before:
+                config._attn_implementation = implementation
+            _PLAN.reset(token)
+
+
+_TURNS: WeakKeyDictionary[torch.nn.Module, Lock] = WeakKeyDictionary()
+_NEW_TURN = Lock()
+
+
+def _turn(network: torch.nn.Module) -> Lock:
+    """The network's lock. Kept beside it, for a model with a lock inside could not be copied."""
+    with _NEW_TURN:
+        return _TURNS.setdefault(network, Lock())

@@ -38,7 +38,7 @@ Work: TypeAlias = Callable[[Sequence[Encoded], int, Report], tuple[list[Result],
 
 
 class TreeScorer:
-    r"""Scores labels over one token tree per window of prompts.
+    r"""Scores labels over one token tree per window of prompts. Threads may share a model: their passes take turns.
 
     Args:
         language_model: what to score with.

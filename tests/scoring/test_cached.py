@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,16 @@ def test_scores_equal_the_reference(shape, budget, reference):
     assert largest_difference(scored, reference[shape]) <= TOLERANCE
     for own, expected in zip(scored, reference[shape], strict=True):
         assert own.token_counts.tolist() == expected.token_counts.tolist()
+
+
+def test_threads_may_share_a_model(reference):
+    model = tiny_model("llama")
+    before = model.model.config._attn_implementation
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: TreeScorer(model, 16).log_probs(mixed_prompts()), range(8)))
+    for scored in found:
+        assert largest_difference(scored, reference["llama"]) <= TOLERANCE
+    assert model.model.config._attn_implementation == before
 
 
 @pytest.mark.parametrize("shape", SHAPES)
