@@ -70,8 +70,8 @@ def suite(
 ) -> None:
     """Measure data × models × shots × seeds × methods, and other people's ways of doing the same beside them.
 
-    Every finished cell is kept. Files of the data sets are looked for below `FEWSHOT_DATA` (by default
-    `../shared/data`).
+    Every finished cell is kept. The same command on another core, card or machine shares the work, if `--out` is the
+    same folder. Files of the data sets are looked for below `FEWSHOT_DATA` (by default `../shared/data`).
     """
     from fewshot_llm.evaluation.compare import regressions
     from fewshot_llm.evaluation.report.write import document_of, write_report
@@ -122,4 +122,7 @@ def _watch() -> Watch:
     def failed(cell: Cell, error: FewshotError) -> None:
         _say(f"{cell}: not measured. {error}")
 
-    return Watch(begins=begins, done=done, failed=failed)
+    def elsewhere(cell: Cell) -> None:
+        _say(f"{cell}: another run is at it.")
+
+    return Watch(begins=begins, done=done, failed=failed, elsewhere=elsewhere)

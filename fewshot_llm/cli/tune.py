@@ -47,7 +47,7 @@ def tune(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="LoRA settings: small, default, many-classes, many-rows, or a TOML file. [default: by labels and rows]",
+            help="LoRA settings: small, default, many-classes, many-rows, or a file. [default: by labels and rows]",
             rich_help_panel=LADDER,
             show_default=False,
         ),

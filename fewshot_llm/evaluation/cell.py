@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fewshot_llm.calibration import IntArray
@@ -17,7 +19,7 @@ from fewshot_llm.evaluation.suite_file import Suite
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.scoring.base import FloatArray
 
-__all__ = ["WITHOUT_MODEL", "Cell", "CellResult", "cells", "read_cell", "write_cell"]
+__all__ = ["WITHOUT_MODEL", "Cell", "CellResult", "cells", "claim_cell", "read_cell", "write_cell"]
 
 WITHOUT_MODEL = ""
 """The model of a cell whose method has none."""
@@ -135,6 +137,29 @@ def cells(suite: Suite, peers_with_model: Mapping[str, bool]) -> tuple[Cell, ...
         for seed in suite.seeds
     ]
     return tuple(found)
+
+
+@contextmanager
+def claim_cell(folder: Path, cell: Cell) -> Iterator[bool]:
+    """Whether a cell is this process's to measure; False while another process is at it.
+
+    The claim ends with the process that holds it, however it ends.
+
+    Args:
+        folder: where claims are kept; the same for all processes that share the work.
+        cell: which cell.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{cell.file_name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def write_cell(folder: Path, result: CellResult) -> None:

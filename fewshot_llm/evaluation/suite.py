@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from fewshot_llm.errors import FewshotError, TaskError, nearest
 from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
-from fewshot_llm.evaluation.cell import Cell, CellResult, cells, read_cell, write_cell
+from fewshot_llm.evaluation.cell import Cell, CellResult, cells, claim_cell, read_cell, write_cell
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.methods import METHODS, learn
 from fewshot_llm.evaluation.peers import Peer, load_peers, pick_peer, run_peer
@@ -28,6 +28,7 @@ from fewshot_llm.tuning.store import installed_versions
 __all__ = ["Watch", "run_suite"]
 
 CELLS = "cells"
+CLAIMS = ".claims"
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Watch:
         begins: before a cell is measured: which, how many are done, how many there are.
         done: a cell and what came of it, also one that was finished before.
         failed: a cell that could not be measured, and why.
+        elsewhere: a cell that another run is measuring at this moment.
     """
 
     begins: Callable[[Cell, int, int], None] = lambda cell, done, total: None
     done: Callable[[CellResult, SuiteData], None] = lambda result, data: None
     failed: Callable[[Cell, FewshotError], None] = lambda cell, error: None
+    elsewhere: Callable[[Cell], None] = lambda cell: None
 
 
 def run_suite(
@@ -56,7 +59,8 @@ def run_suite(
     """Measure every cell that was not measured before.
 
     A cell that fails (a peer that is not installed, a prompt that does not fit a model) is told to `watch` and listed
-    in the result; the others go on, and the next run tries it again.
+    in the result; the others go on, and the next run tries it again. Runs that share `out` share the work: each takes
+    the cells that no other is at, and the result of the last to end has them all.
 
     Args:
         suite: what to measure.
@@ -76,27 +80,35 @@ def run_suite(
     work = _Work(suite, data, chosen)
     planned = cells(suite, {name: peer.trains_model for name, peer in chosen.items()})
     folder = out / CELLS
+
+    def finished(cell: Cell) -> CellResult | None:
+        return read_cell(folder, cell, work.key, data.test.fingerprint)
+
     found: dict[Cell, CellResult] = {}
     for cell in planned:
-        if overwrite and cell.method in wanted:
-            continue
-        finished = read_cell(folder, cell, work.key, data.test.fingerprint)
-        if finished is not None:
-            found[cell] = finished
+        if not (overwrite and cell.method in wanted) and (result := finished(cell)) is not None:
+            found[cell] = result
     failures: dict[str, str] = {}
     for number, cell in enumerate(planned):
-        if cell not in found:
-            if cell.method not in wanted:
-                continue
-            watch.begins(cell, number, len(planned))
-            try:
-                found[cell] = work.measure(cell)
-            except FewshotError as error:
-                failures[str(cell)] = str(error)
-                watch.failed(cell, error)
-                continue
-            write_cell(folder, found[cell])
-        watch.done(found[cell], data)
+        if cell not in found and cell.method in wanted:
+            with claim_cell(out / CLAIMS, cell) as mine:
+                if not mine:
+                    watch.elsewhere(cell)
+                elif not overwrite and (result := finished(cell)) is not None:
+                    found[cell] = result
+                else:
+                    watch.begins(cell, number, len(planned))
+                    try:
+                        found[cell] = work.measure(cell)
+                        write_cell(folder, found[cell])
+                    except FewshotError as error:
+                        failures[str(cell)] = str(error)
+                        watch.failed(cell, error)
+        if cell in found:
+            watch.done(found[cell], data)
+    for cell in planned:
+        if cell not in found and str(cell) not in failures and (result := finished(cell)) is not None:
+            found[cell] = result
     return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,17 @@ from fewshot_llm.evaluation.suite_result import SuiteResult, read_result, write_
 from tests.evaluation.conftest import MakeSuite
 
 
-def measured(suite: Suite, out: Path, **options: Any) -> tuple[SuiteResult, list[Cell], list[Cell]]:
+def measured(
+    suite: Suite, out: Path, elsewhere: Callable[[Cell], None] = lambda cell: None, **options: Any
+) -> tuple[SuiteResult, list[Cell], list[Cell]]:
     """The result, the cells that were begun, those that failed."""
     begun: list[Cell] = []
     failed: list[Cell] = []
-    watch = Watch(begins=lambda cell, done, total: begun.append(cell), failed=lambda cell, error: failed.append(cell))
+    watch = Watch(
+        begins=lambda cell, done, total: begun.append(cell),
+        failed=lambda cell, error: failed.append(cell),
+        elsewhere=elsewhere,
+    )
     return run_suite(suite, out, watch=watch, **options), begun, failed
 
 
@@ -51,6 +58,25 @@ def test_an_interrupted_run_goes_on_where_it_stopped(make_suite: MakeSuite, tmp_
     assert len(begun) == 2
     whole, _, _ = measured(suite, tmp_path / "other")
     assert [cell.predicted for cell in resumed.cells] == [cell.predicted for cell in whole.cells]
+
+
+def test_runs_side_by_side_share_the_cells(make_suite: MakeSuite, tmp_path: Path) -> None:
+    suite, out = make_suite(), tmp_path / "out"
+    inner: list[tuple[SuiteResult, list[Cell]]] = []
+    begun: list[Cell] = []
+    left: list[Cell] = []
+
+    def begins(cell: Cell, done: int, total: int) -> None:
+        begun.append(cell)
+        if not inner:  # a second run starts while the first is at its first cell, and ends before it
+            inner.append(measured(suite, out, elsewhere=left.append)[:2])
+
+    outer = run_suite(suite, out, watch=Watch(begins=begins))
+    (second, taken), first = inner[0], begun[0]
+    assert (begun, left) == ([first], [first])
+    assert len(taken) == len(second.cells) == 5
+    assert first not in taken
+    assert len(outer.cells) == 6
 
 
 def test_more_seeds_and_methods_keep_what_is_done(make_suite: MakeSuite, tmp_path: Path) -> None:
