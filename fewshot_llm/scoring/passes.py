@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,63 @@ from fewshot_llm.scoring.token_tree import TokenTree
 
 __all__ = ["length_buckets", "plan_pass", "run_body"]
 
+IntArray = npt.NDArray[np.int64]
+
 PADDING_RATIO = 1.25
 PADDING_SLACK = 8
-"""Blocks share a group while the longest is at most so much longer than the shortest."""
+"""Pieces share a group while the most keys are at most so many more than the fewest."""
+
+CUT_FROM = 96
+"""A smaller block is attended to as a whole."""
+
+TOGETHER = 32
+"""Neighbouring subtrees stay in one piece up to so many tokens: many tiny products cost more than a masked one."""
+
+PIECE_COST = 1000
+"""What a piece costs beside its products, in pairs of query and key."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of a block's nodes, whose attention is one product.
+
+    Attributes:
+        start: first node.
+        stop: one past the last node.
+        above: nodes of the block, before `start`, that all nodes of the piece see.
+    """
+
+    start: int
+    stop: int
+    above: tuple[int, ...] = ()
+
+    @property
+    def keys(self) -> int:
+        """How many nodes its nodes may see."""
+        return len(self.above) + self.stop - self.start
+
+    @property
+    def cost(self) -> int:
+        """Of its attention, in pairs of query and key."""
+        return (self.stop - self.start) * self.keys + PIECE_COST
+
+
+def _cut(tree: TokenTree, block: _Piece) -> list[_Piece]:
+    """A subtree in pieces, where that is less work than one product in which most pairs are masked."""
+    chain = min(tree.chain(block.start), block.stop)
+    if block.stop - block.start < CUT_FROM or chain == block.stop:
+        return [block]
+    above = (*block.above, *range(block.start, chain))
+    pieces = [_Piece(block.start, chain, block.above)]
+    node = first = chain
+    while node < block.stop:
+        end = min(int(tree.ends[node]), block.stop)
+        if node > first and end - first > TOGETHER:
+            pieces += _cut(tree, _Piece(first, node, above))
+            first = node
+        node = end
+    pieces += _cut(tree, _Piece(first, block.stop, above))
+    return pieces if sum(piece.cost for piece in pieces) < block.cost else [block]
 
 
 def plan_pass(
@@ -39,30 +94,27 @@ def plan_pass(
         live: where this pass's keys and values are to stay readable, see `PassPlan`.
         live_start: from which position of `live` on.
     """
+    pieces = [piece for block in step.blocks for piece in _cut(tree, _Piece(*block))]
     groups, places = [], np.zeros(step.size, dtype=np.int64)
     padded = 0
-    all_starts, all_stops = np.array(step.blocks).T
-    for bucket in length_buckets(all_stops - all_starts):
-        starts, stops = all_starts[bucket, None], all_stops[bucket, None]
-        local = np.arange(int((stops - starts).max()))
-        nodes = np.minimum(starts + local, stops - 1)
-        real = starts + local < stops
-        places[(nodes - step.start)[real]] = padded + np.flatnonzero(real)
-        padded += nodes.size
-        ends = tree.ends[nodes] - starts
-        chains = bool((ends == stops - starts).all())
-        visible = None
-        if not chains:
-            visible = (local[None, None, :] <= local[None, :, None]) & (local[None, :, None] < ends[:, None, :])
-        depths = torch.from_numpy(tree.depths[nodes]).to(device)
-        queries = torch.from_numpy(nodes - step.start).to(device)
+    for bucket in length_buckets([piece.keys for piece in pieces]):
+        some = [pieces[number] for number in bucket]
+        queries, real = _padded([range(piece.start, piece.stop) for piece in some])
+        keys, seen = _padded([(*piece.above, *range(piece.start, piece.stop)) for piece in some])
+        places[(queries - step.start)[real]] = padded + np.flatnonzero(real)
+        padded += queries.size
+        # An ancestor comes before its descendants, and its subtree ends after them.
+        visible = keys[:, None, :] <= queries[:, :, None]
+        visible &= queries[:, :, None] < tree.ends[keys][:, None, :]
+        visible &= seen[:, None, :]
+        causal = queries.shape == keys.shape and not (visible ^ np.tri(queries.shape[1], dtype=np.bool_))[real].any()
         groups.append(
             Group(
-                queries=queries,
-                keys=queries + live_start if live is not None else queries,
-                visible=None if visible is None else torch.from_numpy(visible).to(device),
-                query_depths=depths,
-                key_depths=depths,
+                queries=torch.from_numpy(queries - step.start).to(device),
+                keys=torch.from_numpy(keys - step.start + (live_start if live is not None else 0)).to(device),
+                visible=None if causal else torch.from_numpy(visible).to(device),
+                query_depths=torch.from_numpy(tree.depths[queries]).to(device),
+                key_depths=torch.from_numpy(tree.depths[keys]).to(device),
             )
         )
     return PassPlan(
@@ -75,6 +127,15 @@ def plan_pass(
         live=live,
         live_start=live_start,
     )
+
+
+def _padded(runs: Sequence[Sequence[int]]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """Runs of nodes side by side, each filled up with its last node, and which places are real: [runs, longest]."""
+    lengths = np.array([len(run) for run in runs])
+    real = np.arange(lengths.max()) < lengths[:, None]
+    nodes = np.repeat(np.array([run[-1] for run in runs], dtype=np.int64)[:, None], lengths.max(), axis=1)
+    nodes[real] = np.concatenate([np.asarray(run, dtype=np.int64) for run in runs])
+    return nodes, real
 
 
 def length_buckets(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:

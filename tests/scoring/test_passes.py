@@ -1,0 +1,93 @@
+"""Who sees whom in a pass, whatever pieces its blocks are cut into."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.scoring import passes
+from fewshot_llm.scoring.attention import KeyValues, PassPlan
+from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.passes import plan_pass
+from fewshot_llm.scoring.reference import ReferenceScorer
+from fewshot_llm.scoring.schedule import Pass, schedule
+from fewshot_llm.scoring.token_tree import TokenTree, build_tree
+from tests.conftest import CORPUS, SHAPES, tiny_model
+from tests.scoring.test_token_tree import ROWS, ancestors
+
+CPU = torch.device("cpu")
+
+
+def planned(tree: TokenTree, step: Pass) -> PassPlan:
+    return plan_pass(tree, step, KeyValues(0), CPU)
+
+
+def seen_by_place(plan: PassPlan, start: int) -> list[list[int]]:
+    """For each place among the groups' padded results, the nodes that it sees."""
+    found = []
+    for group in plan.groups:
+        blocks, length = group.queries.shape
+        visible = torch.ones(length, length, dtype=torch.bool).tril().expand(blocks, -1, -1)
+        if group.visible is not None:
+            visible = group.visible
+        for block in range(blocks):
+            keys = group.keys[block].numpy() + start
+            found += [sorted(keys[mask.numpy()]) for mask in visible[block]]
+    return found
+
+
+@given(rows=ROWS, budget=st.integers(1, 60), together=st.integers(0, 6))
+def test_every_node_sees_its_ancestors_once(rows, budget, together):
+    tree = build_tree(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "CUT_FROM", 3)
+        patch.setattr(passes, "TOGETHER", together)
+        patch.setattr(passes, "PIECE_COST", 0)
+        for step in schedule(tree, budget):
+            plan = planned(tree, step)
+            seen = seen_by_place(plan, step.start)
+            for first, last in step.blocks:
+                for node in range(first, last):
+                    assert seen[plan.unpad[node - step.start]] == [a for a in ancestors(tree, node) if a >= first]
+
+
+def rows_with(shared: int) -> list[Encoded]:
+    """40 rows of 20 tokens after `shared` common ones."""
+    return [Encoded((*range(shared), *range(1000 + 20 * row, 1020 + 20 * row)), ((1,), (2,))) for row in range(40)]
+
+
+def pairs(plan: PassPlan) -> int:
+    return sum(group.queries.numel() * group.keys.shape[1] for group in plan.groups)
+
+
+def test_a_few_common_tokens_do_not_make_one_large_product():
+    apart, common = (build_tree(rows_with(shared)) for shared in (0, 3))
+    (alone,), (together,) = (list(schedule(tree, 4096)) for tree in (apart, common))
+    assert len(alone.blocks) == 40
+    assert len(together.blocks) == 1
+    assert pairs(planned(common, together)) < 1.3 * pairs(planned(apart, alone))
+
+
+def test_a_chain_is_left_to_the_kernels_causal_rule():
+    tree = build_tree(rows_with(200))
+    chain = next(schedule(tree, 4096))
+    assert chain.keep
+    (group,) = planned(tree, chain).groups
+    assert group.visible is None
+    assert group.queries.shape == (1, 200)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scores_of_blocks_in_pieces_equal_the_reference(shape):
+    model = tiny_model(shape)
+    prompts = [
+        Prompt(f"Say: {CORPUS[n % len(CORPUS)]}{n}\nIntent:", (" track order", " cancel", "退款")) for n in range(24)
+    ]
+    found = TreeScorer(model, 4096).log_probs(prompts)
+    for own, expected in zip(found, ReferenceScorer(model).log_probs(prompts), strict=True):
+        np.testing.assert_allclose(own.log_probs, expected.log_probs, atol=1e-4)
