@@ -1,19 +1,27 @@
 """From hidden states to log-probabilities, only at the positions and for the tokens that are asked for.
 
 At a vocabulary of 150,000 to 262,144 tokens the output head costs more than the rest of a small model, so hidden
-states are gathered first and the head is applied in slices of bounded memory.
+states are gathered first, and the logits of all of them are summed up a slice of the vocabulary at a time: a slice
+stays in the processor's cache, and memory is bounded.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 
-__all__ = ["causal_network", "finished_logits", "token_log_probs", "vocabulary_logits"]
+__all__ = ["causal_network", "finished_logits", "token_log_probs", "token_logits", "vocabulary_logits"]
 
 HEAD_BYTES = 64 * 2**20
 """Logits held at once, bytes."""
+
+CACHED_BYTES = 8 * 2**20
+"""The same on a CPU, where a slice that stays in its cache is summed up in two thirds of the time."""
+
+PAIRS = 4096
+"""Pairs of position and token whose vectors are held at once."""
 
 
 def causal_network(model: Any) -> Any:
@@ -47,6 +55,24 @@ def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
     return logits
 
 
+def token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits of one token per hidden state: a dot product each, not a pass over the vocabulary.
+
+    Args:
+        network: a `transformers` causal model whose output head is a plain linear layer.
+        hidden: last hidden states after the final norm, shape [t, width].
+        tokens: token ids, shape [t].
+
+    Returns:
+        Shape [t], float32.
+    """
+    head = network.get_output_embeddings()
+    products = (hidden.float() * head.weight[tokens].float()).sum(-1)
+    if getattr(head, "bias", None) is not None:
+        products = products + head.bias[tokens]
+    return finished_logits(network, products)
+
+
 def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Log P(token | everything before) for chosen pairs of position and token.
 
@@ -62,13 +88,29 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
     Returns:
         Natural logarithms, shape [pairs], float32.
     """
+    head = network.get_output_embeddings()
+    # An adapter, a number format or a device map of the head's own: it has to be called, and whole.
+    if type(head) is torch.nn.Linear and not hasattr(head, "_hf_hook"):
+        pairs = zip(torch.split(rows, PAIRS), torch.split(tokens, PAIRS), strict=True)
+        logits = torch.cat([token_logits(network, hidden[own], asked) for own, asked in pairs])
+        return logits - _log_normaliser(network, head, hidden)[rows]
     out = torch.empty(len(rows), dtype=torch.float32, device=hidden.device)
-    vocabulary = network.get_output_embeddings().weight.shape[0]
-    step = max(1, HEAD_BYTES // (4 * vocabulary))
+    step = max(1, HEAD_BYTES // (4 * head.weight.shape[0]))
     for start in range(0, len(hidden), step):
         first, last = torch.searchsorted(rows, torch.tensor([start, start + step], device=rows.device)).tolist()
         logits = vocabulary_logits(network, hidden[start : start + step])
-        normaliser = torch.logsumexp(logits, dim=-1)
         own = rows[first:last] - start
-        out[first:last] = logits[own, tokens[first:last]] - normaliser[own]
+        out[first:last] = logits[own, tokens[first:last]] - torch.logsumexp(logits, dim=-1)[own]
     return out
+
+
+def _log_normaliser(network: Any, head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
+    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions]."""
+    limit = CACHED_BYTES if hidden.device.type == "cpu" else HEAD_BYTES
+    step = max(1, limit // (4 * max(1, len(hidden))))
+    biases = itertools.repeat(None) if head.bias is None else torch.split(head.bias, step)
+    sums = [
+        torch.logsumexp(finished_logits(network, torch.nn.functional.linear(hidden, weight, bias)), dim=-1)
+        for weight, bias in zip(torch.split(head.weight, step), biases, strict=False)
+    ]
+    return torch.logsumexp(torch.stack(sums), dim=0)

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from fewshot_llm.scoring.head import HEAD_BYTES, finished_logits, vocabulary_logits
+from fewshot_llm.scoring.head import HEAD_BYTES, token_logits, vocabulary_logits
 
-__all__ = ["token_log_probs", "token_logits"]
+__all__ = ["token_log_probs"]
 
 
 class _LogNormaliser(torch.autograd.Function):
@@ -41,24 +41,6 @@ class _LogNormaliser(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (slopes,) = ctx.saved_tensors
         return (gradients[0][:, None] * slopes).to(slopes.dtype), None
-
-
-def token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Logits of one token per hidden state: a dot product each, not a pass over the vocabulary.
-
-    Args:
-        network: a `transformers` causal model.
-        hidden: last hidden states after the final norm, shape [t, width].
-        tokens: token ids, shape [t].
-
-    Returns:
-        Shape [t], float32.
-    """
-    head = network.get_output_embeddings()
-    products = (hidden * head.weight[tokens]).float().sum(-1)
-    if getattr(head, "bias", None) is not None:
-        products = products + head.bias[tokens]
-    return finished_logits(network, products)
 
 
 def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
