@@ -109,15 +109,15 @@ class _Search:
         rows: dict[int, _Row] = {}
         for step in group:
             plan = plan_pass(self.tree, step, self.shared, self.device, live=live, live_start=step.start - start)
-            hidden = self._body(self.tree.ids[step.start : step.stop], plan)
             here = self._rows_ending(step.start, step.stop)
+            hidden = self._body(self.tree.ids[step.start : step.stop], plan, self.tree.last[here] - step.start)
             blocks = np.array([first for first, _ in step.blocks])
             for row in here:
                 last = int(self.tree.last[row])
                 first = int(blocks[np.searchsorted(blocks, last, side="right") - 1])
                 context = first + np.flatnonzero(self.tree.ends[first : last + 1] > last) - start
                 rows[int(row)] = _Row(Frontier(self.tree.tries[row], self.goal), context, int(self.tree.depths[last]))
-            self._read(hidden, self.tree.last[here] - step.start, [(rows[int(row)], 0) for row in here])
+            self._read(hidden, [(rows[int(row)], 0) for row in here])
         if live is not None:
             self._rounds(list(rows.values()), live, _size(group), group[0].path)
         self.results.update((row, state.frontier.result()) for row, state in rows.items())
@@ -128,9 +128,9 @@ class _Search:
             for first in range(0, len(wanted), self.budget):
                 some = wanted[first : first + self.budget]
                 ids = np.array([row.frontier.trie.tokens[node] for row, node in some])
-                hidden = self._body(ids, self._plan_round(some, live, place, path))
+                hidden = self._body(ids, self._plan_round(some, live, place, path), np.arange(len(some)))
                 place += len(some)
-                self._read(hidden, np.arange(len(some)), some)
+                self._read(hidden, some)
 
     def _plan_round(self, wanted: Sequence[tuple[_Row, int]], live: KeyValues, place: int, path: int) -> PassPlan:
         live.grow(place + len(wanted))
@@ -163,8 +163,8 @@ class _Search:
             live_start=place,
         )
 
-    def _read(self, hidden: torch.Tensor, positions: npt.NDArray[np.int64], asked: Sequence[tuple[_Row, int]]) -> None:
-        """Give each row the log-probabilities of the edges that leave its node."""
+    def _read(self, hidden: torch.Tensor, asked: Sequence[tuple[_Row, int]]) -> None:
+        """Give each row the log-probabilities of the edges that leave its node, read from one hidden state each."""
         if not asked:
             return
         edges = [row.frontier.trie.edges_of(node) for row, node in asked]
@@ -175,7 +175,7 @@ class _Search:
         with torch.inference_mode():
             found = token_log_probs(
                 self.network,
-                hidden[self._tensor(positions)],
+                hidden,
                 self._tensor(pairs),
                 self._tensor(np.concatenate(tokens)),
             ).tolist()
@@ -185,9 +185,9 @@ class _Search:
             at += len(own)
         self.profile += Profile(positions=len(asked))
 
-    def _body(self, ids: npt.NDArray[np.int64], plan: PassPlan) -> torch.Tensor:
+    def _body(self, ids: npt.NDArray[np.int64], plan: PassPlan, read: npt.NDArray[np.int64]) -> torch.Tensor:
         self.profile += Profile(computed=len(ids), passes=1)
-        return run_body(self.network, ids, plan)
+        return run_body(self.network, ids, plan, read)
 
     def _rows_ending(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         first, last = np.searchsorted(self.tree.last[self.by_last], [start, stop])

@@ -135,18 +135,19 @@ def score_rows(
     last_nodes = np.sort(np.maximum(tree.last, tree.labels + np.array([trie.inner for trie in tree.tries]) - 1))
     passes = positions = 0
     for step in schedule(tree, budget):
-        hidden = run_body(network, tree.ids[step.start : step.stop], plan_pass(tree, step, shared, device))
         first, last = np.searchsorted(nodes, [step.start, step.stop])
+        read, pairs = np.unique(nodes[first:last], return_inverse=True)
+        plan = plan_pass(tree, step, shared, device)
+        hidden = run_body(network, tree.ids[step.start : step.stop], plan, read - step.start)
         if first < last:
-            read, pairs = np.unique(nodes[first:last], return_inverse=True)
             with torch.inference_mode():
                 found[first:last] = token_log_probs(
                     network,
-                    hidden[torch.from_numpy(read - step.start).to(device)],
+                    hidden,
                     torch.from_numpy(pairs).to(device),
                     torch.from_numpy(tokens[first:last]).to(device),
                 ).cpu()
-            positions += len(read)
+        positions += len(read)
         passes += 1
         report(int(np.searchsorted(last_nodes, step.stop)))
     edges = np.empty_like(found)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan, tree_attention
+from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.scoring.schedule import Pass
 from fewshot_llm.scoring.token_tree import TokenTree
 
@@ -153,13 +154,15 @@ def length_buckets(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
         order = order[count:]
 
 
-def run_body(network: Any, ids: npt.NDArray[np.int64], plan: PassPlan) -> torch.Tensor:
-    """Last hidden states (after the final norm) of a pass's tokens, shape [tokens, width]."""
-    with torch.inference_mode(), tree_attention(network, plan):
+def run_body(network: Any, ids: npt.NDArray[np.int64], plan: PassPlan, read: IntArray) -> torch.Tensor:
+    """Last hidden states (after the final norm) at the positions `read` of a pass, shape [read, width]."""
+    device = plan.depths.device
+    places = torch.from_numpy(read).to(device)
+    with torch.inference_mode(), tree_attention(network, plan), last_layer_at(network, places):
         output = network.base_model(
-            input_ids=torch.from_numpy(ids).to(plan.depths.device)[None],
+            input_ids=torch.from_numpy(ids).to(device)[None],
             position_ids=plan.depths[None],
             use_cache=False,
         )
-    hidden: torch.Tensor = output.last_hidden_state[0]
+        hidden: torch.Tensor = output.last_hidden_state[0, places]
     return hidden

@@ -14,23 +14,22 @@ from typing import Any
 import torch
 
 from fewshot_llm.errors import TuningError
+from fewshot_llm.models.decoder import decoder_layers
 from fewshot_llm.tuning.forward import pack_hidden
 from fewshot_llm.tuning.tree import TokenTree, split_rows
 
-__all__ = ["decoder_layers", "frozen_hidden", "handed_over"]
+__all__ = ["frozen_hidden", "handed_over", "listed_layers"]
 
 
-def decoder_layers(network: Any) -> Sequence[Any]:
+def listed_layers(network: Any) -> Sequence[Any]:
     """The decoder's layers, bottom first.
 
     Raises:
         TuningError: the network does not keep its layers in one list.
     """
-    count = network.config.get_text_config().num_hidden_layers
-    lists = [m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
-    if not lists:
-        raise TuningError(f'{type(network).__name__} keeps its {count} layers in no list; use layers = "all".')
-    return list(lists[0])
+    if not (layers := decoder_layers(network)):
+        raise TuningError(f'{type(network).__name__} keeps its layers in no list; use layers = "all".')
+    return layers
 
 
 @contextmanager
@@ -65,7 +64,7 @@ def frozen_hidden(network: Any, tree: TokenTree, cut: int, token_limit: int) -> 
     Returns:
         Shape [N, width], on the network's device.
     """
-    layers = decoder_layers(network)
+    layers = listed_layers(network)
     states: torch.Tensor | None = None
     kept: list[torch.Tensor] = []
     hook = layers[cut - 1].register_forward_hook(

@@ -9,7 +9,7 @@ import torch
 
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.tuning.forward import label_scores, pack_hidden
-from fewshot_llm.tuning.frozen_layers import decoder_layers, handed_over
+from fewshot_llm.tuning.frozen_layers import handed_over, listed_layers
 from fewshot_llm.tuning.tree import Pack
 
 __all__ = ["PackLoss", "labels_loss", "ordinal_loss", "tokens_loss"]
@@ -92,7 +92,7 @@ class PackLoss(torch.nn.Module):
         if lower is None:
             hidden = pack_hidden(network, pack)
         else:
-            with handed_over(decoder_layers(network), self.cut, lower):
+            with handed_over(listed_layers(network), self.cut, lower):
                 hidden = pack_hidden(network, pack)
         scores = label_scores(network, pack, hidden)
         return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)

@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.models.decoder import decoder_layers
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring import passes
 from fewshot_llm.scoring.attention import KeyValues, PassPlan
 from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.passes import plan_pass
+from fewshot_llm.scoring.passes import plan_pass, run_body
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.schedule import Pass, schedule
 from fewshot_llm.scoring.token_tree import TokenTree, build_tree
@@ -91,3 +92,19 @@ def test_scores_of_blocks_in_pieces_equal_the_reference(shape):
     found = TreeScorer(model, 4096).log_probs(prompts)
     for own, expected in zip(found, ReferenceScorer(model).log_probs(prompts), strict=True):
         np.testing.assert_allclose(own.log_probs, expected.log_probs, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_last_layer_is_worked_out_where_it_is_read(shape):
+    model = tiny_model(shape).model
+    tree = build_tree([Encoded(tuple(range(10, 40)), ((1,), (2,)))])
+    (step,) = schedule(tree, 4096)
+    rows_through_mlp = []
+    hook = decoder_layers(model)[-1].mlp.register_forward_hook(
+        lambda m, inputs, out: rows_through_mlp.append(out.shape[1])
+    )
+    every = run_body(model, tree.ids, planned(tree, step), np.arange(30))
+    some = run_body(model, tree.ids, planned(tree, step), np.array([29, 4]))
+    hook.remove()
+    torch.testing.assert_close(some, every[[29, 4]])
+    assert run == [30, 2]

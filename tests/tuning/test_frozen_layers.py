@@ -5,7 +5,7 @@ import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.tuning.forward import pack_hidden
-from fewshot_llm.tuning.frozen_layers import decoder_layers, frozen_hidden, handed_over
+from fewshot_llm.tuning.frozen_layers import frozen_hidden, handed_over, listed_layers
 from fewshot_llm.tuning.tree import TokenTree
 
 
@@ -13,7 +13,7 @@ from fewshot_llm.tuning.tree import TokenTree
 def test_upper_layers_on_kept_states_equal_the_whole_network(any_model, encoded):
     network, rows = any_model.model, encoded(any_model)
     tree = TokenTree.grow(rows)
-    layers = decoder_layers(network)
+    layers = listed_layers(network)
     for cut in range(1, len(layers)):
         kept = frozen_hidden(network, tree, cut, token_limit=40)
         pack = tree.pack([4, 1, 2])
@@ -28,4 +28,4 @@ def test_a_network_without_a_list_of_layers_is_refused(llama):
     bare = torch.nn.Module()
     bare.config = llama.model.config
     with pytest.raises(TuningError, match='layers = "all"'):
-        decoder_layers(bare)
+        listed_layers(bare)
