@@ -186,9 +186,9 @@ class PassPlan:
 
 
 def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]."""
-    picked = tokens.index_select(1, index.flatten())
-    return picked.view(tokens.shape[0], *index.shape, tokens.shape[2]).transpose(0, 1)
+    """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]; a token's heads lie together."""
+    picked = tokens.transpose(0, 1).index_select(0, index.flatten())
+    return picked.view(*index.shape, *picked.shape[1:]).transpose(1, 2)
 
 
 def _join(parts: list[torch.Tensor]) -> torch.Tensor:

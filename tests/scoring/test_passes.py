@@ -99,10 +99,9 @@ def test_the_last_layer_is_worked_out_where_it_is_read(shape):
     model = tiny_model(shape).model
     tree = build_tree([Encoded(tuple(range(10, 40)), ((1,), (2,)))])
     (step,) = schedule(tree, 4096)
-    rows_through_mlp = []
-    hook = decoder_layers(model)[-1].mlp.register_forward_hook(
-        lambda m, inputs, out: rows_through_mlp.append(out.shape[1])
-    )
+    run = []
+    first = next(decoder_layers(model)[-1].mlp.children())
+    hook = first.register_forward_pre_hook(lambda part, inputs: run.append(inputs[0].shape[1]))
     every = run_body(model, tree.ids, planned(tree, step), np.arange(30))
     some = run_body(model, tree.ids, planned(tree, step), np.array([29, 4]))
     hook.remove()
