@@ -45,16 +45,20 @@ def _by_token(network: Any) -> Iterator[torch.nn.Module]:
 def _only_at(part: torch.nn.Module, places: torch.Tensor) -> Iterator[None]:
     tokens: list[int] = []
 
-    def pick(module: torch.nn.Module, inputs: tuple[Any, ...]) -> torch.Tensor:
-        (hidden,) = inputs
-        tokens.append(hidden.shape[1])
-        picked: torch.Tensor = hidden[:, places.to(hidden.device)]
+    def pick(module: torch.nn.Module, inputs: tuple[Any, ...]) -> torch.Tensor | None:
+        if len(inputs) != 1:  # Bloom's takes the residual too
+            return None
+        tokens.append(inputs[0].shape[1])
+        picked: torch.Tensor = inputs[0][:, places.to(inputs[0].device)]
         return picked
 
-    def put_back(module: torch.nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
-        whole = output.new_zeros(output.shape[0], tokens.pop(), output.shape[2])
-        whole[:, places.to(output.device)] = output
-        return whole
+    def put_back(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        if not tokens:
+            return None
+        found, *rest = output if isinstance(output, tuple) else (output,)  # experts may add their router's scores
+        whole = found.new_zeros(found.shape[0], tokens.pop(), found.shape[2])
+        whole[:, places.to(found.device)] = found
+        return (whole, *rest) if isinstance(output, tuple) else whole
 
     before, after = part.register_forward_pre_hook(pick), part.register_forward_hook(put_back)
     try:
