@@ -35,7 +35,7 @@ class Recent(Generic[V]):
         if found is None or found[0] is not owner:
             found = (owner, make())
             while len(self._values) >= self._size:
-                self._values.pop(next(iter(self._values)), None)
+                self._values.pop(next(iter(tuple(self._values)), None), None)  # a copy: other threads may write
             self._values[full] = found
         return found[1]
 
