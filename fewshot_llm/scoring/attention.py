@@ -99,7 +99,7 @@ class PassPlan:
         unpad: where each token's result stands among all groups' padded results, shape [tokens].
         path: how many tokens of `shared` every token sees; token i of it stands at depth i.
         shared: keys and values of the path.
-        keep: write this pass's keys and values to `shared` behind the path.
+        keep: of how many first tokens of this pass keys and values are written to `shared`, behind the path.
         live: where block keys are read from, and this pass's are written to at `live_start`; None: the pass itself.
         live_start: see `live`.
     """
@@ -109,7 +109,7 @@ class PassPlan:
     unpad: torch.Tensor
     path: int
     shared: KeyValues
-    keep: bool = False
+    keep: int = 0
     live: KeyValues | None = None
     live_start: int = 0
     _biases: dict[Any, Any] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class PassPlan:
     ) -> torch.Tensor:
         """Outputs [tokens, heads, width] of one layer, from queries, keys and values [heads, tokens, width]."""
         if self.keep:
-            self.shared.write(layer, self.path, key, value)
+            self.shared.write(layer, self.path, key[:, : self.keep], value[:, : self.keep])
         result = self._within_blocks(layer, query, key, value, window, **how)
         if self.path:
             seen = self._along_path(layer, query, window, **how)

@@ -1,8 +1,8 @@
 """Cuts a token tree into forward passes of bounded size.
 
 A pass is a run of the depth-first order whose tokens all see the same ancestors outside it (its path), and otherwise
-only tokens of their own block. Long shared chains are run by themselves and their keys and values kept; everything
-below them comes in blocks of whole subtrees.
+only tokens of their own block. The keys and values of what several passes see are kept: a long shared chain is run by
+itself, a short one together with the first of what hangs below it. Everything else comes in blocks of whole subtrees.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Pass:
         stop: one past the last node.
         path: how many ancestors every token of the pass sees; they stand in the path cache.
         blocks: runs of nodes that see nothing of each other; together they are the pass.
-        keep: whether the pass extends the path for those that follow.
+        keep: how many of its first nodes extend the path for those that follow.
     """
 
     start: int
     stop: int
     path: int
     blocks: tuple[tuple[int, int], ...]
-    keep: bool
+    keep: int
 
     @property
     def size(self) -> int:
@@ -63,8 +63,13 @@ def schedule(tree: TokenTree, budget: int) -> Iterator[Pass]:
             if _stands_alone(tree, node, budget):
                 chain = tree.chain(node)
                 yield from _block_pass(blocks, path)
-                yield from _chain_passes(node, chain, path, budget, below=chain < end)
-                stack += [(end, stop, path), (chain, end, path + chain - node)]
+                if chain - node < min(MIN_SHARED, budget):
+                    done = _filled(tree, node, chain, end, budget)
+                    yield Pass(node, done, path, ((node, done),), keep=chain - node)
+                else:
+                    done = chain
+                    yield from _chain_passes(node, chain, path, budget, below=chain < end)
+                stack += [(end, stop, path), (done, end, path + chain - node)]
                 blocks = []
                 break
             if blocks and end - blocks[0][0] > budget:
@@ -77,7 +82,7 @@ def schedule(tree: TokenTree, budget: int) -> Iterator[Pass]:
 
 def path_capacity(tree: TokenTree, budget: int) -> int:
     """The longest path, in tokens, that any pass leaves behind for others."""
-    return max((step.path + step.size for step in schedule(tree, budget) if step.keep), default=0)
+    return max((step.path + step.keep for step in schedule(tree, budget) if step.keep), default=0)
 
 
 def _stands_alone(tree: TokenTree, node: int, budget: int) -> bool:
@@ -90,9 +95,17 @@ def _stands_alone(tree: TokenTree, node: int, budget: int) -> bool:
     return shared >= MIN_SHARED and size - shared >= MIN_BELOW
 
 
+def _filled(tree: TokenTree, node: int, chain: int, end: int, budget: int) -> int:
+    """One past the subtrees below a chain that fit into its pass."""
+    done = chain
+    while done < end and int(tree.ends[done]) - node <= budget:
+        done = int(tree.ends[done])
+    return done
+
+
 def _block_pass(blocks: list[tuple[int, int]], path: int) -> Iterator[Pass]:
     if blocks:
-        yield Pass(blocks[0][0], blocks[-1][1], path, tuple(blocks), keep=False)
+        yield Pass(blocks[0][0], blocks[-1][1], path, tuple(blocks), keep=0)
 
 
 def _chain_passes(node: int, stop: int, path: int, budget: int, *, below: bool) -> Iterator[Pass]:
@@ -101,4 +114,5 @@ def _chain_passes(node: int, stop: int, path: int, budget: int, *, below: bool) 
     for piece in range(pieces):
         first = node + (stop - node) * piece // pieces
         last = node + (stop - node) * (piece + 1) // pieces
-        yield Pass(first, last, path + first - node, ((first, last),), keep=below or piece < pieces - 1)
+        kept = last - first if below or piece < pieces - 1 else 0
+        yield Pass(first, last, path + first - node, ((first, last),), keep=kept)

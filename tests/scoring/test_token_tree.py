@@ -55,7 +55,7 @@ def test_passes_run_every_node_once_and_see_all_their_ancestors(rows, budget):
                 own = [j for j in range(first, node + 1) if tree.ends[j] > node]
                 assert path + own == ancestors(tree, node)
         if step.keep:
-            path += range(step.start, step.stop)
+            path += range(step.start, step.start + step.keep)
             assert len(path) <= path_capacity(tree, budget)
     assert covered == list(range(len(tree.ids)))
 
@@ -64,3 +64,10 @@ def test_passes_run_every_node_once_and_see_all_their_ancestors(rows, budget):
 def test_rows_that_are_alike_share_their_nodes(copies):
     row = Encoded((1, 2, 3), ((4, 5), (4, 6), (7,)))
     assert len(build_tree([row] * copies).ids) == 4
+
+
+def test_a_short_chain_rides_with_the_first_rows_below_it():
+    rows = [Encoded((7, *range(100 * row, 100 * row + 50)), ((1,), (2,))) for row in range(1, 31)]
+    passes = list(schedule(build_tree(rows), 512))
+    assert [step.size for step in passes] == [501, 500, 500]
+    assert [(step.path, step.keep) for step in passes] == [(0, 1), (1, 0), (1, 0)]
