@@ -20,7 +20,7 @@ from fewshot_llm.scoring.base import TopLabels
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.frontier import Frontier, Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs
-from fewshot_llm.scoring.passes import length_buckets, plan_pass, run_body
+from fewshot_llm.scoring.passes import length_buckets, padded_runs, plan_pass, run_body
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.scoring.schedule import Pass, path_capacity, schedule
 from fewshot_llm.scoring.token_tree import TokenTree, build_tree
@@ -138,16 +138,14 @@ class _Search:
         depths = np.array([row.depth + row.frontier.trie.depths[node] for row, node in wanted])
         groups, order = [], []
         for members in length_buckets([len(own) for own in keys]):
-            longest = max(len(keys[m]) for m in members)
-            padded = np.stack([np.pad(keys[m], (0, longest - len(keys[m])), mode="edge") for m in members])
-            counts = np.array([len(keys[m]) for m in members])
+            padded, real = padded_runs([keys[m] for m in members])
             # What a node sees, in order, are the tokens right before it: the last of n keys has its own depth.
-            key_depths = depths[members][:, None] - counts[:, None] + 1 + np.arange(longest)
+            key_depths = depths[members][:, None] - real.sum(axis=1)[:, None] + 1 + np.arange(padded.shape[1])
             groups.append(
                 Group(
                     queries=self._tensor(members[:, None]),
                     keys=self._tensor(padded),
-                    visible=self._tensor(np.arange(longest) < counts[:, None])[:, None],
+                    visible=self._tensor(real)[:, None],
                     query_depths=self._tensor(depths[members][:, None]),
                     key_depths=self._tensor(key_depths),
                 )

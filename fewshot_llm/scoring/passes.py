@@ -15,7 +15,7 @@ from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.scoring.schedule import Pass
 from fewshot_llm.scoring.token_tree import TokenTree
 
-__all__ = ["length_buckets", "plan_pass", "run_body"]
+__all__ = ["length_buckets", "padded_runs", "plan_pass", "run_body"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -100,8 +100,8 @@ def plan_pass(
     padded = 0
     for bucket in length_buckets([piece.keys for piece in pieces]):
         some = [pieces[number] for number in bucket]
-        queries, real = _padded([range(piece.start, piece.stop) for piece in some])
-        keys, seen = _padded([(*piece.above, *range(piece.start, piece.stop)) for piece in some])
+        queries, real = padded_runs([range(piece.start, piece.stop) for piece in some])
+        keys, seen = padded_runs([(*piece.above, *range(piece.start, piece.stop)) for piece in some])
         places[(queries - step.start)[real]] = padded + np.flatnonzero(real)
         padded += queries.size
         # An ancestor comes before its descendants, and its subtree ends after them.
@@ -130,7 +130,7 @@ def plan_pass(
     )
 
 
-def _padded(runs: Sequence[Sequence[int]]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+def padded_runs(runs: Sequence[Sequence[int] | IntArray]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
     """Runs of nodes side by side, each filled up with its last node, and which places are real: [runs, longest]."""
     lengths = np.array([len(run) for run in runs])
     real = np.arange(lengths.max()) < lengths[:, None]
