@@ -32,7 +32,7 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.support import SupportSet
 from fewshot_llm.tuning.crossfit import label_table
 from fewshot_llm.tuning.lora import adapted
-from fewshot_llm.tuning.recipe import load_recipe, suggest_recipe
+from fewshot_llm.tuning.recipe import take_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
 from fewshot_llm.tuning.store import installed_versions
 from fewshot_llm.tuning.trainer import train_adapter
@@ -53,7 +53,7 @@ def asked_rows(data: SuiteData, seeds: range, shots: int) -> SupportSet:
 def measure(suite: Suite, data: SuiteData, model: LanguageModel, seed: int, asked: SupportSet) -> dict[Loss, Any]:
     """Both losses on one support set: rows that are right, their losses, seconds."""
     support = data.draw(suite.shots[0], seed)
-    recipe = load_recipe(suite.recipe or suggest_recipe(len(data.task.labels), len(support)))
+    recipe = take_recipe(suite.recipe, len(data.task.labels), len(support))
     builder = replace(make_builder(data.task, suite.language, make_scorer(model, suite.language)), shots=0)
     everything = range(len(support))
     rows = row_maker(builder, support, model.tokenizer)(everything, everything, 0)

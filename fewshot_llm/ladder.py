@@ -19,10 +19,10 @@ from fewshot_llm.support import SupportSet
 from fewshot_llm.tuning.crossfit import CrossFit
 from fewshot_llm.tuning.fit import FittedAdapter, fit_adapter
 from fewshot_llm.tuning.lora import adapted
-from fewshot_llm.tuning.recipe import Recipe, load_recipe, suggest_recipe
+from fewshot_llm.tuning.recipe import Recipe, take_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
 
-__all__ = ["Climbed", "Tuned", "Watch", "check_support", "force_lora", "lora_answerer", "run_ladder", "take_recipe"]
+__all__ = ["Climbed", "Tuned", "Watch", "check_support", "force_lora", "lora_answerer", "run_ladder"]
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,6 @@ def check_support(support: SupportSet) -> None:
         )
 
 
-def take_recipe(escalation: Escalation, labels: int, rows: int) -> Recipe:
-    """The escalation's recipe, read where it is named, chosen by the numbers of labels and rows where it is not.
-
-    Raises:
-        TuningError: no such recipe, or a recipe that is not valid.
-    """
-    given = escalation.recipe
-    return given if isinstance(given, Recipe) else load_recipe(given or suggest_recipe(labels, rows))
-
-
 def run_ladder(
     inference: Inference, escalation: Escalation, *, watch: Watch | None = None, checkpoints: Path | None = None
 ) -> Climbed:
@@ -103,7 +93,7 @@ def run_ladder(
         TuningError: of the recipe or a training.
     """
     check_support(inference.support)
-    recipe = take_recipe(escalation, len(inference.builder.labels), len(inference.support))
+    recipe = take_recipe(escalation.recipe, len(inference.builder.labels), len(inference.support))
     rungs = Rungs(inference, escalation, recipe, watch or Watch())
 
     def measure(rung: Rung) -> Measured:
@@ -128,7 +118,7 @@ def force_lora(
         TuningError: of the recipe or a training, or LoRA cannot be measured within the budget.
     """
     check_support(inference.support)
-    recipe = take_recipe(escalation, len(inference.builder.labels), len(inference.support))
+    recipe = take_recipe(escalation.recipe, len(inference.builder.labels), len(inference.support))
     rungs = Rungs(inference, escalation, recipe, watch or Watch())
     rungs.watch.rung("lora")
     found = rungs.measure("lora")

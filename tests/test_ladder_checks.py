@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.escalation import Escalation
-from fewshot_llm.ladder import check_support, take_recipe
+from fewshot_llm.ladder import check_support
 from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.tuning.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -27,13 +25,3 @@ def test_one_class_is_refused():
     support = SupportSet((Example({"text": "a"}, "x"), Example({"text": "b"}, "x")), ("x",))
     with pytest.raises(SupportError, match="at least two"):
         check_support(support)
-
-
-def test_the_recipe_follows_the_numbers_of_labels_and_rows():
-    own = Recipe(rank=2)
-    assert take_recipe(Escalation(), 2, 32).name == "small"
-    assert take_recipe(Escalation(), 2, 1000).name == "small"
-    assert take_recipe(Escalation(), 27, 108).name == "many-classes"
-    assert take_recipe(Escalation(), 77, 385).name == "many-rows"
-    assert take_recipe(Escalation(recipe="default"), 2, 32).name == "default"
-    assert take_recipe(Escalation(recipe=own), 2, 32) is own

@@ -24,7 +24,7 @@ from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.evaluation.suite_file import load_suite
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.support import Example
-from fewshot_llm.tuning.recipe import load_recipe, suggest_recipe
+from fewshot_llm.tuning.recipe import take_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
 from fewshot_llm.tuning.store import installed_versions
 from fewshot_llm.tuning.trainer import train_adapter
@@ -39,7 +39,7 @@ def against_trainer(suite_name: str, model_name: str, epochs: int, rounds: int) 
     suite = load_suite(suite_name)
     data = read_data(suite.data, suite.described_task())
     support = data.draw(suite.shots[0], suite.seeds[0])
-    recipe = load_recipe(suite.recipe or suggest_recipe(len(data.task.labels), len(support)))
+    recipe = take_recipe(suite.recipe, len(data.task.labels), len(support))
     recipe = recipe.model_copy(update={"epochs": epochs})
     model = load_model(model_name)
     builder = replace(make_builder(data.task, suite.language, make_scorer(model, suite.language)), shots=0)

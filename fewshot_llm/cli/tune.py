@@ -105,7 +105,8 @@ def tune(
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
     from fewshot_llm.estimators.inference import Inference
-    from fewshot_llm.ladder import check_support, take_recipe
+    from fewshot_llm.ladder import check_support
+    from fewshot_llm.tuning.recipe import take_recipe
     from fewshot_llm.tuning.tune import check_out, tune_to_folder
 
     escalation = Escalation(target=target, recipe=recipe, budget_minutes=budget_minutes, seed=seed)
@@ -116,7 +117,7 @@ def tune(
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
     check_support(examples)
-    take_recipe(escalation, len(described.labels), len(examples))
+    take_recipe(recipe, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
     loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
     scorer = make_scorer(loaded, language)

@@ -22,7 +22,7 @@ from fewshot_llm.evaluation.suite_result import SuiteResult
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.tuning.recipe import load_recipe, suggest_recipe
+from fewshot_llm.tuning.recipe import take_recipe
 from fewshot_llm.tuning.store import installed_versions
 
 __all__ = ["Watch", "run_suite"]
@@ -194,7 +194,7 @@ class _Work:
         """The same prompts and the same recipe as the toolkit's own LoRA, without demonstrations."""
         from fewshot_llm.models.locate import locate_model
 
-        recipe = load_recipe(self.suite.recipe or suggest_recipe(len(self.data.task.labels), len(support)))
+        recipe = take_recipe(self.suite.recipe, len(self.data.task.labels), len(support))
         scorer = make_scorer(cell.model, self.language)
         builder = replace(make_builder(self.data.task, self.language, scorer), shots=0)
 

@@ -28,7 +28,8 @@ def listed_layers(network: Any) -> Sequence[Any]:
         TuningError: the network does not keep its layers in one list.
     """
     if not (layers := decoder_layers(network)):
-        raise TuningError(f'{type(network).__name__} keeps its layers in no list; use layers = "all".')
+        count = network.config.get_text_config().num_hidden_layers
+        raise TuningError(f'{type(network).__name__} keeps its {count} layers in no list; use layers = "all".')
     return layers
 
 

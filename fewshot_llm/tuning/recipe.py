@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fewshot_llm.errors import TuningError, nearest
 
-__all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder", "suggest_recipe"]
+__all__ = ["Recipe", "list_recipes", "load_recipe", "recipes_folder", "suggest_recipe", "take_recipe"]
 
 MANY_CLASSES = 10
 """From so many labels on, a row holds more label tokens than text, and `many-classes` is the better trade."""
@@ -129,6 +129,23 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         return Recipe(**{"name": path.stem, **values})
     except ValidationError as error:
         raise TuningError(f"The recipe {path} has {_problems(error)}") from None
+
+
+def take_recipe(given: Recipe | str | Path | None, labels: int, rows: int) -> Recipe:
+    """A recipe as it is, one read by name or path, or where none is given the one suggested for the support set.
+
+    Args:
+        given: what a user or a suite names.
+        labels: how many labels there are.
+        rows: labelled rows in all.
+
+    Raises:
+        TuningError: of `load_recipe`.
+
+    >>> take_recipe(None, 2, 32).name
+    'small'
+    """
+    return given if isinstance(given, Recipe) else load_recipe(given or suggest_recipe(labels, rows))
 
 
 def _problems(error: ValidationError) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.tuning.recipe import Recipe, list_recipes, load_recipe, recipes_folder, suggest_recipe
+from fewshot_llm.tuning.recipe import Recipe, list_recipes, load_recipe, recipes_folder, suggest_recipe, take_recipe
 
 
 def write(tmp_path, text):
@@ -55,3 +55,13 @@ def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
     assert load_recipe(write(tmp_path, 'rank = 4\ntargets = ["q_proj"]')) == Recipe(
         name="mine", rank=4, targets=("q_proj",)
     )
+
+
+def test_the_recipe_follows_the_numbers_of_labels_and_rows():
+    own = Recipe(rank=2)
+    assert take_recipe(None, 2, 32).name == "small"
+    assert take_recipe(None, 2, 1000).name == "small"
+    assert take_recipe(None, 27, 108).name == "many-classes"
+    assert take_recipe(None, 77, 385).name == "many-rows"
+    assert take_recipe("default", 2, 32).name == "default"
+    assert take_recipe(own, 2, 32) is own
