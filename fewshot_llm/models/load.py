@@ -9,6 +9,7 @@ import torch
 
 from fewshot_llm.errors import ModelError
 from fewshot_llm.models.adapter import attach_adapter
+from fewshot_llm.models.allocator import keep_freed_memory
 from fewshot_llm.models.device import choose_device, choose_dtype, place
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.locate import LocatedModel, locate_model
@@ -46,6 +47,8 @@ def load_model(
             really available.
         progress: told of each step where the model has to be pulled.
 
+    On a CPU the process keeps up to 256 MiB of the memory that it frees (`allocator.keep_freed_memory`).
+
     Returns:
         The model in evaluation mode. Its `device` is that of the embeddings where layers are spread.
 
@@ -56,6 +59,8 @@ def load_model(
     """
     limit_threads(threads)
     where = choose_device(device)
+    if where.type == "cpu":
+        keep_freed_memory()
     number_format = choose_dtype(where, dtype)
     located = locate_model(name_or_path, progress)
     with quiet_transformers():
