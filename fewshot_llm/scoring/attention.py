@@ -120,11 +120,9 @@ class PassPlan:
         """Outputs [tokens, heads, width] of one layer, from queries, keys and values [heads, tokens, width]."""
         if self.keep:
             self.shared.write(layer, self.path, key[:, : self.keep], value[:, : self.keep])
-        result = self._within_blocks(layer, query, key, value, window, **how)
-        if self.path:
-            seen = self._along_path(layer, query, window, **how)
-            result = merge(result, seen) if seen else result
-        return result[0]
+        own = self._within_blocks(layer, query, key, value, window, **how)
+        seen = self._along_path(layer, query, window, **how) if self.path else None
+        return merge(own, seen) if seen else own[0]
 
     def _within_blocks(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
@@ -139,8 +137,8 @@ class PassPlan:
             bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
             out, total = attend(
                 _gather(query, group.queries),
-                _gather(key, group.keys).repeat_interleave(repeat, dim=1),
-                _gather(value, group.keys).repeat_interleave(repeat, dim=1),
+                _repeat(_gather(key, group.keys), repeat),
+                _repeat(_gather(value, group.keys), repeat),
                 bias=bias,
                 causal=causal,
                 **how,
@@ -189,6 +187,12 @@ def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]; a token's heads lie together."""
     picked = tokens.transpose(0, 1).index_select(0, index.flatten())
     return picked.view(*index.shape, *picked.shape[1:]).transpose(1, 2)
+
+
+def _repeat(heads: torch.Tensor, times: int) -> torch.Tensor:
+    """Each head [batch, heads, tokens, width] so many times in a row; a view, not a copy, where there is one head."""
+    batch, count, tokens, width = heads.shape
+    return heads.unsqueeze(2).expand(batch, count, times, tokens, width).flatten(1, 2)
 
 
 def _join(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -7,7 +7,6 @@ stays in the processor's cache, and memory is bounded.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -105,12 +104,21 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
 
 
 def _log_normaliser(network: Any, head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
-    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions]."""
+    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions].
+
+    All slices are worked out in one buffer: memory that is fresh each time costs as much as the sum itself.
+    """
     limit = CACHED_BYTES if hidden.device.type == "cpu" else HEAD_BYTES
     step = max(1, limit // (4 * max(1, len(hidden))))
-    biases = itertools.repeat(None) if head.bias is None else torch.split(head.bias, step)
-    sums = [
-        torch.logsumexp(finished_logits(network, torch.nn.functional.linear(hidden, weight, bias)), dim=-1)
-        for weight, bias in zip(torch.split(head.weight, step), biases, strict=False)
-    ]
+    buffer = hidden.new_empty(len(hidden) * step)
+    sums = []
+    for start in range(0, len(head.weight), step):
+        weight = head.weight[start : start + step]
+        products = buffer[: len(hidden) * len(weight)].view(len(hidden), len(weight))
+        torch.mm(hidden, weight.T, out=products)
+        if head.bias is not None:
+            products += head.bias[start : start + step]
+        logits = finished_logits(network, products)
+        highest = logits.amax(dim=-1, keepdim=True)
+        sums.append(logits.sub_(highest).exp_().sum(dim=-1).log_() + highest[:, 0])
     return torch.logsumexp(torch.stack(sums), dim=0)

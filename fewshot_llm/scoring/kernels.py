@@ -77,11 +77,9 @@ def attend_plainly(
     return torch.matmul(weights, value.float()).to(query.dtype), total
 
 
-def merge(
-    first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention over both key sets together, from the attention over each."""
+def merge(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Outputs of attention over two key sets together, from the outputs and log-sum-exps over each."""
     (out_a, total_a), (out_b, total_b) = first, second
     # exp(l_B - l) is the logistic function of l_B - l_A, so the weighted average is one fused interpolation.
     share = torch.sigmoid(total_b - total_a).unsqueeze(-1).to(out_a.dtype)
-    return torch.lerp(out_a, out_b, share), torch.logaddexp(total_a, total_b)
+    return torch.lerp(out_a, out_b, share)

@@ -30,8 +30,7 @@ def test_merged_parts_equal_the_whole(kernel, softcap):
     how = {"scale": 0.3, "softcap": softcap}
     whole = kernel(q, k, v, **how)
     parts = [kernel(q, k[:, :, part], v[:, :, part], **how) for part in (slice(0, 25), slice(25, 40))]
-    for merged, expected in zip(merge(*parts), whole, strict=True):
-        torch.testing.assert_close(merged, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(merge(*parts), whole[0], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kernel", [attend, attend_plainly])
@@ -42,8 +41,8 @@ def test_a_query_that_sees_nothing_counts_for_nothing(kernel):
     bias[2] = HIDDEN
     blind = kernel(q, k * 2, v * 3, scale=0.3, bias=bias)
     merged = merge(seen, blind)
-    torch.testing.assert_close(merged[0][:, :, 2], seen[0][:, :, 2])
-    assert torch.isfinite(merged[0]).all()
+    torch.testing.assert_close(merged[:, :, 2], seen[0][:, :, 2])
+    assert torch.isfinite(merged).all()
 
 
 def test_keys_may_be_an_expanded_view():
