@@ -21,7 +21,8 @@ class Called(torch.nn.Module):
 
 @pytest.mark.parametrize("kind", ["plain", "bias", "called"])
 @pytest.mark.parametrize("softcap", [None, 5.0])
-def test_log_probabilities_equal_a_full_log_softmax(any_model, kind, softcap, monkeypatch):
+@pytest.mark.parametrize("few", [0, 256])
+def test_log_probabilities_equal_a_full_log_softmax(any_model, kind, softcap, few, monkeypatch):
     network = copy.deepcopy(any_model.model)
     monkeypatch.setattr(network.config, "final_logit_softcapping", softcap, raising=False)
     width, vocabulary = network.get_input_embeddings().weight.T.shape
@@ -34,6 +35,7 @@ def test_log_probabilities_equal_a_full_log_softmax(any_model, kind, softcap, mo
     monkeypatch.setattr(head, "CACHED_BYTES", 4 * 5 * 37)
     monkeypatch.setattr(head, "HEAD_BYTES", 4 * vocabulary * 2)
     monkeypatch.setattr(head, "PAIRS", 4)
+    monkeypatch.setattr(head, "FEW", few)
     hidden = torch.randn(5, width, generator=torch.Generator().manual_seed(0))
     rows, tokens = torch.tensor([0, 0, 2, 3, 4, 4]), torch.tensor([7, 8, 9, 10, 7, vocabulary - 1])
 
