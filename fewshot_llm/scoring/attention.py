@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import AttentionInterface
 
-from fewshot_llm.scoring.kernels import HIDDEN, attend, merge
+from fewshot_llm.scoring.kernels import ALIGNMENT, HIDDEN, attend, attend_band, merge
 
 __all__ = ["Group", "KeyValues", "PassPlan", "tree_attention"]
 
@@ -115,14 +115,30 @@ class PassPlan:
     _biases: dict[Any, Any] = field(default_factory=dict)
 
     def attention(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        window: int | None,
+        places: torch.Tensor | None = None,
+        **how: Any,
     ) -> torch.Tensor:
-        """Outputs [tokens, heads, width] of one layer, from queries, keys and values [heads, tokens, width]."""
+        """Outputs [tokens, heads, width] of one layer, from queries, keys and values [heads, tokens, width].
+
+        With `places`, the outputs are right at these positions of the pass only.
+        """
         if self.keep:
             self.shared.write(layer, self.path, key[:, : self.keep], value[:, : self.keep])
-        own = self._within_blocks(layer, query, key, value, window, **how)
-        seen = self._along_path(layer, query, window, **how) if self.path else None
-        return merge(own, seen) if seen else own[0]
+        out, total = self._within_blocks(layer, query, key, value, window, **how)
+        if not self.path or (places is not None and not len(places)):
+            return out
+        seen = self._along_path(layer, query if places is None else query[:, places], window, places, **how)
+        if not seen:
+            return out
+        if places is None:
+            return merge((out, total), seen)
+        return out.index_copy_(0, places, merge((out[places], total[places]), seen))
 
     def _within_blocks(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
@@ -135,25 +151,28 @@ class PassPlan:
         outs, totals = [], []
         for number, group in enumerate(self.groups):
             bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
-            out, total = attend(
+            parts = (
                 _gather(query, group.queries),
                 _repeat(_gather(key, group.keys), repeat),
                 _repeat(_gather(value, group.keys), repeat),
-                bias=bias,
-                causal=causal,
-                **how,
             )
+            if group.visible is None and bias is not None and window is not None:
+                out, total = attend_band(*parts, window=window, bias=bias, **how)
+            else:
+                out, total = attend(*parts, bias=bias, causal=causal, **how)
             outs.append(out.transpose(1, 2).reshape(-1, heads, width))
             totals.append(total.transpose(1, 2).reshape(-1, heads))
         return _join(outs).index_select(0, self.unpad), _join(totals).index_select(0, self.unpad)
 
     def _along_path(
-        self, layer: int, query: torch.Tensor, window: int | None, **how: Any
+        self, layer: int, query: torch.Tensor, window: int | None, places: torch.Tensor | None, **how: Any
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Attention of all tokens to the shared path, one product; None where a window has left it behind."""
+        """Attention of the tokens (at `places`) to the shared path, one product; None where a window left it behind."""
         first, bias = self._cached(("path", window), lambda: self._path_view(window))
         if first >= self.path:
             return None
+        if bias is not None and places is not None:
+            bias = bias[places]
         heads, tokens, width = query.shape
         key, value = (part[:, None, first : self.path] for part in self.shared.read(layer))
         repeat = heads // key.shape[0]
@@ -173,6 +192,7 @@ class PassPlan:
         first = max(0, int(self.depths.min()) - window + 1)
         if first >= self.path or int(self.depths.max()) - window < first:
             return first, None
+        first = max(0, self.path - -(-(self.path - first) // ALIGNMENT) * ALIGNMENT)
         seen = torch.arange(first, self.path, device=self.depths.device) > self.depths[:, None] - window
         return first, torch.where(seen, torch.zeros((), device=self.depths.device), HIDDEN)
 
@@ -199,7 +219,16 @@ def _join(parts: list[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-_PLAN: ContextVar[PassPlan] = ContextVar("fewshot_tree_plan")
+@dataclass(frozen=True)
+class _Current:
+    """What the attention layers of this context follow."""
+
+    plan: PassPlan
+    last: int
+    places: torch.Tensor
+
+
+_CURRENT: ContextVar[_Current] = ContextVar("fewshot_tree_attention")
 
 
 def _tree_attention_forward(
@@ -216,7 +245,11 @@ def _tree_attention_forward(
 ) -> tuple[torch.Tensor, None]:
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer: Any = module.layer_idx
-    out = _PLAN.get().attention(layer, query[0], key[0], value[0], sliding_window, scale=scale, softcap=softcap)
+    current = _CURRENT.get()
+    places = current.places if layer == current.last else None  # no other token attends to what the last layer makes
+    out = current.plan.attention(
+        layer, query[0], key[0], value[0], sliding_window, places, scale=scale, softcap=softcap
+    )
     return out.unsqueeze(0), None
 
 
@@ -224,15 +257,18 @@ AttentionInterface.register(NAME, _tree_attention_forward)
 
 
 @contextmanager
-def tree_attention(network: Any, plan: PassPlan) -> Iterator[None]:
+def tree_attention(network: Any, plan: PassPlan, places: torch.Tensor) -> Iterator[None]:
     """Within it, the network's attention layers follow `plan`; afterwards they do what they did before.
+
+    The last layer's outputs are right at `places` [read], positions of the pass, only.
 
     Threads that share a network take turns: which attention it uses is a setting of the network, not of a call.
     """
     with _turn(network):
         configs = {id(m.config): m.config for m in network.modules() if hasattr(m, "config")}.values()
         before = [(config, config._attn_implementation) for config in configs]
-        token = _PLAN.set(plan)
+        last = network.config.get_text_config().num_hidden_layers - 1
+        token = _CURRENT.set(_Current(plan, last, places))
         try:
             for config in configs:
                 config._attn_implementation = NAME
@@ -240,7 +276,7 @@ def tree_attention(network: Any, plan: PassPlan) -> Iterator[None]:
         finally:
             for config, implementation in before:
                 config._attn_implementation = implementation
-            _PLAN.reset(token)
+            _CURRENT.reset(token)
 
 
 _TURNS: WeakKeyDictionary[torch.nn.Module, Lock] = WeakKeyDictionary()

@@ -20,6 +20,7 @@ from fewshot_llm.scoring.base import TopLabels
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.frontier import Frontier, Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs
+from fewshot_llm.scoring.kernels import ALIGNMENT
 from fewshot_llm.scoring.passes import length_buckets, padded_runs, plan_pass, run_body
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.scoring.schedule import Pass, path_capacity, schedule
@@ -138,7 +139,7 @@ class _Search:
         depths = np.array([row.depth + row.frontier.trie.depths[node] for row, node in wanted])
         groups, order = [], []
         for members in length_buckets([len(own) for own in keys]):
-            padded, real = padded_runs([keys[m] for m in members])
+            padded, real = padded_runs([keys[m] for m in members], ALIGNMENT)
             # What a node sees, in order, are the tokens right before it: the last of n keys has its own depth.
             key_depths = depths[members][:, None] - real.sum(axis=1)[:, None] + 1 + np.arange(padded.shape[1])
             groups.append(

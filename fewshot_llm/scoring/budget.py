@@ -16,7 +16,7 @@ __all__ = ["free_memory", "halve_on_out_of_memory", "token_budget"]
 
 log = logging.getLogger(__name__)
 
-SMALLEST, LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 1024, 16384
+SMALLEST, LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 1536, 16384
 """Beyond the largest nothing is gained: the matrix products are at their peak rate already."""
 
 SHARE_OF_FREE_MEMORY = 0.25

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan, tree_attention
+from fewshot_llm.scoring.kernels import ALIGNMENT
 from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.scoring.schedule import Pass
 from fewshot_llm.scoring.token_tree import TokenTree
@@ -28,6 +29,9 @@ CUT_FROM = 96
 
 TOGETHER = 32
 """Neighbouring subtrees stay in one piece up to so many tokens: many tiny products cost more than a masked one."""
+
+CAUSAL_FROM = 256
+"""Chains with so many keys are left to the kernel's causal rule, which skips what is hidden a block at a time."""
 
 PIECE_COST = 1000
 """What a piece costs beside its products, in pairs of query and key."""
@@ -100,15 +104,15 @@ def plan_pass(
     padded = 0
     for bucket in length_buckets([piece.keys for piece in pieces]):
         some = [pieces[number] for number in bucket]
-        queries, real = padded_runs([range(piece.start, piece.stop) for piece in some])
-        keys, seen = padded_runs([(*piece.above, *range(piece.start, piece.stop)) for piece in some])
+        keys, seen = padded_runs([(*piece.above, *range(piece.start, piece.stop)) for piece in some], ALIGNMENT)
+        causal = keys.shape[1] >= CAUSAL_FROM and all(_is_chain(tree, piece) for piece in some)
+        queries, real = padded_runs([range(piece.start, piece.stop) for piece in some], ALIGNMENT if causal else 1)
         places[(queries - step.start)[real]] = padded + np.flatnonzero(real)
         padded += queries.size
         # An ancestor comes before its descendants, and its subtree ends after them.
         visible = keys[:, None, :] <= queries[:, :, None]
         visible &= queries[:, :, None] < tree.ends[keys][:, None, :]
         visible &= seen[:, None, :]
-        causal = queries.shape == keys.shape and not (visible ^ np.tri(queries.shape[1], dtype=np.bool_))[real].any()
         groups.append(
             Group(
                 queries=torch.from_numpy(queries - step.start).to(device),
@@ -130,11 +134,19 @@ def plan_pass(
     )
 
 
-def padded_runs(runs: Sequence[Sequence[int] | IntArray]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """Runs of nodes side by side, each filled up with its last node, and which places are real: [runs, longest]."""
+def _is_chain(tree: TokenTree, piece: _Piece) -> bool:
+    return not piece.above and tree.chain(piece.start) >= piece.stop
+
+
+def padded_runs(runs: Sequence[Sequence[int] | IntArray], multiple: int = 1) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """Runs of nodes side by side, each filled up with its last node, and which places are real: [runs, width].
+
+    The width is that of the longest run, rounded up to a multiple of `multiple`.
+    """
     lengths = np.array([len(run) for run in runs])
-    real = np.arange(lengths.max()) < lengths[:, None]
-    nodes = np.repeat(np.array([run[-1] for run in runs], dtype=np.int64)[:, None], lengths.max(), axis=1)
+    width = -(-lengths.max() // multiple) * multiple
+    real = np.arange(width) < lengths[:, None]
+    nodes = np.repeat(np.array([run[-1] for run in runs], dtype=np.int64)[:, None], width, axis=1)
     nodes[real] = np.concatenate([np.asarray(run, dtype=np.int64) for run in runs])
     return nodes, real
 
@@ -158,7 +170,7 @@ def run_body(network: Any, ids: npt.NDArray[np.int64], plan: PassPlan, read: Int
     """Last hidden states (after the final norm) at the positions `read` of a pass, shape [read, width]."""
     device = plan.depths.device
     places = torch.from_numpy(read).to(device)
-    with torch.inference_mode(), tree_attention(network, plan), last_layer_at(network, places):
+    with torch.inference_mode(), tree_attention(network, plan, places), last_layer_at(network, places):
         output = network.base_model(
             input_ids=torch.from_numpy(ids).to(device)[None],
             position_ids=plan.depths[None],

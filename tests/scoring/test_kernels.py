@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot_llm.scoring.kernels import HIDDEN, attend, attend_plainly, merge
+from fewshot_llm.scoring.kernels import HIDDEN, attend, attend_band, attend_plainly, merge
 
 
 def case(queries, keys, width=16, heads=2):
@@ -50,3 +50,14 @@ def test_keys_may_be_an_expanded_view():
     wide = tuple(part[:, :1].expand(2, 2, 30, 16) for part in (k, v))
     fast, slow = attend(q, *wide, scale=0.3), attend_plainly(q, *wide, scale=0.3)
     torch.testing.assert_close(fast[0], slow[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("softcap", [None, 5.0])
+@pytest.mark.parametrize(("tokens", "window"), [(5, 3), (256, 100), (700, 1), (700, 256), (700, 300), (600, 599)])
+def test_a_band_equals_masked_attention(tokens, window, softcap):
+    q, k, v = case(tokens, tokens)
+    rows, columns = torch.arange(tokens)[:, None], torch.arange(tokens)
+    bias = torch.where((columns <= rows) & (columns > rows - window), 0.0, HIDDEN).expand(2, 1, tokens, tokens)
+    fast = attend_band(q, k, v, window=window, bias=bias, scale=0.3, softcap=softcap)
+    slow = attend_plainly(q, k, v, scale=0.3, bias=bias, softcap=softcap)
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)

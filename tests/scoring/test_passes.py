@@ -14,6 +14,7 @@ from fewshot_llm.scoring import passes
 from fewshot_llm.scoring.attention import KeyValues, PassPlan
 from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.kernels import ALIGNMENT
 from fewshot_llm.scoring.passes import plan_pass, run_body
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.schedule import Pass, schedule
@@ -74,13 +75,20 @@ def test_a_few_common_tokens_do_not_make_one_large_product():
     assert pairs(planned(common, together)) < 1.3 * pairs(planned(apart, alone))
 
 
-def test_a_chain_is_left_to_the_kernels_causal_rule():
-    tree = build_tree(rows_with(200))
+def test_a_long_chain_is_left_to_the_kernels_causal_rule():
+    tree = build_tree(rows_with(300))
     chain = next(schedule(tree, 4096))
     assert chain.keep
     (group,) = planned(tree, chain).groups
     assert group.visible is None
-    assert group.queries.shape == (1, 200)
+    assert group.queries.shape == group.keys.shape == (1, 304)
+
+
+def test_key_runs_are_as_wide_as_the_kernel_likes_them():
+    tree = build_tree(rows_with(3))
+    groups = [group for step in schedule(tree, 4096) for group in planned(tree, step).groups]
+    assert all(group.keys.shape[1] % ALIGNMENT == 0 for group in groups)
+    assert any(group.queries.shape[1] % ALIGNMENT for group in groups)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
