@@ -62,6 +62,7 @@ class Group:
 
     Attributes:
         queries: position in the pass of each query, padded at the end, shape [blocks, longest].
+        into: where each query's result goes: the same, and one past the pass's end for padding; shape as `queries`.
         keys: position in the key source of each key, padded at the end, shape [blocks, most keys].
         visible: who sees whom, shape [blocks, longest, most keys]; None for plain causal chains.
         query_depths: position that the model is told, shape as `queries`.
@@ -69,6 +70,7 @@ class Group:
     """
 
     queries: torch.Tensor
+    into: torch.Tensor
     keys: torch.Tensor
     visible: torch.Tensor | None
     query_depths: torch.Tensor
@@ -96,7 +98,6 @@ class PassPlan:
     Attributes:
         depths: position of each token of the pass, shape [tokens].
         groups: every token's block, each token in exactly one group.
-        unpad: where each token's result stands among all groups' padded results, shape [tokens].
         path: how many tokens of `shared` every token sees; token i of it stands at depth i.
         shared: keys and values of the path.
         keep: of how many first tokens of this pass keys and values are written to `shared`, behind the path.
@@ -106,7 +107,6 @@ class PassPlan:
 
     depths: torch.Tensor
     groups: tuple[Group, ...]
-    unpad: torch.Tensor
     path: int
     shared: KeyValues
     keep: int = 0
@@ -146,9 +146,11 @@ class PassPlan:
         if self.live is not None:
             self.live.write(layer, self.live_start, key, value)
             key, value = self.live.read(layer)
-        heads, width, repeat = query.shape[0], query.shape[2], query.shape[0] // key.shape[0]
-        # Token-major, as the kernel lays its results out and the model wants them: no copy on the way.
-        outs, totals = [], []
+        heads, tokens, width = query.shape
+        repeat = heads // key.shape[0]
+        # Token-major, as the kernel lays its results out and the model wants them. The last place takes the padding.
+        outs = value.new_empty((tokens + 1, heads, width))
+        totals = torch.empty((tokens + 1, heads), device=query.device)
         for number, group in enumerate(self.groups):
             bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
             parts = (
@@ -160,9 +162,10 @@ class PassPlan:
                 out, total = attend_band(*parts, window=window, bias=bias, **how)
             else:
                 out, total = attend(*parts, bias=bias, causal=causal, **how)
-            outs.append(out.transpose(1, 2).reshape(-1, heads, width))
-            totals.append(total.transpose(1, 2).reshape(-1, heads))
-        return _join(outs).index_select(0, self.unpad), _join(totals).index_select(0, self.unpad)
+            into = group.into.flatten()
+            outs.index_copy_(0, into, out.transpose(1, 2).reshape(-1, heads, width))
+            totals.index_copy_(0, into, total.transpose(1, 2).reshape(-1, heads))
+        return outs[:tokens], totals[:tokens]
 
     def _along_path(
         self, layer: int, query: torch.Tensor, window: int | None, places: torch.Tensor | None, **how: Any
@@ -213,10 +216,6 @@ def _repeat(heads: torch.Tensor, times: int) -> torch.Tensor:
     """Each head [batch, heads, tokens, width] so many times in a row; a view, not a copy, where there is one head."""
     batch, count, tokens, width = heads.shape
     return heads.unsqueeze(2).expand(batch, count, times, tokens, width).flatten(1, 2)
-
-
-def _join(parts: list[torch.Tensor]) -> torch.Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class _Search:
         live.grow(place + len(wanted))
         keys = [row.keys(node, place + number) for number, (row, node) in enumerate(wanted)]
         depths = np.array([row.depth + row.frontier.trie.depths[node] for row, node in wanted])
-        groups, order = [], []
+        groups = []
         for members in length_buckets([len(own) for own in keys]):
             padded, real = padded_runs([keys[m] for m in members], ALIGNMENT)
             # What a node sees, in order, are the tokens right before it: the last of n keys has its own depth.
@@ -145,17 +145,16 @@ class _Search:
             groups.append(
                 Group(
                     queries=self._tensor(members[:, None]),
+                    into=self._tensor(members[:, None]),
                     keys=self._tensor(padded),
                     visible=self._tensor(real)[:, None],
                     query_depths=self._tensor(depths[members][:, None]),
                     key_depths=self._tensor(key_depths),
                 )
             )
-            order.append(members)
         return PassPlan(
             depths=self._tensor(depths),
             groups=tuple(groups),
-            unpad=self._tensor(np.argsort(np.concatenate(order))),
             path=path,
             shared=self.shared,
             live=live,

@@ -100,15 +100,12 @@ def plan_pass(
         live_start: from which position of `live` on.
     """
     pieces = [piece for block in step.blocks for piece in _cut(tree, _Piece(*block))]
-    groups, places = [], np.zeros(step.size, dtype=np.int64)
-    padded = 0
+    groups = []
     for bucket in length_buckets([piece.keys for piece in pieces]):
         some = [pieces[number] for number in bucket]
         keys, seen = padded_runs([(*piece.above, *range(piece.start, piece.stop)) for piece in some], ALIGNMENT)
         causal = keys.shape[1] >= CAUSAL_FROM and all(_is_chain(tree, piece) for piece in some)
         queries, real = padded_runs([range(piece.start, piece.stop) for piece in some], ALIGNMENT if causal else 1)
-        places[(queries - step.start)[real]] = padded + np.flatnonzero(real)
-        padded += queries.size
         # An ancestor comes before its descendants, and its subtree ends after them.
         visible = keys[:, None, :] <= queries[:, :, None]
         visible &= queries[:, :, None] < tree.ends[keys][:, None, :]
@@ -116,6 +113,7 @@ def plan_pass(
         groups.append(
             Group(
                 queries=torch.from_numpy(queries - step.start).to(device),
+                into=torch.from_numpy(np.where(real, queries - step.start, step.size)).to(device),
                 keys=torch.from_numpy(keys - step.start + (live_start if live is not None else 0)).to(device),
                 visible=None if causal else torch.from_numpy(visible).to(device),
                 query_depths=torch.from_numpy(tree.depths[queries]).to(device),
@@ -125,7 +123,6 @@ def plan_pass(
     return PassPlan(
         depths=torch.from_numpy(tree.depths[step.start : step.stop]).to(device),
         groups=tuple(groups),
-        unpad=torch.from_numpy(places).to(device),
         path=step.path,
         shared=shared,
         keep=step.keep,

@@ -29,9 +29,9 @@ def planned(tree: TokenTree, step: Pass) -> PassPlan:
     return plan_pass(tree, step, KeyValues(0), CPU)
 
 
-def seen_by_place(plan: PassPlan, start: int) -> list[list[int]]:
-    """For each place among the groups' padded results, the nodes that it sees."""
-    found = []
+def seen_by_node(plan: PassPlan, start: int) -> dict[int, list[int]]:
+    """For each node of the pass, by where its result goes, the nodes that it sees."""
+    found = {}
     for group in plan.groups:
         blocks, length = group.queries.shape
         visible = torch.ones(length, length, dtype=torch.bool).tril().expand(blocks, -1, -1)
@@ -39,7 +39,10 @@ def seen_by_place(plan: PassPlan, start: int) -> list[list[int]]:
             visible = group.visible
         for block in range(blocks):
             keys = group.keys[block].numpy() + start
-            found += [sorted(keys[mask.numpy()]) for mask in visible[block]]
+            for place, mask in zip(group.into[block].tolist(), visible[block], strict=True):
+                if place < len(plan.depths):
+                    assert place not in found
+                    found[place] = sorted(keys[mask.numpy()])
     return found
 
 
@@ -52,10 +55,10 @@ def test_every_node_sees_its_ancestors_once(rows, budget, together):
         patch.setattr(passes, "PIECE_COST", 0)
         for step in schedule(tree, budget):
             plan = planned(tree, step)
-            seen = seen_by_place(plan, step.start)
+            seen = seen_by_node(plan, step.start)
             for first, last in step.blocks:
                 for node in range(first, last):
-                    assert seen[plan.unpad[node - step.start]] == [a for a in ancestors(tree, node) if a >= first]
+                    assert seen[node - step.start] == [a for a in ancestors(tree, node) if a >= first]
 
 
 def rows_with(shared: int) -> list[Encoded]:
