@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
 
     A forward pass on a CPU makes and drops hundreds of tensors of some megabytes. By default glibc hands such memory
     back to the kernel each time, and the kernel clears it page by page when it is asked for again: a fourteenth of the
-    scorer's time. At most `KEPT` bytes more stay with the process.
+    scorer's time. Up to `KEPT` free bytes at the heap's end stay with the process.
 
     Returns:
         Whether it was done. Not where another C library is used, nor where the environment sets the allocator up

@@ -47,7 +47,7 @@ def load_model(
             really available.
         progress: told of each step where the model has to be pulled.
 
-    On a CPU the process keeps up to 256 MiB of the memory that it frees (`allocator.keep_freed_memory`).
+    On a CPU the process keeps memory that it frees for the next tensor (`allocator.keep_freed_memory`).
 
     Returns:
         The model in evaluation mode. Its `device` is that of the embeddings where layers are spread.
