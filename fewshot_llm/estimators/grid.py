@@ -70,9 +70,15 @@ class Grid:
         low, high = float(np.min(targets)), float(np.max(targets))
         if scale is None:
             scale = "log" if low > 0 and high / low > LOG_FROM else "linear"
-        spread = np.geomspace if scale == "log" and low > 0 else np.linspace
-        step = high - low if scale == "linear" else 0.0
-        return cls(tuple(sorted({_rounded(float(value), step) for value in spread(low, high, points)})), scale=scale)
+        if scale == "log" and low > 0:
+            values = np.geomspace(low, high, points)
+            # Two digits of a number may be more than its distance to the next: then as many as the distance needs.
+            sizes = values * min(1.0, 4 * ((high / low) ** (1 / (points - 1)) - 1))
+        else:
+            values = np.linspace(low, high, points)
+            sizes = np.full(points, high - low if scale == "linear" else 0.0)
+        rounded = {_rounded(float(value), float(size)) for value, size in zip(values, sizes, strict=True)}
+        return cls(tuple(sorted(rounded)), scale=scale)
 
     @classmethod
     def of_task(cls, task: Task, language: str) -> Self:
@@ -146,8 +152,8 @@ class Grid:
             )
 
 
-def _rounded(value: float, step: float) -> float:
-    """Two significant digits, of the value itself or, on a linear grid, of the whole range."""
-    size = step or abs(value)
+def _rounded(value: float, size: float) -> float:
+    """Two significant digits of something as large as `size`; of the value itself where that is 0."""
+    size = size or abs(value)
     digits = 1 - math.floor(math.log10(size)) if size else 0
     return round(value, digits) + 0.0

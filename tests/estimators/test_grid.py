@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fewshot_llm.errors import SupportError, TaskError
@@ -34,6 +34,8 @@ def test_grid_of_targets_spans_them(numbers: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=20, unique=True))
+@example([519139.0, 519140.0])
+@settings(max_examples=500)
 def test_log_grid_of_prices_spans_them(prices: list[float]) -> None:
     if max(prices) / min(prices) < 1.5:
         prices = [*prices, min(prices) * 2]
