@@ -16,8 +16,9 @@ __all__ = ["causal_network", "finished_logits", "token_log_probs", "token_logits
 HEAD_BYTES = 64 * 2**20
 """Logits held at once, bytes."""
 
-CACHED_BYTES = 8 * 2**20
-"""The same on a CPU, where a slice that stays in its cache is summed up in two thirds of the time."""
+SLICE = 1536
+"""Tokens of the vocabulary at a time on a CPU. Their vectors and logits stay in its cache, and every row of logits
+begins at a multiple of 16: slices of 8 MiB and whatever width took half as long again."""
 
 FEW = 256
 """Up to so many different tokens are worked out for all positions: fetching a vector for each pair takes longer."""
@@ -122,8 +123,7 @@ def _log_normaliser(network: Any, head: torch.nn.Linear, hidden: torch.Tensor) -
 
     All slices are worked out in one buffer: memory that is fresh each time costs as much as the sum itself.
     """
-    limit = CACHED_BYTES if hidden.device.type == "cpu" else HEAD_BYTES
-    step = max(1, limit // (4 * max(1, len(hidden))))
+    step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
     buffer = hidden.new_empty(len(hidden) * step)
     sums = []
     for start in range(0, len(head.weight), step):

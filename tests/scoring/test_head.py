@@ -32,7 +32,7 @@ def test_log_probabilities_equal_a_full_log_softmax(any_model, kind, softcap, fe
     if kind == "called":
         network.set_output_embeddings(Called(inner))
     # Several slices, blocks and runs of pairs, so that their joints are tested too.
-    monkeypatch.setattr(head, "CACHED_BYTES", 4 * 5 * 37)
+    monkeypatch.setattr(head, "SLICE", 37)
     monkeypatch.setattr(head, "HEAD_BYTES", 4 * vocabulary * 2)
     monkeypatch.setattr(head, "PAIRS", 4)
     monkeypatch.setattr(head, "FEW", few)
