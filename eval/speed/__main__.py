@@ -2,7 +2,7 @@
 
     python -m eval.speed [--only NAME ...] [--rounds N] [--write]
 
-`--write` puts the results into eval/baselines/speed.json.
+`--write` puts the results into eval/baselines/speed.json, each case with the machine and the versions it was run on.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ CASES = (
 
 
 def _where() -> dict[str, Any]:
-    """The machine and the versions that the figures belong to."""
+    """The machine and the versions that a case's figures belong to."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     processor = next(
@@ -126,7 +126,6 @@ def main() -> int:
         if options.only and case.name not in options.only:
             continue
         result = case.run(options.rounds)
-        known["cases"][case.name] = {"work": case.work, "compared_with": case.compared, "bound": case.bound, **result}
         if "skipped" in result:
             table.add_row(case.name, case.work, case.compared, "-", str(case.bound), result["skipped"])
             continue
@@ -137,7 +136,9 @@ def main() -> int:
         table.add_row(case.name, case.work, case.compared, f"{result[case.key]:.2f}", f"{sign} {case.bound}", mark)
         print(json.dumps({case.name: result}, ensure_ascii=False), flush=True)
         if options.write:
-            atomic_write_json(BASELINE, {**_where(), "cases": known["cases"]})
+            about = {"work": case.work, "compared_with": case.compared, "bound": case.bound}
+            known["cases"][case.name] = {**about, **result, **_where()}
+            atomic_write_json(BASELINE, known)
     Console(width=160).print(table)
     return 1 if missed else 0
 
