@@ -10,19 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import operator
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from eval.speed import engine, memory, others, scaling, workloads
 from fewshot_llm import load_model
+from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.tuning.store import installed_versions
 
@@ -98,21 +97,6 @@ CASES = (
 )  # fmt: skip
 
 
-def _where() -> dict[str, Any]:
-    """The machine and the versions that a case's figures belong to."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    processor = next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-    machine = {
-        "processor": processor,
-        "threads": torch.get_num_threads(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-    }
-    return {"versions": installed_versions(), "machine": machine}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=[case.name for case in CASES])
@@ -137,7 +121,7 @@ def main() -> int:
         print(json.dumps({case.name: result}, ensure_ascii=False), flush=True)
         if options.write:
             about = {"work": case.work, "compared_with": case.compared, "bound": case.bound}
-            known["cases"][case.name] = {**about, **result, **_where()}
+            known["cases"][case.name] = {**about, **result, "versions": installed_versions(), "machine": machine()}
             atomic_write_json(BASELINE, known)
     Console(width=160).print(table)
     return 1 if missed else 0

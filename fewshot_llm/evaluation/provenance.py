@@ -21,12 +21,13 @@ def git_commit() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, threads and system; nothing that names the machine or its owner."""
+    """Processor, its vector instructions, cores, threads and system; nothing that names the machine or its owner."""
     import torch
 
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
