@@ -17,9 +17,10 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import AttentionInterface
 
-from fewshot_llm.scoring.kernels import ALIGNMENT, HIDDEN, attend, attend_band, merge
+from fewshot_llm.scoring.blocks import Group
+from fewshot_llm.scoring.kernels import ALIGNMENT, HIDDEN, attend, merge
 
-__all__ = ["Group", "KeyValues", "PassPlan", "tree_attention"]
+__all__ = ["KeyValues", "PassPlan", "tree_attention"]
 
 NAME = "fewshot_tree"
 
@@ -56,41 +57,6 @@ class KeyValues:
         return self._layers[layer]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Queries that attend to keys of their own block; blocks of similar length together.
-
-    Attributes:
-        queries: position in the pass of each query, padded at the end, shape [blocks, longest].
-        into: where each query's result goes: the same, and one past the pass's end for padding; shape as `queries`.
-        keys: position in the key source of each key, padded at the end, shape [blocks, most keys].
-        visible: who sees whom, shape [blocks, longest, most keys]; None for plain causal chains.
-        query_depths: position that the model is told, shape as `queries`.
-        key_depths: likewise, shape as `keys`.
-    """
-
-    queries: torch.Tensor
-    into: torch.Tensor
-    keys: torch.Tensor
-    visible: torch.Tensor | None
-    query_depths: torch.Tensor
-    key_depths: torch.Tensor
-
-    def bias(self, window: int | None) -> tuple[torch.Tensor | None, bool]:
-        """Scores' bias [blocks, 1, longest, most keys] and whether the kernel's causal rule does instead."""
-        longest = int(self.query_depths.max()) - int(self.key_depths.min())
-        if self.visible is None and (window is None or longest < window):
-            return None, True
-        seen = self.visible
-        if seen is None:
-            length = self.queries.shape[1]
-            seen = torch.ones((length, length), dtype=torch.bool, device=self.queries.device).tril()
-        if window is not None:
-            seen = seen & (self.key_depths[:, None, :] > self.query_depths[:, :, None] - window)
-        zero = torch.zeros((), device=self.queries.device)
-        return torch.where(seen, zero, HIDDEN)[:, None], False
-
-
 @dataclass
 class PassPlan:
     """Who sees whom in one forward pass.
@@ -100,7 +66,7 @@ class PassPlan:
         groups: every token's block, each token in exactly one group.
         path: how many tokens of `shared` every token sees; token i of it stands at depth i.
         shared: keys and values of the path.
-        keep: of how many first tokens of this pass keys and values are written to `shared`, behind the path.
+        keep: tokens of this pass whose keys and values are written to `shared`, behind the path.
         live: where block keys are read from, and this pass's are written to at `live_start`; None: the pass itself.
         live_start: see `live`.
     """
@@ -109,7 +75,7 @@ class PassPlan:
     groups: tuple[Group, ...]
     path: int
     shared: KeyValues
-    keep: int = 0
+    keep: range = range(0)
     live: KeyValues | None = None
     live_start: int = 0
     _biases: dict[Any, Any] = field(default_factory=dict)
@@ -129,7 +95,8 @@ class PassPlan:
         With `places`, the outputs are right at these positions of the pass only.
         """
         if self.keep:
-            self.shared.write(layer, self.path, key[:, : self.keep], value[:, : self.keep])
+            kept = slice(self.keep.start, self.keep.stop)
+            self.shared.write(layer, self.path, key[:, kept], value[:, kept])
         out, total = self._within_blocks(layer, query, key, value, window, **how)
         if not self.path or (places is not None and not len(places)):
             return out
@@ -147,24 +114,14 @@ class PassPlan:
             self.live.write(layer, self.live_start, key, value)
             key, value = self.live.read(layer)
         heads, tokens, width = query.shape
-        repeat = heads // key.shape[0]
         # Token-major, as the kernel lays its results out and the model wants them. The last place takes the padding.
         outs = value.new_empty((tokens + 1, heads, width))
         totals = torch.empty((tokens + 1, heads), device=query.device)
         for number, group in enumerate(self.groups):
-            bias, causal = self._cached(("group", number, window), lambda g=group: g.bias(window))
-            parts = (
-                _gather(query, group.queries),
-                _repeat(_gather(key, group.keys), repeat),
-                _repeat(_gather(value, group.keys), repeat),
-            )
-            if group.visible is None and bias is not None and window is not None:
-                out, total = attend_band(*parts, window=window, bias=bias, **how)
-            else:
-                out, total = attend(*parts, bias=bias, causal=causal, **how)
-            into = group.into.flatten()
-            outs.index_copy_(0, into, out.transpose(1, 2).reshape(-1, heads, width))
-            totals.index_copy_(0, into, total.transpose(1, 2).reshape(-1, heads))
+            bias = self._cached(("group", number, window), lambda g=group: g.bias(window, heads // len(key)))
+            out, total = group.attention(query, key, value, window=window, bias=bias, **how)
+            outs.index_copy_(0, group.into.flatten(), out)
+            totals.index_copy_(0, group.into.flatten(), total)
         return outs[:tokens], totals[:tokens]
 
     def _along_path(
@@ -204,18 +161,6 @@ class PassPlan:
         if key not in self._biases:
             self._biases[key] = make()
         return self._biases[key]
-
-
-def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]; a token's heads lie together."""
-    picked = tokens.transpose(0, 1).index_select(0, index.flatten())
-    return picked.view(*index.shape, *picked.shape[1:]).transpose(1, 2)
-
-
-def _repeat(heads: torch.Tensor, times: int) -> torch.Tensor:
-    """Each head [batch, heads, tokens, width] so many times in a row; a view, not a copy, where there is one head."""
-    batch, count, tokens, width = heads.shape
-    return heads.unsqueeze(2).expand(batch, count, times, tokens, width).flatten(1, 2)
 
 
 @dataclass(frozen=True)

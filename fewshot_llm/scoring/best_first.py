@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan
+from fewshot_llm.scoring.attention import KeyValues, PassPlan
 from fewshot_llm.scoring.base import TopLabels
+from fewshot_llm.scoring.blocks import Group
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.frontier import Frontier, Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fewshot_llm.scoring.attention import Group, KeyValues, PassPlan, tree_attention
+from fewshot_llm.scoring.attention import KeyValues, PassPlan, tree_attention
+from fewshot_llm.scoring.blocks import Group
 from fewshot_llm.scoring.kernels import ALIGNMENT
 from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.scoring.schedule import Pass
@@ -121,7 +122,7 @@ def plan_pass(
         groups=tuple(groups),
         path=step.path,
         shared=shared,
-        keep=step.keep,
+        keep=range(step.keep.start - step.start, step.keep.stop - step.start),
         live=live,
         live_start=live_start,
     )

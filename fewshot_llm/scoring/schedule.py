@@ -2,7 +2,8 @@
 
 A pass is a run of the depth-first order whose tokens all see the same ancestors outside it (its path), and otherwise
 only tokens of their own block. The keys and values of what several passes see are kept: a long shared chain is run by
-itself, a short one together with the first of what hangs below it. Everything else comes in blocks of whole subtrees.
+itself, a short one together with what stands before it and with the first of what hangs below it. Everything else
+comes in blocks of whole subtrees.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ class Pass:
         stop: one past the last node.
         path: how many ancestors every token of the pass sees; they stand in the path cache.
         blocks: runs of nodes that see nothing of each other; together they are the pass.
-        keep: how many of its first nodes extend the path for those that follow.
+        keep: those of its nodes that extend the path for the passes that follow.
     """
 
     start: int
     stop: int
     path: int
     blocks: tuple[tuple[int, int], ...]
-    keep: int
+    keep: range = range(0)
 
     @property
     def size(self) -> int:
@@ -62,10 +63,14 @@ def schedule(tree: TokenTree, budget: int) -> Iterator[Pass]:
             end = int(tree.ends[node])
             if _stands_alone(tree, node, budget):
                 chain = tree.chain(node)
-                yield from _block_pass(blocks, path)
-                if chain - node < min(MIN_SHARED, budget):
-                    done = _filled(tree, node, chain, end, budget)
-                    yield Pass(node, done, path, ((node, done),), keep=chain - node)
+                short = chain - node < min(MIN_SHARED, budget)
+                if blocks and not (short and chain - blocks[0][0] <= budget):
+                    yield from _block_pass(blocks, path)
+                    blocks = []
+                if short:
+                    first = blocks[0][0] if blocks else node
+                    done = _filled(tree, first, chain, end, budget)
+                    yield Pass(first, done, path, (*blocks, (node, done)), keep=range(node, chain))
                 else:
                     done = chain
                     yield from _chain_passes(node, chain, path, budget, below=chain < end)
@@ -82,7 +87,7 @@ def schedule(tree: TokenTree, budget: int) -> Iterator[Pass]:
 
 def path_capacity(tree: TokenTree, budget: int) -> int:
     """The longest path, in tokens, that any pass leaves behind for others."""
-    return max((step.path + step.keep for step in schedule(tree, budget) if step.keep), default=0)
+    return max((step.path + len(step.keep) for step in schedule(tree, budget) if step.keep), default=0)
 
 
 def _stands_alone(tree: TokenTree, node: int, budget: int) -> bool:
@@ -95,17 +100,17 @@ def _stands_alone(tree: TokenTree, node: int, budget: int) -> bool:
     return shared >= MIN_SHARED and size - shared >= MIN_BELOW
 
 
-def _filled(tree: TokenTree, node: int, chain: int, end: int, budget: int) -> int:
-    """One past the subtrees below a chain that fit into its pass."""
+def _filled(tree: TokenTree, first: int, chain: int, end: int, budget: int) -> int:
+    """One past the subtrees below a chain that fit into its pass, which begins at `first`."""
     done = chain
-    while done < end and int(tree.ends[done]) - node <= budget:
+    while done < end and int(tree.ends[done]) - first <= budget:
         done = int(tree.ends[done])
     return done
 
 
 def _block_pass(blocks: list[tuple[int, int]], path: int) -> Iterator[Pass]:
     if blocks:
-        yield Pass(blocks[0][0], blocks[-1][1], path, tuple(blocks), keep=0)
+        yield Pass(blocks[0][0], blocks[-1][1], path, tuple(blocks))
 
 
 def _chain_passes(node: int, stop: int, path: int, budget: int, *, below: bool) -> Iterator[Pass]:
@@ -114,5 +119,5 @@ def _chain_passes(node: int, stop: int, path: int, budget: int, *, below: bool) 
     for piece in range(pieces):
         first = node + (stop - node) * piece // pieces
         last = node + (stop - node) * (piece + 1) // pieces
-        kept = last - first if below or piece < pieces - 1 else 0
+        kept = range(first, last) if below or piece < pieces - 1 else range(0)
         yield Pass(first, last, path + first - node, ((first, last),), keep=kept)

@@ -55,7 +55,8 @@ def test_passes_run_every_node_once_and_see_all_their_ancestors(rows, budget):
                 own = [j for j in range(first, node + 1) if tree.ends[j] > node]
                 assert path + own == ancestors(tree, node)
         if step.keep:
-            path += range(step.start, step.start + step.keep)
+            assert step.start <= step.keep.start <= step.keep.stop <= step.stop
+            path += step.keep
             assert len(path) <= path_capacity(tree, budget)
     assert covered == list(range(len(tree.ids)))
 
@@ -70,4 +71,13 @@ def test_a_short_chain_rides_with_the_first_rows_below_it():
     rows = [Encoded((7, *range(100 * row, 100 * row + 50)), ((1,), (2,))) for row in range(1, 31)]
     passes = list(schedule(build_tree(rows), 512))
     assert [step.size for step in passes] == [501, 500, 500]
-    assert [(step.path, step.keep) for step in passes] == [(0, 1), (1, 0), (1, 0)]
+    assert [(step.path, len(step.keep)) for step in passes] == [(0, 1), (1, 0), (1, 0)]
+
+
+def test_a_short_chain_does_not_cut_off_what_stands_before_it():
+    few = [Encoded((5, *range(9000 + 100 * row, 9050 + 100 * row)), ((1,), (2,))) for row in range(4)]
+    many = [Encoded((7, *range(100 * row, 100 * row + 50)), ((1,), (2,))) for row in range(1, 31)]
+    passes = list(schedule(build_tree([*few, *many]), 512))
+    assert [step.size for step in passes] == [502, 500, 500, 200]
+    assert (len(passes[0].blocks), passes[0].keep) == (2, range(201, 202))
+    assert [step.path for step in passes] == [0, 1, 1, 1]
