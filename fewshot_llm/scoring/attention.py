@@ -97,7 +97,7 @@ class PassPlan:
         if self.keep:
             kept = slice(self.keep.start, self.keep.stop)
             self.shared.write(layer, self.path, key[:, kept], value[:, kept])
-        out, total = self._within_blocks(layer, query, key, value, window, **how)
+        out, total = self._within_blocks(layer, query, key, value, window, places, **how)
         if not self.path or (places is not None and not len(places)):
             return out
         seen = self._along_path(layer, query if places is None else query[:, places], window, places, **how)
@@ -108,21 +108,38 @@ class PassPlan:
         return out.index_copy_(0, places, merge((out[places], total[places]), seen))
 
     def _within_blocks(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, **how: Any
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        window: int | None,
+        places: torch.Tensor | None,
+        **how: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention of the tokens (at `places`) to the keys of their own blocks."""
         if self.live is not None:
             self.live.write(layer, self.live_start, key, value)
             key, value = self.live.read(layer)
         heads, tokens, width = query.shape
+        groups = self.groups if places is None else self._cached("read", lambda: self._groups_at(places))
         # Token-major, as the kernel lays its results out and the model wants them. The last place takes the padding.
         outs = value.new_empty((tokens + 1, heads, width))
         totals = torch.empty((tokens + 1, heads), device=query.device)
-        for number, group in enumerate(self.groups):
-            bias = self._cached(("group", number, window), lambda g=group: g.bias(window, heads // len(key)))
+        if places is not None:  # what is left out is not read, but goes through the rest of the layer
+            outs.zero_()
+            totals.zero_()
+        for group in groups:
+            bias = self._cached((id(group), window), lambda g=group: g.bias(window, heads // len(key)))
             out, total = group.attention(query, key, value, window=window, bias=bias, **how)
             outs.index_copy_(0, group.into.flatten(), out)
             totals.index_copy_(0, group.into.flatten(), total)
         return outs[:tokens], totals[:tokens]
+
+    def _groups_at(self, places: torch.Tensor) -> tuple[Group, ...]:
+        read = torch.zeros(len(self.depths) + 1, dtype=torch.bool, device=self.depths.device)
+        read[places] = True
+        return tuple(part for group in self.groups if (part := group.read_at(read)) is not None)
 
     def _along_path(
         self, layer: int, query: torch.Tensor, window: int | None, places: torch.Tensor | None, **how: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,26 @@ class Group:
     visible: torch.Tensor | None
     query_depths: torch.Tensor
     key_depths: torch.Tensor
+
+    def read_at(self, read: torch.Tensor) -> Group | None:
+        """The group with only those of its queries that are read, None where there are none.
+
+        Args:
+            read: which positions of the pass, and one more for padding, shape [tokens + 1].
+        """
+        here = read[self.into]
+        most = int(here.sum(dim=1).max())
+        if not most or self.visible is None:  # a chain goes as a whole: the kernel's causal rule counts from its start
+            return self if most else None
+        first = torch.argsort(here, dim=1, descending=True, stable=True)[:, :most]
+        into = self.into.gather(1, first).where(here.gather(1, first), len(read) - 1)
+        return replace(
+            self,
+            queries=self.queries.gather(1, first),
+            into=into,
+            visible=self.visible.gather(1, first[:, :, None].expand(-1, -1, self.keys.shape[1])),
+            query_depths=self.query_depths.gather(1, first),
+        )
 
     def bias(self, window: int | None, repeat: int) -> torch.Tensor | None:
         """What `attention` adds to the scores, where `repeat` heads share keys; the same for all layers of a window.

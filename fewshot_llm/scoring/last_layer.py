@@ -36,7 +36,8 @@ def _by_token(network: Any) -> Iterator[torch.nn.Module]:
     """The last layer's modules that see one token at a time."""
     layers = decoder_layers(network)
     last = layers[-1] if layers else None
-    for part in (getattr(getattr(last, "self_attn", None), "o_proj", None), getattr(last, "mlp", None)):
+    attention = getattr(last, "self_attn", None)
+    for part in (getattr(attention, "q_proj", None), getattr(attention, "o_proj", None), getattr(last, "mlp", None)):
         if isinstance(part, torch.nn.Module):
             yield part
 

@@ -118,3 +118,14 @@ def test_the_last_layer_is_worked_out_where_it_is_read(shape):
     hook.remove()
     torch.testing.assert_close(some, every[[29, 4]])
     assert run == [30, 2]
+
+
+def test_only_queries_that_are_read_are_asked_in_the_last_layer():
+    tree = build_tree(rows_with(3))
+    (step,) = schedule(tree, 4096)
+    plan = planned(tree, step)
+    read = torch.zeros(step.size + 1, dtype=torch.bool)
+    read[[7, 8, 300]] = True
+    parts = [part for group in plan.groups if (part := group.read_at(read)) is not None]
+    assert sorted({int(place) for part in parts for place in part.into.flatten()} - {step.size}) == [7, 8, 300]
+    assert sum(part.queries.numel() for part in parts) < step.size / 4
