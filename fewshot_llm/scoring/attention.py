@@ -122,6 +122,7 @@ class PassPlan:
             self.live.write(layer, self.live_start, key, value)
             key, value = self.live.read(layer)
         heads, tokens, width = query.shape
+        repeat = heads // len(key)
         groups = self.groups if places is None else self._cached("read", lambda: self._groups_at(places))
         # Token-major, as the kernel lays its results out and the model wants them. The last place takes the padding.
         outs = value.new_empty((tokens + 1, heads, width))
@@ -130,7 +131,7 @@ class PassPlan:
             outs.zero_()
             totals.zero_()
         for group in groups:
-            bias = self._cached((id(group), window), lambda g=group: g.bias(window, heads // len(key)))
+            bias = self._cached((id(group), window, repeat), lambda g=group: g.bias(window, repeat))
             out, total = group.attention(query, key, value, window=window, bias=bias, **how)
             outs.index_copy_(0, group.into.flatten(), out)
             totals.index_copy_(0, group.into.flatten(), total)
@@ -174,7 +175,7 @@ class PassPlan:
         return first, torch.where(seen, torch.zeros((), device=self.depths.device), HIDDEN)
 
     def _cached(self, key: Any, make: Any) -> Any:
-        """Biases depend on the window only: layers of one kind share them."""
+        """Biases depend on the window and on how many heads share keys: layers of one kind share them."""
         if key not in self._biases:
             self._biases[key] = make()
         return self._biases[key]

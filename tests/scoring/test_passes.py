@@ -129,3 +129,15 @@ def test_only_queries_that_are_read_are_asked_in_the_last_layer():
     parts = [part for group in plan.groups if (part := group.read_at(read)) is not None]
     assert sorted({int(place) for part in parts for place in part.into.flatten()} - {step.size}) == [7, 8, 300]
     assert sum(part.queries.numel() for part in parts) < step.size / 4
+
+
+def test_layers_may_differ_in_how_many_heads_share_keys():
+    tree = build_tree(rows_with(3))
+    (step,) = schedule(tree, 4096)
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(4, step.size, 8, generator=generator) for _ in range(3))
+    plan = planned(tree, step)
+    for layer, kept in enumerate((4, 2, 1)):
+        found = plan.attention(layer, query, key[:kept], value[:kept], None, scale=1.0)
+        repeated = (part[:kept].repeat_interleave(4 // kept, dim=0) for part in (key, value))
+        torch.testing.assert_close(found, planned(tree, step).attention(0, query, *repeated, None, scale=1.0))
