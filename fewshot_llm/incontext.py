@@ -1,4 +1,4 @@
-"""The rungs without training: which demonstrations, how many, which score, chosen by nested cross-validation."""
+"""The rungs without training: demonstrations, score and language of the prompt, chosen by nested cross-validation."""
 
 from __future__ import annotations
 
@@ -20,13 +20,29 @@ from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.base import FloatArray, LabelScores, Progress, Scorer, TopLabels
 
-__all__ = ["RememberingScorer", "ScoredSetting", "Setting", "candidate_settings", "score_settings", "with_setting"]
+__all__ = [
+    "RememberingScorer",
+    "ScoredSetting",
+    "Setting",
+    "candidate_settings",
+    "in_language",
+    "languages_to_try",
+    "score_settings",
+    "with_setting",
+]
 
 MOST_DEMONSTRATIONS = 128
 """Longer prompts cost more than a LoRA training on the same rows."""
 
 SHOTS = (1, 2, 4, 8)
 NEAREST = (4, 8)
+MOST_READ = "en"
+"""The language of which most models have read most: its label words may work better on texts in any language.
+
+On 200 Chinese reviews that no figure is reported on, gemma3-270m ranks with an AUC of .93 when it is asked in English,
+and of .86 in Chinese (two support sets, four demonstrations of each class).
+"""
+
 NORMALISATIONS: tuple[NormalisationName, ...] = ("sum", "mean", "pmi")
 
 
@@ -39,12 +55,14 @@ class Setting:
         selection: which demonstrations.
         normalisation: which score of a label is compared.
         template_version: of the task's template; None for the one that the inference has.
+        language: of the prompt around the texts, and of the label words; None for the one that the inference has.
     """
 
     shots: int
     selection: Selection
     normalisation: NormalisationName = "sum"
     template_version: int | None = None
+    language: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """As plain values, for a record."""
@@ -53,6 +71,7 @@ class Setting:
             "selection": repr(self.selection),
             "normalisation": self.normalisation,
             "template_version": self.template_version,
+            "language": self.language,
         }
 
 
@@ -104,6 +123,7 @@ class RememberingScorer:
 
 def with_setting(inference: Inference, setting: Setting) -> Inference:
     """The same inference under another setting."""
+    inference = in_language(inference, setting.language)
     builder = inference.builder
     template = builder.template
     if setting.template_version not in (None, template.version):
@@ -115,10 +135,42 @@ def with_setting(inference: Inference, setting: Setting) -> Inference:
     )
 
 
+def in_language(inference: Inference, language: str | None) -> Inference:
+    """The same inference, asking in another of the task's languages; None changes nothing.
+
+    Raises:
+        TemplateError: the task has no template in that language.
+        TaskError: the task does not speak it.
+    """
+    builder = inference.builder
+    if language in (None, builder.language):
+        return inference
+    template = load_template(builder.task, language)
+    return replace(inference, builder=replace(builder, language=language, template=template))
+
+
+def languages_to_try(inference: Inference) -> list[str | None]:
+    """The inference's own language (None), and English where the task has it as well.
+
+    A template of the user's own is asked in nothing else, and neither is a prompt with a defence, which is made for one
+    language's wording.
+    """
+    builder = inference.builder
+    if builder.language == MOST_READ or MOST_READ not in builder.task.languages or builder.defence is not None:
+        return [None]
+    try:
+        newest = load_template(builder.task, builder.language)
+        load_template(builder.task, MOST_READ)
+    except TemplateError:
+        return [None]
+    return [None, MOST_READ] if newest == builder.template else [None]
+
+
 def candidate_settings(inference: Inference) -> Iterator[Setting]:
     """Settings worth trying, from the cheapest up.
 
-    The inference's own setting is among them; so are earlier versions of its template.
+    The inference's own setting is among them; so are those of `languages_to_try`, in turn, and earlier versions of its
+    template.
     """
     builder, support = inference.builder, inference.support
     classes = len(builder.labels)
@@ -130,8 +182,12 @@ def candidate_settings(inference: Inference) -> Iterator[Setting]:
     own = (builder.shots, builder.selection)
     if builder.shots and own not in shown:
         shown.append(own)
-    versions: list[int | None] = [None, *_other_versions(inference)]
-    for version in versions:
+    asked = languages_to_try(inference)
+    for shots, selection in shown:
+        for language in asked:
+            for normalisation in NORMALISATIONS:
+                yield Setting(shots, selection, normalisation, language=language)
+    for version in _other_versions(inference):
         for shots, selection in shown:
             for normalisation in NORMALISATIONS:
                 yield Setting(shots, selection, normalisation, version)

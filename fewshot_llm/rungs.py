@@ -14,7 +14,15 @@ from fewshot_llm.escalation import Escalation, Measured, Skipped
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.evidence import Rung, RungEvidence, calibrated_out_of_fold, nested_choice, rung_evidence
-from fewshot_llm.incontext import ScoredSetting, Setting, candidate_settings, score_settings, with_setting
+from fewshot_llm.incontext import (
+    ScoredSetting,
+    Setting,
+    candidate_settings,
+    in_language,
+    languages_to_try,
+    score_settings,
+    with_setting,
+)
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.support import folds
@@ -26,10 +34,10 @@ from fewshot_llm.tuning.trainer import EpochReport
 __all__ = ["Rungs", "Watch", "lora_builder"]
 
 IN_CONTEXT_SECONDS = 120.0
-"""For trying settings without training, where no budget is given."""
+"""For trying settings without training in one language, where no budget is given."""
 
 IN_CONTEXT_SHARE = 0.3
-"""The same, as a share of a given budget."""
+"""For trying them all, as a share of a given budget."""
 
 FOLDS = 5
 """Of the estimates on scores that are out of fold already; costs no model time."""
@@ -69,6 +77,12 @@ class Rungs:
     scored: list[ScoredSetting] = field(default_factory=list)
     chosen: dict[Rung, Setting] = field(default_factory=dict)
     crossfit: CrossFit | None = None
+
+    @property
+    def for_training(self) -> Inference:
+        """What an adapter is trained for: it is asked in the language that served best without one."""
+        chosen = self.chosen.get("calibrated") or self.chosen.get("in-context")
+        return in_language(self.inference, chosen.language) if chosen else self.inference
 
     @property
     def seconds_left(self) -> float | None:
@@ -115,7 +129,8 @@ class Rungs:
 
     def _in_context(self) -> Measured:
         started, left = time.perf_counter(), self.seconds_left
-        allowed = IN_CONTEXT_SECONDS if left is None else left * IN_CONTEXT_SHARE
+        without_budget = IN_CONTEXT_SECONDS * len(languages_to_try(self.inference))
+        allowed = without_budget if left is None else left * IN_CONTEXT_SHARE
         self.scored = score_settings(self.inference, candidate_settings(self.inference), allowed)
         if not self.scored:
             return Skipped(
@@ -132,7 +147,13 @@ class Rungs:
         targets = self.scored[0].targets
         best, estimate = nested_choice([found.scores for found in self.scored], targets, self._folds(FOLDS), **how)
         self.chosen[rung] = self.scored[best].setting
-        settings = {**self.scored[best].setting.describe(), "settings_tried": len(self.scored), **facts}
+        asked = with_setting(self.inference, self.scored[best].setting).builder.language
+        settings = {
+            **self.scored[best].setting.describe(),
+            "language": asked,
+            "settings_tried": len(self.scored),
+            **facts,
+        }
         return self._evidence(rung, estimate, targets, started, settings)
 
     def _lora(self) -> Measured:
@@ -142,7 +163,7 @@ class Rungs:
             return Skipped("the model runs elsewhere and cannot be trained here", "模型在别处运行，无法在此训练")
         if model.adapter:
             return Skipped("the model carries an adapter already", "模型已带有适配器")
-        builder = lora_builder(self.inference, self.recipe)
+        builder = lora_builder(self.for_training, self.recipe)
         targets = target_positions(builder, self.inference.support)
         splits = self._folds(self.recipe.folds)
         left = self.seconds_left
@@ -170,6 +191,7 @@ class Rungs:
         estimate = calibrated_out_of_fold(self.crossfit.scores, truth, splits)
         settings = {
             "recipe": self.recipe.model_dump(mode="json"),
+            "language": builder.language,
             "epochs": self.crossfit.epochs,
             "folds": len(splits),
             "loss_by_epoch": self.crossfit.losses,

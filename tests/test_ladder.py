@@ -9,9 +9,17 @@ from fewshot_llm.errors import TuningError
 from fewshot_llm.escalation import Escalation
 from fewshot_llm.estimators.assemble import make_builder
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.incontext import RememberingScorer, Setting, candidate_settings, score_settings, with_setting
+from fewshot_llm.incontext import (
+    RememberingScorer,
+    Setting,
+    candidate_settings,
+    languages_to_try,
+    score_settings,
+    with_setting,
+)
 from fewshot_llm.ladder import Watch, force_lora, run_ladder
 from fewshot_llm.prompting.selection import Balanced
+from fewshot_llm.rungs import Rungs
 from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import load_task
@@ -128,3 +136,39 @@ def test_settings_leave_a_row_of_each_class_to_hold_out(inference):
     assert len(set(found)) == len(found)
     assert {s.normalisation for s in found} == {"sum", "mean", "pmi"}
     assert with_setting(inference, found[0]).builder.shots == found[0].shots
+
+
+@pytest.fixture
+def chinese(inference):
+    task = load_task("review-sentiment")
+    rows = SupportSet.from_lists(
+        [f"{word}{i}" for word in ("很好", "太差") for i in range(6)], ["positive"] * 6 + ["negative"] * 6, task
+    )
+    return Inference(make_builder(task, "zh", inference.scorer), inference.scorer, rows)
+
+
+def test_another_language_than_english_is_tried_beside_english(chinese, inference):
+    found = list(candidate_settings(chinese))
+    assert [s.language for s in found[:6]] == [None] * 3 + ["en"] * 3
+    assert {s.shots for s in found if s.language == "en"} == {s.shots for s in found if s.language is None}
+    assert languages_to_try(inference) == [None], "English prompts are asked in English only"
+    asked = with_setting(chinese, found[3]).builder
+    assert (asked.language, asked.template.name) == ("en", "review-sentiment/en.v1")
+    prompt = asked.build(Example.of("物流快"), chinese.support)
+    assert prompt.text.endswith("Review: 物流快\nSentiment: ")
+    assert prompt.answers == ("positive", "negative")
+
+
+def test_a_template_of_ones_own_is_asked_in_its_language_only(chinese):
+    own = replace(chinese.builder.template, source=chinese.builder.template.source + "\n")
+    assert languages_to_try(replace(chinese, builder=replace(chinese.builder, template=own))) == [None]
+
+
+def test_an_adapter_is_trained_in_the_language_that_served_best(chinese):
+    rungs = Rungs(chinese, Escalation(target=1.0, recipe=RECIPE), RECIPE, Watch())
+    assert rungs.for_training is chinese
+    rungs.chosen["in-context"] = Setting(1, Balanced())
+    rungs.chosen["calibrated"] = Setting(1, Balanced(), language="en")
+    assert rungs.for_training.builder.language == "en"
+    assert rungs.measure("lora").settings["language"] == "en"
+    assert rungs.for_training.builder.shots == chinese.builder.shots
