@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.escalation import Escalation
+from fewshot_llm.escalation import Escalation, decide
 from fewshot_llm.estimators.assemble import make_builder
+from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.evidence import rung_evidence
 from fewshot_llm.incontext import (
     RememberingScorer,
     Setting,
@@ -17,13 +19,14 @@ from fewshot_llm.incontext import (
     score_settings,
     with_setting,
 )
-from fewshot_llm.ladder import Watch, force_lora, run_ladder
+from fewshot_llm.ladder import Climbed, Watch, force_lora, run_ladder
 from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.rungs import Rungs
 from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import load_task
 from fewshot_llm.tuning.recipe import Recipe
+from fewshot_llm.tuning.tune import save_climbed
 
 RECIPE = Recipe(name="tiny", rank=4, alpha=8, learning_rate=1e-2, epochs=20, batch_rows=4, folds=3)
 pytestmark = pytest.mark.parametrize("any_model", ["qwen2"], indirect=True)
@@ -172,3 +175,19 @@ def test_an_adapter_is_trained_in_the_language_that_served_best(chinese):
     assert rungs.for_training.builder.language == "en"
     assert rungs.measure("lora").settings["language"] == "en"
     assert rungs.for_training.builder.shots == chinese.builder.shots
+
+
+def test_what_is_asked_in_english_is_saved_and_loaded_in_english(chinese, tmp_path):
+    rungs = Rungs(chinese, Escalation(target=0.01, recipe=RECIPE), RECIPE, Watch())
+    rungs.chosen["zero-shot"] = Setting(2, Balanced(), language="en")
+    answerer = rungs.answerer("zero-shot")
+    decision = decide(
+        [rung_evidence("zero-shot", [0, 1], np.array([0, 1]), np.log([[0.9, 0.1], [0.2, 0.8]]), 0.0)], 0.01
+    )
+    save_climbed(Climbed(decision, answerer), tmp_path / "out")
+    loaded = FewShotClassifier.load(tmp_path / "out", model=chinese.scorer)
+    assert loaded.answerer_.inference.builder.language == "en"
+    queries = [Example.of("物流快"), Example.of("坏了")]
+    np.testing.assert_allclose(
+        loaded.answerer_.answer(queries).log_probabilities, answerer.answer(queries).log_probabilities, atol=1e-5
+    )

@@ -131,7 +131,7 @@ def tune(
         out,
         force=force,
         overwrite=overwrite,
-        watch=_watch(),
+        watch=_watch(language),
         test=None if test is None else read_support(task, test, text_column, label_column)[1],
     )
     if as_json:
@@ -152,14 +152,20 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _watch() -> Watch:
-    """Progress as plain lines on standard error: a training takes minutes, and its log is worth keeping."""
+def _watch(language: str) -> Watch:
+    """Progress as plain lines on standard error: a training takes minutes, and its log is worth keeping.
+
+    Args:
+        language: of the prompts; a rung that is asked in another one says so.
+    """
     from fewshot_llm.evidence import RungEvidence
     from fewshot_llm.ladder import Watch
 
     def measured(rung: Rung, found: Measured) -> None:
         if isinstance(found, RungEvidence):
-            _say(f"{rung}: accuracy {found.accuracy} out of fold, log loss {found.log_loss}, {found.seconds:.1f} s")
+            asked = found.settings.get("language") or language
+            named = rung if asked == language else f"{rung}, asked in {asked}"
+            _say(f"{named}: accuracy {found.accuracy} out of fold, log loss {found.log_loss}, {found.seconds:.1f} s")
         else:
             _say(f"{rung}: not measured, {found.english}")
 
