@@ -80,7 +80,7 @@ class Rungs:
 
     @property
     def for_training(self) -> Inference:
-        """What an adapter is trained for: it is asked in the language that served best without one."""
+        """What an adapter is trained for: it is asked in the language whose demonstrations served best, calibrated."""
         chosen = self.chosen.get("calibrated") or self.chosen.get("in-context")
         return in_language(self.inference, chosen.language) if chosen else self.inference
 
@@ -147,13 +147,9 @@ class Rungs:
         targets = self.scored[0].targets
         best, estimate = nested_choice([found.scores for found in self.scored], targets, self._folds(FOLDS), **how)
         self.chosen[rung] = self.scored[best].setting
-        asked = with_setting(self.inference, self.scored[best].setting).builder.language
-        settings = {
-            **self.scored[best].setting.describe(),
-            "language": asked,
-            "settings_tried": len(self.scored),
-            **facts,
-        }
+        setting = self.scored[best].setting
+        asked = {"language": setting.language or self.inference.builder.language}
+        settings = {**setting.describe(), **asked, "settings_tried": len(self.scored), **facts}
         return self._evidence(rung, estimate, targets, started, settings)
 
     def _lora(self) -> Measured:
