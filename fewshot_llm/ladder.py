@@ -140,8 +140,9 @@ def lora_answerer(inference: Inference, tuned: Tuned) -> Answerer:
 
 def _trained(rungs: Rungs, decision: Decision, checkpoints: Path | None) -> Climbed:
     """The adapter that is served, trained on all rows."""
-    builder, support = lora_builder(rungs.for_training, rungs.recipe), rungs.inference.support
-    model = rungs.inference.scorer.language_model  # type: ignore[attr-defined]
+    inference = rungs.for_training
+    builder, support = lora_builder(inference, rungs.recipe), inference.support
+    model = inference.scorer.language_model  # type: ignore[attr-defined]
     fitted = fit_adapter(
         model,
         row_maker(builder, support, model.tokenizer),
@@ -153,4 +154,4 @@ def _trained(rungs: Rungs, decision: Decision, checkpoints: Path | None) -> Clim
         on_epoch=rungs.watch.epoch,
     )
     tuned = Tuned(fitted, rungs.recipe, rungs.crossfit)
-    return Climbed(decision, lora_answerer(rungs.for_training, tuned), tuned)
+    return Climbed(decision, lora_answerer(inference, tuned), tuned)

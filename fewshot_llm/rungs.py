@@ -119,13 +119,17 @@ class Rungs:
             seed=self.escalation.seed,
         )
 
+    def _described(self, setting: Setting) -> dict[str, Any]:
+        """A setting for the record, with the language that it asks in."""
+        return {**setting.describe(), "language": setting.language or self.inference.builder.language}
+
     def _zero_shot(self) -> Measured:
         started = time.perf_counter()
         setting = Setting(0, Balanced())
         found = score_settings(self.inference, [setting], 0.0)[0]
         self.chosen["zero-shot"] = setting
         estimate = identity(found.scores.shape[1]).log_probabilities(found.scores)
-        return self._evidence("zero-shot", estimate, found.targets, started, setting.describe())
+        return self._evidence("zero-shot", estimate, found.targets, started, self._described(setting))
 
     def _in_context(self) -> Measured:
         started, left = time.perf_counter(), self.seconds_left
@@ -146,10 +150,8 @@ class Rungs:
     def _best(self, rung: Rung, started: float, facts: dict[str, Any], **how: Any) -> RungEvidence:
         targets = self.scored[0].targets
         best, estimate = nested_choice([found.scores for found in self.scored], targets, self._folds(FOLDS), **how)
-        self.chosen[rung] = self.scored[best].setting
-        setting = self.scored[best].setting
-        asked = {"language": setting.language or self.inference.builder.language}
-        settings = {**setting.describe(), **asked, "settings_tried": len(self.scored), **facts}
+        setting = self.chosen[rung] = self.scored[best].setting
+        settings = {**self._described(setting), "settings_tried": len(self.scored), **facts}
         return self._evidence(rung, estimate, targets, started, settings)
 
     def _lora(self) -> Measured:

@@ -163,7 +163,7 @@ def _watch(language: str) -> Watch:
 
     def measured(rung: Rung, found: Measured) -> None:
         if isinstance(found, RungEvidence):
-            asked = found.settings.get("language") or language
+            asked = found.settings["language"]
             named = rung if asked == language else f"{rung}, asked in {asked}"
             _say(f"{named}: accuracy {found.accuracy} out of fold, log loss {found.log_loss}, {found.seconds:.1f} s")
         else:
