@@ -98,7 +98,8 @@ def tune(
     """Find out on the support rows alone how far to go: demonstrations, calibration, or a LoRA adapter.
 
     Each step up is paid for by evidence: it is tried when the step below misses the target, and kept when it is better
-    out of fold by more than noise. The folder that is written can be given to `--adapter`.
+    out of fold by more than noise. Texts in another language than English are asked about in English as well, where the
+    task has a template and label words for both. The folder that is written can be given to `--adapter`.
     """
     from fewshot_llm.cli.parts import open_model, read_support, warn_of
     from fewshot_llm.errors import AdapterError
