@@ -26,7 +26,8 @@ def serve(learn: Callable[[dict[str, Any]], Predict], packages: Sequence[str]) -
     learned = perf_counter()
     probabilities = np.asarray(predict(), dtype=np.float64)
     answers = {
-        "probabilities": probabilities.round(7).tolist(),
+        # Seven digits of each, not seven decimals: log loss tells 1e-9 from 1e-30.
+        "probabilities": [[float(f"{value:.7g}") for value in row] for row in probabilities],
         "fit_seconds": learned - began,
         "predict_seconds": perf_counter() - learned,
         "versions": {name: version(name) for name in packages},

@@ -21,7 +21,7 @@ def learn(work: dict[str, Any]) -> Predict:
 
     def predict() -> Any:
         scores = [label_scores(trained, tokenizer, p["text"], p["answers"]) for p in work["test_prompts"]]
-        return torch.stack(scores).softmax(dim=1).numpy()
+        return torch.stack(scores).double().softmax(dim=1).numpy()
 
     return predict
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.peers import load_peers
+from fewshot_llm.evaluation.peers import Peer, load_peers, run_peer
 from fewshot_llm.evaluation.suite import run_suite
 from fewshot_llm.evaluation.suite_file import eval_folder
 from tests.evaluation.conftest import MakeSuite
@@ -37,6 +37,17 @@ def test_plain_trainer_scores_labels_as_the_toolkit_does(make_suite: MakeSuite, 
     own, peer = found.cells
     assert peer.cell.model == own.cell.model
     assert peer.losses == pytest.approx(own.losses, abs=1e-3)
+
+
+@pytest.mark.usefixtures("shipped_peers")
+def test_small_probabilities_of_a_peer_are_kept(tmp_path: Path) -> None:
+    script = tmp_path / "peers" / "sure.py"
+    script.write_text(
+        "from protocol import serve\nserve(lambda work: lambda: [[1 / 3, 1e-30]], [])\n", encoding="utf-8"
+    )
+    work = {"test": ["a text"], "labels": ["good", "broken"]}
+    found = run_peer(Peer(about="sure of itself", script=script.name, folder=script.parent), work)
+    assert found.log_probabilities[0] == pytest.approx([-1.0986123, -69.0775528], abs=1e-6)
 
 
 def test_every_peer_has_its_script_and_every_environment_its_packages() -> None:
