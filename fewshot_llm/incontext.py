@@ -25,7 +25,6 @@ __all__ = [
     "ScoredSetting",
     "Setting",
     "candidate_settings",
-    "in_language",
     "languages_to_try",
     "score_settings",
     "with_setting",
@@ -123,7 +122,7 @@ class RememberingScorer:
 
 def with_setting(inference: Inference, setting: Setting) -> Inference:
     """The same inference under another setting."""
-    inference = in_language(inference, setting.language)
+    inference = _in_language(inference, setting.language)
     builder = inference.builder
     template = builder.template
     if setting.template_version not in (None, template.version):
@@ -135,7 +134,7 @@ def with_setting(inference: Inference, setting: Setting) -> Inference:
     )
 
 
-def in_language(inference: Inference, language: str | None) -> Inference:
+def _in_language(inference: Inference, language: str | None) -> Inference:
     """The same inference, asking in another of the task's languages; None changes nothing.
 
     Raises:

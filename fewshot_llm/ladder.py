@@ -140,7 +140,7 @@ def lora_answerer(inference: Inference, tuned: Tuned) -> Answerer:
 
 def _trained(rungs: Rungs, decision: Decision, checkpoints: Path | None) -> Climbed:
     """The adapter that is served, trained on all rows."""
-    inference = rungs.for_training
+    inference = rungs.inference
     builder, support = lora_builder(inference, rungs.recipe), inference.support
     model = inference.scorer.language_model  # type: ignore[attr-defined]
     fitted = fit_adapter(

@@ -18,7 +18,6 @@ from fewshot_llm.incontext import (
     ScoredSetting,
     Setting,
     candidate_settings,
-    in_language,
     languages_to_try,
     score_settings,
     with_setting,
@@ -77,12 +76,6 @@ class Rungs:
     scored: list[ScoredSetting] = field(default_factory=list)
     chosen: dict[Rung, Setting] = field(default_factory=dict)
     crossfit: CrossFit | None = None
-
-    @property
-    def for_training(self) -> Inference:
-        """What an adapter is trained for: it is asked in the language whose demonstrations served best, calibrated."""
-        chosen = self.chosen.get("calibrated") or self.chosen.get("in-context")
-        return in_language(self.inference, chosen.language) if chosen else self.inference
 
     @property
     def seconds_left(self) -> float | None:
@@ -161,7 +154,7 @@ class Rungs:
             return Skipped("the model runs elsewhere and cannot be trained here", "模型在别处运行，无法在此训练")
         if model.adapter:
             return Skipped("the model carries an adapter already", "模型已带有适配器")
-        builder = lora_builder(self.for_training, self.recipe)
+        builder = lora_builder(self.inference, self.recipe)
         targets = target_positions(builder, self.inference.support)
         splits = self._folds(self.recipe.folds)
         left = self.seconds_left
