@@ -6,7 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["detect_language", "normalise_text", "readable_label"]
+__all__ = ["UNSPACED", "detect_language", "normalise_text", "readable_label"]
+
+UNSPACED = "㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟"
+"""Characters of scripts without spaces between words, as they stand inside a regular expression's brackets."""
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from fewshot_llm.language import UNSPACED
+
 __all__ = ["Spans", "without_span", "word_spans"]
 
 Spans: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
@@ -21,9 +23,8 @@ Spans: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
 MOST = 96
 """Windows of one text; a longer text gets wider ones, so that its cost does not grow with its length squared."""
 
-_UNSPACED = "㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟"
-_RUN = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+(?:['’-][^\W_{_UNSPACED}]+)*")
-_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+(?:['’-][^\W_{UNSPACED}]+)*")
+_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def word_spans(text: str, most: int = MOST) -> list[tuple[int, int]]:

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fewshot_llm.language import UNSPACED
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = ["Bm25", "terms"]
 
 _K1 = 1.2
 _B = 0.75
-_RUN = re.compile(r"[㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟]+|[^\W_㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟]+(?:'\w+)?")
-_UNSPACED = re.compile(r"[㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟]")
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+(?:'\w+)?")
+_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def terms(text: str) -> list[str]:
@@ -34,7 +35,7 @@ def terms(text: str) -> list[str]:
     """
     found: list[str] = []
     for run in _RUN.findall(text.lower()):
-        if _UNSPACED.match(run):
+        if _STARTS_UNSPACED.match(run):
             found.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))
         else:
             found.append(run)

@@ -20,6 +20,7 @@ from fewshot_llm.scoring.token_tree import build_tree
 from fewshot_llm.tuning.recipe import Recipe
 from fewshot_llm.tuning.rows import RowMaker
 from fewshot_llm.tuning.trainer import EpochReport, train_adapter
+from fewshot_llm.tuning.word_dropout import thinned
 
 __all__ = [
     "CrossFit",
@@ -179,7 +180,7 @@ def cross_fit(
 
         train_adapter(
             language_model,
-            rows_by_epoch(make_rows, kept, recipe),
+            rows_by_epoch(make_rows, kept, recipe, seed + number),
             [targets[row] for row in kept],
             recipe,
             seed=seed + number,
@@ -195,8 +196,24 @@ def cross_fit(
     return CrossFit(best, tables[best], losses, accuracies, time.perf_counter() - started)
 
 
-def rows_by_epoch(make_rows: RowMaker, rows: Sequence[int], recipe: Recipe) -> Callable[[int], Sequence[Encoded]]:
-    """The same rows every epoch, or with new demonstrations each time."""
+def rows_by_epoch(
+    make_rows: RowMaker, rows: Sequence[int], recipe: Recipe, seed: int
+) -> Callable[[int], Sequence[Encoded]]:
+    """The same rows every epoch, or with new demonstrations or other words left out each time.
+
+    Args:
+        make_rows: encodes rows.
+        rows: positions of the rows to learn from.
+        recipe: says how they vary.
+        seed: of the training, so that each of several leaves out words of its own.
+    """
+    if recipe.word_dropout:
+
+        def vary(epoch: int) -> Sequence[Encoded]:
+            generator = np.random.default_rng([seed, epoch, 1])
+            return make_rows(rows, rows, epoch, lambda row: thinned(row, recipe.word_dropout, generator))
+
+        return vary
     if recipe.demonstrations:
         return lambda epoch: make_rows(rows, rows, epoch)
     always = make_rows(rows, rows, 0)

@@ -87,7 +87,7 @@ def fit_adapter(
         try:
             training = train_adapter(
                 language_model,
-                rows_by_epoch(make_rows, everything, recipe),
+                rows_by_epoch(make_rows, everything, recipe, seed + number),
                 targets,
                 recipe,
                 seed=seed + number,

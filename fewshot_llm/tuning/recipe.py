@@ -48,6 +48,9 @@ class Recipe(BaseModel):
         ),
     ] = "labels"
     demonstrations: Annotated[int, Field(ge=0, description="demonstrations per class in each prompt")] = 0
+    word_dropout: Annotated[
+        float, Field(ge=0, lt=1, description="share of a text's words that is left out, others in each epoch")
+    ] = 0.0
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of all steps")] = 0.1

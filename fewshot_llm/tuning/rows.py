@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.selection import own_rows
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.support import Example, SupportSet
 
 __all__ = ["RowMaker", "row_maker", "target_positions"]
 
-RowMaker: TypeAlias = Callable[[Sequence[int], Sequence[int], int], Sequence[Encoded]]
-"""(rows to take demonstrations from, rows to encode, draw of the demonstrations) -> one `Encoded` per row."""
+
+class RowMaker(Protocol):
+    """Encodes rows of a support set."""
+
+    def __call__(
+        self,
+        pool: Sequence[int],
+        rows: Sequence[int],
+        draw: int,
+        /,
+        change: Callable[[Example], Example] | None = None,
+    ) -> Sequence[Encoded]:
+        """One `Encoded` per row.
+
+        Args:
+            pool: rows to take demonstrations from.
+            rows: rows to encode.
+            draw: of the demonstrations.
+            change: what is done to each row before it is asked; the demonstrations stay as they are.
+        """
+        ...
 
 
 def row_maker(builder: PromptBuilder, support: SupportSet, tokenizer: Any) -> RowMaker:
@@ -26,9 +46,23 @@ def row_maker(builder: PromptBuilder, support: SupportSet, tokenizer: Any) -> Ro
         tokenizer: the base model's.
     """
 
-    def make(pool: Sequence[int], rows: Sequence[int], draw: int) -> Sequence[Encoded]:
+    def make(
+        pool: Sequence[int],
+        rows: Sequence[int],
+        draw: int,
+        /,
+        change: Callable[[Example], Example] | None = None,
+    ) -> Sequence[Encoded]:
         shown = support.subset(pool) if builder.shots else support
-        return encode(tokenizer, [builder.build(Example(support[row].fields), shown, draw) for row in rows])
+        prompts = []
+        for row in rows:
+            query, others = Example(support[row].fields), shown
+            if change is not None:
+                # The builder knows a row by its text, which is another one now.
+                others = shown.without(own_rows(shown, query)) if builder.shots else shown
+                query = change(query)
+            prompts.append(builder.build(query, others, draw))
+        return encode(tokenizer, prompts)
 
     return make
 
