@@ -30,7 +30,7 @@ from fewshot_llm.evaluation.suite_file import Suite, load_suite
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.support import SupportSet
-from fewshot_llm.tuning.crossfit import label_table
+from fewshot_llm.tuning.crossfit import label_table, rows_by_epoch
 from fewshot_llm.tuning.lora import adapted
 from fewshot_llm.tuning.recipe import take_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
@@ -56,14 +56,14 @@ def measure(suite: Suite, data: SuiteData, model: LanguageModel, seed: int, aske
     recipe = take_recipe(suite.recipe, len(data.task.labels), len(support))
     builder = replace(make_builder(data.task, suite.language, make_scorer(model, suite.language)), shots=0)
     everything = range(len(support))
-    rows = row_maker(builder, support, model.tokenizer)(everything, everything, 0)
+    rows = rows_by_epoch(row_maker(builder, support, model.tokenizer), everything, recipe, seed)
     questions = row_maker(builder, asked, model.tokenizer)(range(len(asked)), range(len(asked)), 0)
     truth = np.array(target_positions(builder, asked))
     found: dict[Loss, Any] = {}
     for loss in LOSSES:
         training = train_adapter(
             model,
-            lambda epoch: rows,
+            rows,
             target_positions(builder, support),
             recipe.model_copy(update={"loss": loss}),
             seed=seed,

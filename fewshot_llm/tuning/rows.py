@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.selection import own_rows
@@ -11,6 +11,9 @@ from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.support import Example, SupportSet
 
 __all__ = ["RowMaker", "row_maker", "target_positions"]
+
+Change: TypeAlias = Callable[[Example], Example]
+"""What is done to a row before it is asked."""
 
 
 class RowMaker(Protocol):
@@ -22,7 +25,7 @@ class RowMaker(Protocol):
         rows: Sequence[int],
         draw: int,
         /,
-        change: Callable[[Example], Example] | None = None,
+        change: Change | None = None,
     ) -> Sequence[Encoded]:
         """One `Encoded` per row.
 
@@ -46,13 +49,7 @@ def row_maker(builder: PromptBuilder, support: SupportSet, tokenizer: Any) -> Ro
         tokenizer: the base model's.
     """
 
-    def make(
-        pool: Sequence[int],
-        rows: Sequence[int],
-        draw: int,
-        /,
-        change: Callable[[Example], Example] | None = None,
-    ) -> Sequence[Encoded]:
+    def make(pool: Sequence[int], rows: Sequence[int], draw: int, /, change: Change | None = None) -> Sequence[Encoded]:
         shown = support.subset(pool) if builder.shots else support
         prompts = []
         for row in rows:

@@ -161,7 +161,7 @@ def train_adapter(
     loop = _Loop(accelerator, module, optimiser, data, trainable, recipe, seed, steps_per_epoch)
     tuned = replace(language_model, model=peft_model, adapter=f"training-{seed}")
     losses: list[float] = []
-    key = run_key(config, recipe, seed, rows(0), targets)
+    key = "" if checkpoint is None else run_key(config, recipe, seed, rows(0), targets)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         loop.restore(saved)
         losses.extend(saved.losses)
