@@ -140,22 +140,22 @@ def cross_fit(
         on_epoch: told after each epoch of each fold.
 
     Raises:
-        TuningError: a fold holds out nothing, or rows that no fold holds out.
+        TuningError: a fold holds out nothing, or a row is not held out exactly once.
         OverBudget: it would take longer than `seconds_allowed`.
     """
     held_out = sorted(row for _, held in folds for row in held)
-    if held_out != list(range(len(targets))):
-        raise TuningError("The folds must hold out every row exactly once.")
+    if held_out != list(range(len(targets))) or not all(held for _, held in folds):
+        raise TuningError("The folds must hold out every row exactly once, and each at least one.")
     started = time.perf_counter()
-    learned, asked = (make_rows(folds[0][0], rows, 0) for rows in folds[0])
-    checked = checked_epochs(recipe.epochs, affordable_checks(learned, asked, recipe.epochs))
-    labels = len(asked[0].answers)
+    asked = [make_rows(kept, held, 0) for kept, held in folds]
+    learned = make_rows(folds[0][0], folds[0][0], 0)
+    checked = checked_epochs(recipe.epochs, affordable_checks(learned, asked[0], recipe.epochs))
+    labels = len(asked[0][0].answers)
     tables = {epoch: np.empty((len(targets), labels)) for epoch in checked}
     truth = np.asarray(targets, dtype=np.int64)
     total = len(folds) * recipe.epochs
 
-    for number, (kept, held) in enumerate(folds):
-        queries = make_rows(kept, held, 0)
+    for number, ((kept, held), queries) in enumerate(zip(folds, asked, strict=True)):
 
         def report(
             epoch: EpochReport,

@@ -77,8 +77,23 @@ def test_it_gives_up_when_the_time_would_not_do(llama, work, recipe):
 
 def test_folds_must_cover_every_row_once(llama, work, recipe):
     make, targets, splits = work
-    with pytest.raises(TuningError, match="exactly once"):
-        cross_fit(llama, make, targets, splits[:1], recipe)
+    everything = tuple(range(len(targets)))
+    for wrong in (splits[:1], [*splits, splits[0]], [(everything, ()), *splits]):
+        with pytest.raises(TuningError, match="exactly once"):
+            cross_fit(llama, make, targets, wrong, recipe)
+
+
+def test_no_row_is_encoded_twice_for_the_same_fold(llama, work, recipe):
+    inner, targets, splits = work
+    asked = []
+
+    def make(pool, rows, draw):
+        asked.append((tuple(pool), tuple(rows)))
+        return inner(pool, rows, draw)
+
+    cross_fit(llama, make, targets, splits, recipe)
+    held_out = [call for call in asked if call[0] != call[1]]
+    assert held_out == [(tuple(kept), tuple(held)) for kept, held in splits]
 
 
 def test_the_final_adapter_averages_trainings_and_reports_them(llama, work, recipe):
