@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from fewshot_llm.calibration import fit_bias_temperature, identity
 from fewshot_llm.escalation import Escalation, Measured, Skipped
@@ -22,6 +23,7 @@ from fewshot_llm.incontext import (
     score_settings,
     with_setting,
 )
+from fewshot_llm.processes import agreed
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.support import folds
@@ -84,16 +86,18 @@ class Rungs:
         return None if minutes is None else max(0.0, minutes * 60 - (time.perf_counter() - self.started))
 
     def measure(self, rung: Rung) -> Measured:
-        """Evidence for a rung."""
+        """Evidence for a rung; of several processes, what the first one found."""
         match rung:
             case "zero-shot":
-                return self._zero_shot()
+                found = self._zero_shot()
             case "in-context":
-                return self._in_context()
+                found = self._in_context()
             case "calibrated":
-                return self._calibrated()
+                found = self._calibrated()
             case "lora":
-                return self._lora()
+                found = self._lora()
+        model = getattr(self.inference.scorer, "language_model", None)
+        return agreed(found, torch.device("cpu") if model is None else model.device)
 
     def _folds(self, most: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         rarest = min(len(rows) for rows in self.inference.support.by_label().values())
@@ -160,7 +164,7 @@ class Rungs:
         left = self.seconds_left
         # The final training passes over all rows `adapters` times, each fold over all but its own.
         passes = len(splits) - 1
-        allowed = None if left is None else left * passes / (passes + self.recipe.adapters)
+        allowed = None if left is None else agreed(left * passes / (passes + self.recipe.adapters), model.device)
         try:
             self.crossfit = cross_fit(
                 model,

@@ -106,7 +106,8 @@ def tune(
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
     from fewshot_llm.estimators.inference import Inference
-    from fewshot_llm.ladder import check_support
+    from fewshot_llm.ladder import Watch, check_support
+    from fewshot_llm.processes import is_first
     from fewshot_llm.tuning.recipe import take_recipe
     from fewshot_llm.tuning.tune import check_out, tune_to_folder
 
@@ -116,7 +117,8 @@ def tune(
     except AdapterError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
     described, examples = read_support(task, support, text_column, label_column)
-    warn_of(examples.report.findings)
+    if is_first():
+        warn_of(examples.report.findings)
     check_support(examples)
     take_recipe(recipe, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
@@ -125,16 +127,19 @@ def tune(
     builder = make_builder(
         described, language, scorer, template=template_version, seed=seed, layout=layout, cut_long_text=cut_long_text
     )
-    _say(f"{len(examples)} rows, {len(described.labels)} labels, model {loaded.name}, target {target:g}")
+    if is_first():
+        _say(f"{len(examples)} rows, {len(described.labels)} labels, model {loaded.name}, target {target:g}")
     summary = tune_to_folder(
         Inference(builder, scorer, examples),
         escalation,
         out,
         force=force,
         overwrite=overwrite,
-        watch=_watch(language),
+        watch=_watch(language) if is_first() else Watch(),
         test=None if test is None else read_support(task, test, text_column, label_column)[1],
     )
+    if not is_first():
+        return
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))
         return

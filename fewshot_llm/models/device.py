@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 
 from fewshot_llm.errors import ModelError
+from fewshot_llm.processes import place_on_machine, several
 
 __all__ = ["DeviceMap", "choose_device", "choose_dtype", "cpu_has_bfloat16", "place"]
 
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 def choose_device(device: str | None = None) -> torch.device:
     """The device that was asked for, else the first of CUDA, MPS, CPU that is there.
 
+    Under `accelerate launch` every process takes a card of its own.
+
     Raises:
         ModelError: for a device that torch does not know or this machine does not have.
 
@@ -37,7 +40,7 @@ def choose_device(device: str | None = None) -> torch.device:
         "cpu": True,
     }
     if device is None or device == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
+        device = next(name for name, there in present.items() if there)
     here = ", ".join(name for name, there in present.items() if there)
     try:
         chosen = torch.device(device)
@@ -45,10 +48,14 @@ def choose_device(device: str | None = None) -> torch.device:
         chosen = None
     if chosen is None or not present.get(chosen.type, False):
         raise ModelError(f"Device {device!r} cannot be used: this machine and this build of torch have {here}.")
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+    if chosen.type != "cuda":
+        return chosen
+    if chosen.index is None and several():
+        chosen = torch.device("cuda", place_on_machine())
+    if (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(
-            f"Device {device!r} does not exist: this machine has {torch.cuda.device_count()} CUDA device(s), "
-            f"counted from cuda:0."
+            f"Device {str(chosen)!r} does not exist: this machine has {torch.cuda.device_count()} CUDA device(s), "
+            "counted from cuda:0." + (" Start one process for each (`--num_processes`)." if several() else "")
         )
     return chosen
 
@@ -102,9 +109,9 @@ def place(device: torch.device, weight_bytes: int, spread: bool) -> DeviceMap:
         device: from `choose_device`.
         weight_bytes: size of the weights in the chosen number format.
         spread: whether layers may go to other cards, and to main memory where those are full: not when the
-            user named one device.
+            user named one device. Nor do they where each card has a process of its own.
     """
-    if device.type != "cuda" or not spread:
+    if device.type != "cuda" or not spread or several():
         return {"": str(device)}
     free, _ = torch.cuda.mem_get_info(device)
     if weight_bytes <= HEADROOM * free:

@@ -13,6 +13,7 @@ from fewshot_llm.calibration import fit_bias_temperature
 from fewshot_llm.errors import TuningError
 from fewshot_llm.evaluation.metrics import row_losses
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.processes import agreed
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.scoring.cached import score_rows
 from fewshot_llm.scoring.encoding import Encoded
@@ -173,8 +174,10 @@ def cross_fit(
             done = number * recipe.epochs + epoch.epoch
             left = spent / done * (total - done)
             # The first epoch also pays for warming up; from the second on the forecast holds.
-            if seconds_allowed is not None and done >= min(2, total) and spent + left > seconds_allowed:
-                raise OverBudget(spent + left)
+            if seconds_allowed is not None and done >= min(2, total):
+                expected = agreed(spent + left, language_model.device)
+                if expected > seconds_allowed:
+                    raise OverBudget(expected)
             if on_epoch is not None:
                 on_epoch(FoldReport(number + 1, len(folds), epoch, accuracy, left))
 
@@ -193,7 +196,8 @@ def cross_fit(
         losses[epoch] = float(row_losses(truth, probabilities).mean())
         accuracies[epoch] = float((scores.argmax(axis=1) == truth).mean())
     best = min(losses, key=lambda epoch: losses[epoch])
-    return CrossFit(best, tables[best], losses, accuracies, time.perf_counter() - started)
+    found = CrossFit(best, tables[best], losses, accuracies, time.perf_counter() - started)
+    return agreed(found, language_model.device)
 
 
 def rows_by_epoch(

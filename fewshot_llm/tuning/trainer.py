@@ -15,6 +15,7 @@ import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.processes import agreed, join
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.tuning.checkpoint import Checkpoint, read_checkpoint, run_key, write_checkpoint
@@ -143,6 +144,7 @@ def train_adapter(
             'Load it with dtype="float32".'
         )
     started = time.perf_counter()
+    join(device)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if device.type == "cuda" else "no")
     network = causal_network(language_model.model)
     check_attention(network)
@@ -162,7 +164,8 @@ def train_adapter(
     tuned = replace(language_model, model=peft_model, adapter=f"training-{seed}")
     losses: list[float] = []
     key = "" if checkpoint is None else run_key(config, recipe, seed, rows(0), targets)
-    if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
+    # The other machines of a cluster may not see the file.
+    if checkpoint is not None and (saved := agreed(read_checkpoint(checkpoint, key), device)) is not None:
         loop.restore(saved)
         losses.extend(saved.losses)
     kept = Adapter(config, read_weights(peft_model))

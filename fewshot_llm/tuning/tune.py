@@ -16,6 +16,7 @@ from fewshot_llm.estimators.parts import defence_record, layout_record, selectio
 from fewshot_llm.evaluation.metrics import accuracy
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder import Climbed, Watch, force_lora, run_ladder
+from fewshot_llm.processes import is_first
 from fewshot_llm.support import SupportSet
 from fewshot_llm.tuning.folder import require_free, whole_folder
 from fewshot_llm.tuning.store import AdapterRecord, BaseRecord, PromptRecord, save_adapter_folder
@@ -47,7 +48,8 @@ def tune_to_folder(
     """Climb, save, and sum up as plain values.
 
     An unfinished final training goes on from `.NAME.unfinished` beside the folder when the same command runs again.
-    After Ctrl-C in the final training the folder holds the adapter of the last finished epoch.
+    After Ctrl-C in the final training the folder holds the adapter of the last finished epoch. Of several processes
+    (`accelerate launch`) only the first writes and measures on `test`.
 
     Args:
         inference: what would be served without an escalation.
@@ -65,7 +67,6 @@ def tune_to_folder(
     unfinished = out.absolute().with_name(f".{out.absolute().name}.unfinished")
     climb = force_lora if force else run_ladder
     climbed = climb(inference, escalation, watch=watch, checkpoints=unfinished)
-    save_climbed(climbed, out, overwrite=overwrite)
     summary: dict[str, Any] = {
         "rung": climbed.decision.rung,
         "reached": climbed.decision.reached,
@@ -84,8 +85,11 @@ def tune_to_folder(
             "training_seconds": round(fitted.seconds, 2),
             "interrupted": fitted.interrupted,
         }
-        if not fitted.interrupted:
-            _remove_checkpoints(unfinished)
+    if not is_first():
+        return summary
+    save_climbed(climbed, out, overwrite=overwrite)
+    if climbed.tuned is not None and not climbed.tuned.fitted.interrupted:
+        _remove_checkpoints(unfinished)
     if test is not None and len(test):
         labels = climbed.answerer.inference.builder.labels
         found = climbed.answerer.answer(list(test)).log_probabilities.argmax(axis=1)
