@@ -26,11 +26,11 @@ def learn(work: dict[str, Any]) -> Predict:
 
 
 def steps(work: dict[str, Any]) -> int:
-    """20 pairs of each kind per row, as in SetFit's paper (R = 20), 16 a step; 8,000 pairs at most.
+    """20 pairs of each kind per row, as in SetFit's paper (R = 20), 16 a step.
 
     Its default, all pairs with the rarer kind oversampled, takes hours on a CPU from a hundred rows on.
     """
-    return min(500, len(work["support"]) * 40 // 16)
+    return len(work["support"]) * 40 // 16
 
 
 if __name__ == "__main__":
