@@ -164,7 +164,7 @@ class Rungs:
         left = self.seconds_left
         # The final training passes over all rows `adapters` times, each fold over all but its own.
         passes = len(splits) - 1
-        allowed = None if left is None else agreed(left * passes / (passes + self.recipe.adapters), model.device)
+        allowed = None if left is None else left * passes / (passes + self.recipe.adapters)
         try:
             self.crossfit = cross_fit(
                 model,

@@ -174,10 +174,9 @@ def cross_fit(
             done = number * recipe.epochs + epoch.epoch
             left = spent / done * (total - done)
             # The first epoch also pays for warming up; from the second on the forecast holds.
-            if seconds_allowed is not None and done >= min(2, total):
-                expected = agreed(spent + left, language_model.device)
-                if expected > seconds_allowed:
-                    raise OverBudget(expected)
+            late = seconds_allowed is not None and done >= min(2, total) and spent + left > seconds_allowed
+            if agreed(late, language_model.device):
+                raise OverBudget(spent + left)
             if on_epoch is not None:
                 on_epoch(FoldReport(number + 1, len(folds), epoch, accuracy, left))
 
