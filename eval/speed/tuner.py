@@ -1,9 +1,9 @@
 """The tuner against plain Hugging Face Trainer + peft: the same prompts, the same number of row passes, in turn.
 
-    python -m eval.speed.tuner [intents|reviews ...] [--epochs N] [--rounds N] [--write]
+    python -m eval.speed.tuner [intents|reviews ...] [--epochs N] [--rounds N] [--threads N] [--write]
 
 Ratios are the tuner's wall time over the Trainer's; at most 0.5 is asked for. `--write` puts them into
-eval/baselines/tuner_speed.json.
+eval/baselines/tuner_speed.json, beside those with other numbers of threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import torch
 
 from eval.peers.plain_training import train
 from eval.speed.timing import paired
@@ -74,15 +76,20 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=[])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), help="of each; by default as torch does"
+    )
     parser.add_argument("--write", action="store_true", help=f"update {BASELINE.name}")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     found = {
         name: against_trainer(*CASES[name], options.epochs, options.rounds) for name in options.cases or list(CASES)
     }
     print(json.dumps(found, indent=2))
     if options.write:
+        runs = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.is_file() else {}
         where = {"git_commit": git_commit(), "machine": machine(), "versions": installed_versions()}
-        atomic_write_json(BASELINE, {**where, "cases": found})
+        atomic_write_json(BASELINE, {**runs, f"threads={options.threads}": {**where, "cases": found}})
     return 1 if any(result["ratio"] > BOUND for result in found.values()) else 0
 
 
