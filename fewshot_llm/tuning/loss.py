@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import torch
 
 from fewshot_llm.scoring.head import causal_network
+from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.tuning.forward import label_scores, pack_hidden
 from fewshot_llm.tuning.frozen_layers import handed_over, listed_layers
 from fewshot_llm.tuning.tree import Pack
@@ -89,10 +91,8 @@ class PackLoss(torch.nn.Module):
         A pack of true answers only (one label) is trained on its tokens, any other on its labels.
         """
         network = causal_network(self.model)
-        if lower is None:
+        below = nullcontext() if lower is None else handed_over(listed_layers(network), self.cut, lower)
+        with below, last_layer_at(network, pack.scored):
             hidden = pack_hidden(network, pack)
-        else:
-            with handed_over(listed_layers(network), self.cut, lower):
-                hidden = pack_hidden(network, pack)
         scores = label_scores(network, pack, hidden)
         return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)
