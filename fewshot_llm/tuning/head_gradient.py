@@ -3,8 +3,10 @@
 `scoring.head` does this for inference. Training needs gradients too, and keeping a row of 150 to 260 thousand
 logits per scored place for the backward pass would take more memory than everything else. The head is frozen, so
 the only gradient it owes is that of the normaliser with respect to the hidden state: one vector per place. It is
-computed in the forward pass, a few places at a time, and the logits are dropped at once (the idea of Cut
-Cross-Entropy, Wijmans et al. 2024, https://arxiv.org/abs/2411.09009).
+computed in the forward pass, a slice of the vocabulary at a time (the idea of Cut Cross-Entropy, Wijmans et al. 2024,
+https://arxiv.org/abs/2411.09009). A slice's vectors serve its logits and, while they are still in the processor's
+cache, the gradient; the sums so far are scaled down when a higher logit turns up (Milakov and Gimelshein 2018, "Online
+normalizer calculation for softmax", https://arxiv.org/abs/1805.02867).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 import torch
 
-from fewshot_llm.scoring.head import HEAD_BYTES, token_logits, vocabulary_logits
+from fewshot_llm.scoring.head import HEAD_BYTES, SLICE, finished_logits, token_logits
 
 __all__ = ["token_log_probs"]
 
@@ -23,19 +25,24 @@ class _LogNormaliser(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
-        step = max(1, HEAD_BYTES // (4 * network.get_output_embeddings().weight.shape[0]))
-        totals: list[torch.Tensor] = []
-        slopes: list[torch.Tensor] = []
-        for block in torch.split(hidden, step):
-            block = block.detach().requires_grad_(ctx.needs_input_grad[0])
-            with torch.set_grad_enabled(ctx.needs_input_grad[0]):
-                total = torch.logsumexp(vocabulary_logits(network, block), dim=-1)
-                if ctx.needs_input_grad[0]:
-                    slopes.extend(torch.autograd.grad(total.sum(), block))
-            totals.append(total.detach())
-        if slopes:
-            ctx.save_for_backward(torch.cat(slopes))
-        return torch.cat(totals)
+        head = network.get_output_embeddings()
+        step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
+        highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
+        total, slope = torch.zeros_like(highest), torch.zeros_like(hidden, dtype=torch.float32)
+        for start in range(0, len(head.weight), step):
+            weight = head.weight[start : start + step].detach()
+            bias = None if head.bias is None else head.bias[start : start + step].detach()
+            products = torch.nn.functional.linear(hidden, weight, bias).requires_grad_()
+            with torch.enable_grad():
+                logits = finished_logits(network, products)
+            before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
+            kept = torch.exp(before - highest)
+            share = torch.exp(logits.detach() - highest[:, None])
+            total = total * kept + share.sum(dim=1)
+            (by_product,) = torch.autograd.grad(logits, products, share)
+            slope = torch.addmm(slope * kept[:, None], by_product.float(), weight.float())
+        ctx.save_for_backward((slope / total[:, None]).to(hidden.dtype))
+        return highest + torch.log(total)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:

@@ -11,8 +11,8 @@ from fewshot_llm.tuning import head_gradient
 def test_value_and_gradient_equal_a_full_log_softmax(any_model, softcap, monkeypatch):
     network = any_model.model
     monkeypatch.setattr(network.config, "final_logit_softcapping", softcap, raising=False)
-    # Several blocks, so that their joints are tested too.
-    monkeypatch.setattr(head_gradient, "HEAD_BYTES", 4 * 600 * 2)
+    # Several slices, so that their joints are tested too.
+    monkeypatch.setattr(head_gradient, "SLICE", 100)
     width = network.config.get_text_config().hidden_size
     hidden = torch.randn(5, width, generator=torch.Generator().manual_seed(0), requires_grad=True)
     rows, tokens = torch.tensor([0, 0, 2, 4, 4, 3]), torch.tensor([7, 8, 9, 10, 7, 11])
