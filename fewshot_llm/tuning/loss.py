@@ -12,6 +12,7 @@ from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.tuning.forward import label_scores, pack_hidden
 from fewshot_llm.tuning.frozen_layers import handed_over, listed_layers
+from fewshot_llm.tuning.lora_product import fused_lora
 from fewshot_llm.tuning.tree import Pack
 
 __all__ = ["PackLoss", "labels_loss", "ordinal_loss", "tokens_loss"]
@@ -92,7 +93,7 @@ class PackLoss(torch.nn.Module):
         """
         network = causal_network(self.model)
         below = nullcontext() if lower is None else handed_over(listed_layers(network), self.cut, lower)
-        with below, last_layer_at(network, pack.scored):
+        with below, fused_lora(network), last_layer_at(network, pack.scored):
             hidden = pack_hidden(network, pack)
         scores = label_scores(network, pack, hidden)
         return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)
