@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eval.peers.plain_training import train
 from eval.speed.timing import paired
@@ -25,6 +26,7 @@ from fewshot_llm.evaluation.data import read_data
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.evaluation.suite_file import load_suite
 from fewshot_llm.files import atomic_write_json
+from fewshot_llm.models.locate import locate_model
 from fewshot_llm.support import Example
 from fewshot_llm.tuning.recipe import take_recipe
 from fewshot_llm.tuning.rows import row_maker, target_positions
@@ -51,13 +53,18 @@ def against_trainer(suite_name: str, model_name: str, epochs: int, rounds: int) 
     texts = [prompt.text for prompt in prompts]
     answers = [prompt.answers[target] for prompt, target in zip(prompts, targets, strict=True)]
     settings = recipe.model_dump(mode="json")
-    other = load_model(model_name)  # a model of its own, for peft changes it in place
+    # As transformers alone loads it; and a model of its own, for peft changes it in place.
+    folder = locate_model(model_name).folder
+    other, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        AutoTokenizer.from_pretrained(folder),
+    )
 
     def ours() -> None:
         train_adapter(model, lambda epoch: rows, targets, recipe)
 
     def theirs() -> None:
-        train(other.model, other.tokenizer, texts, answers, settings, seed=0).unload()
+        train(other, tokenizer, texts, answers, settings, seed=0).unload()
 
     ratio = paired(ours, theirs, rounds)
     passes = len(support) * epochs

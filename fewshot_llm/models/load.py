@@ -13,6 +13,7 @@ from fewshot_llm.models.allocator import keep_freed_memory
 from fewshot_llm.models.device import choose_device, choose_dtype, place
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.locate import LocatedModel, locate_model
+from fewshot_llm.models.products import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.pull import PullProgress
 from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.models.threads import limit_threads
@@ -47,7 +48,8 @@ def load_model(
             really available.
         progress: told of each step where the model has to be pulled.
 
-    On a CPU the process keeps memory that it frees for the next tensor (`allocator.keep_freed_memory`).
+    On a CPU the process keeps memory that it frees for the next tensor (`allocator.keep_freed_memory`), and on AMD's
+    with AVX-512 oneDNN multiplies (`products.multiply_by_onednn`).
 
     Returns:
         The model in evaluation mode. Its `device` is that of the embeddings where layers are spread.
@@ -66,6 +68,8 @@ def load_model(
     with quiet_transformers():
         tokenizer = load_tokenizer(located)
         model = _load_network(located, where, number_format, spread=device in (None, "auto"))
+        if where.type == "cpu" and onednn_is_faster():
+            multiply_by_onednn(model)
         adapter_sha256 = ""
         if adapter is not None:
             model, adapter_sha256 = attach_adapter(model, Path(adapter))

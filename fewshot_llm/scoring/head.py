@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from fewshot_llm.models.products import Product, product_of
+
 __all__ = ["causal_network", "finished_logits", "token_log_probs", "token_logits", "vocabulary_logits"]
 
 HEAD_BYTES = 64 * 2**20
@@ -92,9 +94,9 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
         Natural logarithms, shape [pairs], float32.
     """
     head = network.get_output_embeddings()
-    # An adapter, a number format or a device map of the head's own: it has to be called, and whole.
-    if type(head) is torch.nn.Linear and not hasattr(head, "_hf_hook"):
-        return _asked_logits(network, head, hidden, rows, tokens) - _log_normaliser(network, head, hidden)[rows]
+    if (multiply := product_of(head)) is not None:
+        asked = _asked_logits(network, head, multiply, hidden, rows, tokens)
+        return asked - _log_normaliser(network, head, multiply, hidden)[rows]
     out = torch.empty(len(rows), dtype=torch.float32, device=hidden.device)
     step = max(1, HEAD_BYTES // (4 * head.weight.shape[0]))
     for start in range(0, len(hidden), step):
@@ -106,33 +108,30 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
 
 
 def _asked_logits(
-    network: Any, head: torch.nn.Linear, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor
+    network: Any,
+    head: torch.nn.Linear,
+    multiply: Product,
+    hidden: torch.Tensor,
+    rows: torch.Tensor,
+    tokens: torch.Tensor,
 ) -> torch.Tensor:
     """Logits of the pairs: one product where the same few tokens are asked everywhere, else pair by pair."""
     few, which = torch.unique(tokens, return_inverse=True)
     if len(few) <= FEW:
         bias = None if head.bias is None else head.bias[few]
-        products = torch.nn.functional.linear(hidden, head.weight[few], bias)
+        products = multiply(hidden, head.weight[few], bias)
         return finished_logits(network, products[rows, which])
     pairs = zip(torch.split(rows, PAIRS), torch.split(tokens, PAIRS), strict=True)
     return torch.cat([token_logits(network, hidden[own], asked) for own, asked in pairs])
 
 
-def _log_normaliser(network: Any, head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
-    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions].
-
-    All slices are worked out in one buffer: memory that is fresh each time costs as much as the sum itself.
-    """
+def _log_normaliser(network: Any, head: torch.nn.Linear, multiply: Product, hidden: torch.Tensor) -> torch.Tensor:
+    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions]."""
     step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
-    buffer = hidden.new_empty(len(hidden) * step)
     sums = []
     for start in range(0, len(head.weight), step):
-        weight = head.weight[start : start + step]
-        products = buffer[: len(hidden) * len(weight)].view(len(hidden), len(weight))
-        torch.mm(hidden, weight.T, out=products)
-        if head.bias is not None:
-            products += head.bias[start : start + step]
-        logits = finished_logits(network, products)
+        bias = None if head.bias is None else head.bias[start : start + step]
+        logits = finished_logits(network, multiply(hidden, head.weight[start : start + step], bias))
         highest = logits.amax(dim=-1, keepdim=True)
         sums.append(logits.sub_(highest).exp_().sum(dim=-1).log_() + highest[:, 0])
     return torch.logsumexp(torch.stack(sums), dim=0)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from fewshot_llm.models.products import product_of
 from fewshot_llm.scoring.head import HEAD_BYTES, SLICE, finished_logits, token_logits
 
 __all__ = ["token_log_probs"]
@@ -26,13 +27,14 @@ class _LogNormaliser(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
         head = network.get_output_embeddings()
+        multiply = product_of(head) or torch.nn.functional.linear
         step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
         highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
         total, slope = torch.zeros_like(highest), torch.zeros_like(hidden, dtype=torch.float32)
         for start in range(0, len(head.weight), step):
             weight = head.weight[start : start + step].detach()
             bias = None if head.bias is None else head.bias[start : start + step].detach()
-            products = torch.nn.functional.linear(hidden, weight, bias).requires_grad_()
+            products = multiply(hidden, weight, bias).requires_grad_()
             with torch.enable_grad():
                 logits = finished_logits(network, products)
             before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
@@ -40,7 +42,7 @@ class _LogNormaliser(torch.autograd.Function):
             share = torch.exp(logits.detach() - highest[:, None])
             total = total * kept + share.sum(dim=1)
             (by_product,) = torch.autograd.grad(logits, products, share)
-            slope = torch.addmm(slope * kept[:, None], by_product.float(), weight.float())
+            slope = slope * kept[:, None] + multiply(by_product, weight.T, None)
         ctx.save_for_backward((slope / total[:, None]).to(hidden.dtype))
         return highest + torch.log(total)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from fewshot_llm.models.products import Product, product_of
+
 __all__ = ["fused_lora"]
 
 
@@ -42,7 +44,7 @@ def _plain(module: Any) -> bool:
     base = module.base_layer
     weights = (base.weight, module.lora_A["default"].weight)
     return (
-        type(base) is torch.nn.Linear
+        product_of(base) is not None
         and isinstance(module.lora_dropout["default"], torch.nn.Identity)
         and all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
     )
@@ -50,10 +52,10 @@ def _plain(module: Any) -> bool:
 
 def _product(layer: Any) -> Any:
     base, down, up = layer.base_layer, layer.lora_A["default"].weight, layer.lora_B["default"].weight
-    scale = layer.scaling["default"]
+    multiply, scale = product_of(base), layer.scaling["default"]
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = _Updated.apply(x, base.weight, base.bias, down, up, scale)  # type: ignore[no-untyped-call]
+        product: torch.Tensor = _Updated.apply(x, base.weight, base.bias, down, up, scale, multiply)  # type: ignore[no-untyped-call]
         return product
 
     return forward
@@ -71,12 +73,13 @@ class _Updated(torch.autograd.Function):
         down: torch.Tensor,
         up: torch.Tensor,
         scale: float,
+        multiply: Product,
     ) -> torch.Tensor:
         rows = x.reshape(-1, x.shape[-1])
         inner = rows @ down.T
-        out = torch.nn.functional.linear(rows, weight, bias).addmm_(inner, up.T, alpha=scale)
+        out = multiply(rows, weight, bias).addmm_(inner, up.T, alpha=scale)
         ctx.save_for_backward(rows, inner, weight, down, up)
-        ctx.scale = scale
+        ctx.scale, ctx.multiply = scale, multiply
         return out.view(*x.shape[:-1], len(weight))
 
     @staticmethod
@@ -86,5 +89,5 @@ class _Updated(torch.autograd.Function):
         by_inner = (gradient @ up).mul_(ctx.scale)
         by_x = None
         if ctx.needs_input_grad[0]:
-            by_x = (gradient @ weight).addmm_(by_inner, down).view(*gradients[0].shape[:-1], -1)
-        return by_x, None, None, by_inner.T @ rows, (gradient.T @ inner).mul_(ctx.scale), None
+            by_x = ctx.multiply(gradient, weight.T, None).addmm_(by_inner, down).view(*gradients[0].shape[:-1], -1)
+        return by_x, None, None, by_inner.T @ rows, (gradient.T @ inner).mul_(ctx.scale), None, None
