@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-__all__ = ["OneDnnLinear", "Product", "multiply_by_onednn", "onednn_is_faster", "product_of"]
+__all__ = ["OneDnnLinear", "Product", "multiply_by_onednn", "onednn_is_faster", "padded", "product_of"]
 
 Product: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(x [..., in], W [out, in], b [out] or None) → x Wᵀ + b, without a gradient."""
@@ -42,8 +42,27 @@ def _maker(root: Path) -> str:
 
 
 def _by_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return out
+    if not x.numel():
+        return torch.nn.functional.linear(x, weight, bias)
+    rows = x.reshape(-1, x.shape[-1])
+    missing = padded(len(rows)) - len(rows)
+    whole = torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
+    out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(whole, weight, bias, "none", [], "")
+    return out[: len(rows)].view(*x.shape[:-1], len(weight))
+
+
+def padded(rows: int) -> int:
+    """The next larger of a few numbers of rows: powers of two up to 16, then multiples of 16, then eight an octave.
+
+    OneDNN writes itself a program for each shape and keeps a thousand, half a megabyte each.
+
+    >>> [padded(rows) for rows in (1, 3, 16, 17, 133, 257, 1000)]
+    [1, 4, 16, 32, 144, 288, 1024]
+    """
+    if rows <= 16:
+        return 1 << (rows - 1).bit_length()
+    step = max(16, 1 << ((rows - 1).bit_length() - 4))
+    return -(-rows // step) * step
 
 
 class OneDnnLinear(torch.nn.Linear):
@@ -52,7 +71,7 @@ class OneDnnLinear(torch.nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """As `torch.nn.Linear`, shape [..., in] -> [..., out]."""
         own = [self.weight] if self.bias is None else [self.weight, self.bias]
-        usual = any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (input, *own)) or not input.numel()
+        usual = any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (input, *own))
         if usual or (torch.is_grad_enabled() and any(t.requires_grad for t in own)):
             return super().forward(input)
         product: torch.Tensor = _Product.apply(input, *own)  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot_llm.models import products
-from fewshot_llm.models.products import OneDnnLinear, multiply_by_onednn, onednn_is_faster, product_of
+from fewshot_llm.models.products import OneDnnLinear, multiply_by_onednn, onednn_is_faster, padded, product_of
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of torch comes without oneDNN"
@@ -39,6 +39,13 @@ def test_values_and_gradients_are_those_of_a_linear_layer(width, out, bias, shap
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-4)
     with torch.inference_mode():
         torch.testing.assert_close(other(x), usual(x), rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(1, 5000))
+def test_few_shapes_are_asked_for_and_little_is_added(rows):
+    assert rows <= padded(rows) <= max(rows + 15, rows * 9 / 8)
+    assert padded(padded(rows)) == padded(rows)
+    assert len({padded(n) for n in range(1, rows + 1)}) <= 5 + 8 * max(1, rows.bit_length() - 6)
 
 
 def test_weights_that_are_trained_get_their_gradients():

@@ -29,7 +29,12 @@ def value_and_gradients(network, x):
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.booleans(), st.booleans(), st.lists(st.integers(1, 4))
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.integers(1, 4), max_size=3),
 )
 def test_value_and_gradients_are_pefts(width, out, rank, bias, asked, shape):
     network = adapted_layer(width, out, rank, bias=bias)
