@@ -7,13 +7,21 @@ stays in the processor's cache, and memory is bounded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from fewshot_llm.models.products import Product, product_of
 
-__all__ = ["causal_network", "finished_logits", "token_log_probs", "token_logits", "vocabulary_logits"]
+__all__ = [
+    "causal_network",
+    "finished_logits",
+    "token_log_probs",
+    "token_logits",
+    "vocabulary_logits",
+    "vocabulary_slices",
+]
 
 HEAD_BYTES = 64 * 2**20
 """Logits held at once, bytes."""
@@ -58,6 +66,19 @@ def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
     if (cap := getattr(config, "final_logit_softcapping", None)) is not None:  # Gemma 2
         logits = torch.tanh(logits / cap) * cap
     return logits
+
+
+def vocabulary_slices(
+    head: torch.nn.Linear, hidden: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """The head's weight [tokens, width] and bias [tokens], slice by slice of the vocabulary.
+
+    A slice suits the CPU's cache, or elsewhere the memory for logits of all of `hidden` [positions, width].
+    """
+    step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
+    for start in range(0, len(head.weight), step):
+        own = slice(start, start + step)
+        yield head.weight[own], None if head.bias is None else head.bias[own]
 
 
 def token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -127,11 +148,9 @@ def _asked_logits(
 
 def _log_normaliser(network: Any, head: torch.nn.Linear, multiply: Product, hidden: torch.Tensor) -> torch.Tensor:
     """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions]."""
-    step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
     sums = []
-    for start in range(0, len(head.weight), step):
-        bias = None if head.bias is None else head.bias[start : start + step]
-        logits = finished_logits(network, multiply(hidden, head.weight[start : start + step], bias))
+    for weight, bias in vocabulary_slices(head, hidden):
+        logits = finished_logits(network, multiply(hidden, weight, bias))
         highest = logits.amax(dim=-1, keepdim=True)
         sums.append(logits.sub_(highest).exp_().sum(dim=-1).log_() + highest[:, 0])
     return torch.logsumexp(torch.stack(sums), dim=0)

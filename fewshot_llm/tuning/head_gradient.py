@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from fewshot_llm.models.products import product_of
-from fewshot_llm.scoring.head import HEAD_BYTES, SLICE, finished_logits, token_logits
+from fewshot_llm.scoring.head import finished_logits, token_logits, vocabulary_slices
 
 __all__ = ["token_log_probs"]
 
@@ -28,12 +28,9 @@ class _LogNormaliser(torch.autograd.Function):
     def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
         head = network.get_output_embeddings()
         multiply = product_of(head) or torch.nn.functional.linear
-        step = SLICE if hidden.device.type == "cpu" else max(1, HEAD_BYTES // (4 * max(1, len(hidden))))
         highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
         total, slope = torch.zeros_like(highest), torch.zeros_like(hidden, dtype=torch.float32)
-        for start in range(0, len(head.weight), step):
-            weight = head.weight[start : start + step].detach()
-            bias = None if head.bias is None else head.bias[start : start + step].detach()
+        for weight, bias in vocabulary_slices(head, hidden):
             products = multiply(hidden, weight, bias).requires_grad_()
             with torch.enable_grad():
                 logits = finished_logits(network, products)

@@ -12,7 +12,7 @@ def test_value_and_gradient_equal_a_full_log_softmax(any_model, softcap, monkeyp
     network = any_model.model
     monkeypatch.setattr(network.config, "final_logit_softcapping", softcap, raising=False)
     # Several slices, so that their joints are tested too.
-    monkeypatch.setattr(head_gradient, "SLICE", 100)
+    monkeypatch.setattr(head, "SLICE", 100)
     width = network.config.get_text_config().hidden_size
     hidden = torch.randn(5, width, generator=torch.Generator().manual_seed(0), requires_grad=True)
     rows, tokens = torch.tensor([0, 0, 2, 4, 4, 3]), torch.tensor([7, 8, 9, 10, 7, 11])
