@@ -49,7 +49,7 @@ def load_model(
         progress: told of each step where the model has to be pulled.
 
     On a CPU the process keeps memory that it frees for the next tensor (`allocator.keep_freed_memory`), and on AMD's
-    with AVX-512 oneDNN multiplies (`products.multiply_by_onednn`).
+    processors with AVX-512 oneDNN multiplies (`products.multiply_by_onednn`).
 
     Returns:
         The model in evaluation mode. Its `device` is that of the embeddings where layers are spread.

@@ -106,6 +106,6 @@ def product_of(layer: torch.nn.Module) -> Product | None:
     """
     if hasattr(layer, "_hf_hook"):
         return None
-    if type(layer) is OneDnnLinear:
+    if type(layer) is OneDnnLinear and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu":
         return _by_onednn
-    return torch.nn.functional.linear if type(layer) is torch.nn.Linear else None
+    return torch.nn.functional.linear if type(layer) in (torch.nn.Linear, OneDnnLinear) else None

@@ -63,6 +63,7 @@ def test_other_number_formats_are_multiplied_as_usual():
     usual, other = layers(8, 8, True)
     x = torch.randn(2, 8, dtype=torch.float64)
     assert torch.equal(usual.double()(x), other.double()(x))
+    assert torch.equal(product_of(other)(x, other.weight, other.bias), usual(x))
 
 
 def test_a_network_keeps_its_scores_and_its_names(any_model):
