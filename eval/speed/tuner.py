@@ -55,10 +55,8 @@ def against_trainer(suite_name: str, model_name: str, epochs: int, rounds: int) 
     settings = recipe.model_dump(mode="json")
     # As transformers alone loads it; and a model of its own, for peft changes it in place.
     folder = locate_model(model_name).folder
-    other, tokenizer = (
-        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        AutoTokenizer.from_pretrained(folder),
-    )
+    other = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def ours() -> None:
         train_adapter(model, lambda epoch: rows, targets, recipe)

@@ -25,7 +25,9 @@ def fused_lora(network: Any) -> Iterator[None]:
     Args:
         network: a `transformers` causal model whose layers carry at most one adapter, "default".
     """
-    layers = [module for module in network.modules() if _plain(module)]
+    from peft.tuners import lora
+
+    layers = [module for module in network.modules() if type(module) is lora.Linear and _plain(module)]
     for layer in layers:
         layer.forward = _product(layer)
     try:
@@ -35,17 +37,13 @@ def fused_lora(network: Any) -> Iterator[None]:
             del layer.forward
 
 
-def _plain(module: Any) -> bool:
-    """A linear layer with plain LoRA, no dropout, float32 on a CPU."""
-    from peft.tuners import lora
-
-    if type(module) is not lora.Linear:
-        return False
-    base = module.base_layer
-    weights = (base.weight, module.lora_A["default"].weight)
+def _plain(layer: Any) -> bool:
+    """Whether the layer below is plain, without dropout on its update, float32 on a CPU."""
+    base = layer.base_layer
+    weights = (base.weight, layer.lora_A["default"].weight)
     return (
         product_of(base) is not None
-        and isinstance(module.lora_dropout["default"], torch.nn.Identity)
+        and isinstance(layer.lora_dropout["default"], torch.nn.Identity)
         and all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
     )
 
