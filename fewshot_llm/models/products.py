@@ -6,12 +6,13 @@ they have AVX-512: on an EPYC 9005 half of what oneDNN reaches, which comes with
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+
+from fewshot_llm.processor import processor_field
 
 __all__ = ["OneDnnLinear", "Product", "multiply_by_onednn", "onednn_is_faster", "padded", "product_of"]
 
@@ -30,15 +31,7 @@ def onednn_is_faster(root: Path = Path("/")) -> bool:
     """
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
-    return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in _maker(root)
-
-
-def _maker(root: Path) -> str:
-    try:
-        lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()  # Windows names it there
-    return next((line for line in lines if line.startswith("vendor_id")), "")
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and "AuthenticAMD" in processor_field("vendor_id", root)
 
 
 def _by_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
