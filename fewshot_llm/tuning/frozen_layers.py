@@ -16,6 +16,7 @@ import torch
 from fewshot_llm.errors import TuningError
 from fewshot_llm.models.decoder import decoder_layers
 from fewshot_llm.tuning.forward import pack_hidden
+from fewshot_llm.tuning.replaced import replaced_forwards
 from fewshot_llm.tuning.tree import TokenTree, split_rows
 
 __all__ = ["frozen_hidden", "handed_over", "listed_layers"]
@@ -40,13 +41,8 @@ def _replaced(layers: Sequence[Any], value: torch.Tensor | None) -> Iterator[Non
     def handing(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return hidden if value is None else value
 
-    for layer in layers:
-        layer.forward = handing
-    try:
+    with replaced_forwards(dict.fromkeys(layers, handing)):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from fewshot_llm.models.products import Product, product_of
+from fewshot_llm.tuning.replaced import replaced_forwards
 
 __all__ = ["fused_lora"]
 
@@ -27,14 +28,9 @@ def fused_lora(network: Any) -> Iterator[None]:
     """
     from peft.tuners import lora
 
-    layers = [module for module in network.modules() if type(module) is lora.Linear and _plain(module)]
-    for layer in layers:
-        layer.forward = _product(layer)
-    try:
+    layers = (module for module in network.modules() if type(module) is lora.Linear and _plain(module))
+    with replaced_forwards({layer: _product(layer) for layer in layers}):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward
 
 
 def _plain(layer: Any) -> bool:
