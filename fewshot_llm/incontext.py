@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.out_of_fold import score_held_out
 from fewshot_llm.normalisation import NormalisationName, as_normalisation
 from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.reading import bytes_to_read
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.prompting.template import load_template
@@ -90,10 +92,16 @@ class ScoredSetting:
 
 
 class RememberingScorer:
-    """A scorer that scores each prompt once: three ways of reading the same scores cost one pass."""
+    """A scorer that scores each prompt once: three ways of reading the same scores cost one pass.
+
+    Attributes:
+        scorer: the inner scorer.
+        bytes_read: what that one has read; see `bytes_to_read`.
+    """
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
+        self.bytes_read = 0
         self._known: dict[str, LabelScores] = {}
 
     @property
@@ -106,6 +114,7 @@ class RememberingScorer:
         names = [prompt.fingerprint for prompt in prompts]
         new = {name: prompt for name, prompt in zip(names, prompts, strict=True) if name not in self._known}
         found = self.scorer.log_probs(list(new.values()), progress) if new else []
+        self.bytes_read += bytes_to_read(list(new.values()))
         self._known.update(zip(new, found, strict=True))
         return [self._known[name] for name in names]
 
@@ -207,29 +216,31 @@ def _other_versions(inference: Inference) -> list[int]:
 
 def score_settings(
     inference: Inference,
-    settings: Iterator[Setting] | Sequence[Setting],
-    seconds_allowed: float,
-    progress: Callable[[Setting], None] | None = None,
+    settings: Iterable[Setting],
+    *,
+    seconds_allowed: float = inf,
+    bytes_allowed: float = inf,
 ) -> list[ScoredSetting]:
-    """Out-of-fold scores of settings, until the time is used up; the first is always scored.
+    """Out-of-fold scores of settings, until time or reading is used up; the first is always scored.
 
     A setting under which a row cannot be held out is left out: all are compared on all rows.
 
     Args:
         inference: what will be served; only its setting is changed.
         settings: from the cheapest up.
-        seconds_allowed: no further setting is begun after it.
-        progress: told of each setting before it is scored.
+        seconds_allowed: no further setting is begun after it. How many are tried then depends on the machine.
+        bytes_allowed: no further setting is begun once the model has read so much; see `bytes_to_read`. How many are
+            tried then depends on the rows alone.
     """
     started = time.perf_counter()
-    remembering = replace(inference, scorer=RememberingScorer(inference.scorer))
+    remembering = RememberingScorer(inference.scorer)
+    inference = replace(inference, scorer=remembering)
     scored: list[ScoredSetting] = []
     for setting in settings:
-        if scored and time.perf_counter() - started > seconds_allowed:
+        late = time.perf_counter() - started > seconds_allowed
+        if scored and (late or remembering.bytes_read > bytes_allowed):
             break
-        if progress is not None:
-            progress(setting)
-        found = score_held_out(with_setting(remembering, setting))
+        found = score_held_out(with_setting(inference, setting))
         if np.array_equal(found.rows, np.arange(len(inference.support))):
             scored.append(ScoredSetting(setting, found.scores, found.targets))
     return scored

@@ -26,6 +26,8 @@ from fewshot_llm.incontext import (
 from fewshot_llm.processes import agreed
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.selection import Balanced
+from fewshot_llm.scoring.head import causal_network
+from fewshot_llm.scoring.peak import body_flops
 from fewshot_llm.support import folds
 from fewshot_llm.tuning.crossfit import CrossFit, FoldReport, OverBudget, cross_fit
 from fewshot_llm.tuning.recipe import Recipe
@@ -34,8 +36,19 @@ from fewshot_llm.tuning.trainer import EpochReport
 
 __all__ = ["Rungs", "Watch", "lora_builder"]
 
+IN_CONTEXT_WORK = 6e13
+"""For trying settings without training in one language, where no budget is given: bytes that the model reads times
+floating-point operations per token.
+
+One to two minutes on two cores, but not by the clock: the same rows lead to the same decision on a slower machine. For
+two labels with 16 rows each, and 100 million parameters in the model's layers, that is every setting.
+"""
+
+ACCELERATED = 50
+"""How many times as much is allowed where the model is on an accelerator."""
+
 IN_CONTEXT_SECONDS = 120.0
-"""For trying settings without training in one language, where no budget is given."""
+"""For the same where the model runs elsewhere and its size is not known."""
 
 IN_CONTEXT_SHARE = 0.3
 """For trying them all, as a share of a given budget."""
@@ -123,21 +136,31 @@ class Rungs:
     def _zero_shot(self) -> Measured:
         started = time.perf_counter()
         setting = Setting(0, Balanced())
-        found = score_settings(self.inference, [setting], 0.0)[0]
+        found = score_settings(self.inference, [setting])[0]
         self.chosen["zero-shot"] = setting
         estimate = identity(found.scores.shape[1]).log_probabilities(found.scores)
         return self._evidence("zero-shot", estimate, found.targets, started, self._described(setting))
 
     def _in_context(self) -> Measured:
-        started, left = time.perf_counter(), self.seconds_left
-        without_budget = IN_CONTEXT_SECONDS * len(languages_to_try(self.inference))
-        allowed = without_budget if left is None else left * IN_CONTEXT_SHARE
-        self.scored = score_settings(self.inference, candidate_settings(self.inference), allowed)
+        started, allowed = time.perf_counter(), self.allowed_search()
+        self.scored = score_settings(self.inference, candidate_settings(self.inference), **allowed)
         if not self.scored:
             return Skipped(
                 "no way of showing demonstrations leaves every row held out", "没有一种示例设置能让每条样例都被留出"
             )
-        return self._best("in-context", started, {"seconds_allowed": allowed})
+        return self._best("in-context", started, allowed)
+
+    def allowed_search(self) -> dict[str, float]:
+        """For trying settings: a share of the budget; without one, an amount of reading that no clock decides."""
+        left = self.seconds_left
+        if left is not None:
+            return {"seconds_allowed": left * IN_CONTEXT_SHARE}
+        languages = len(languages_to_try(self.inference))
+        model = getattr(self.inference.scorer, "language_model", None)
+        if model is None:
+            return {"seconds_allowed": IN_CONTEXT_SECONDS * languages}
+        work = IN_CONTEXT_WORK * (1 if model.device.type == "cpu" else ACCELERATED)
+        return {"bytes_allowed": round(work * languages / body_flops(causal_network(model.model)))}
 
     def _calibrated(self) -> Measured:
         if not self.scored:

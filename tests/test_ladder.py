@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.escalation import Escalation, decide
@@ -23,6 +25,7 @@ from fewshot_llm.ladder import Climbed, Watch, force_lora, run_ladder
 from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.rungs import Rungs
 from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.peak import body_flops
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import load_task
 from fewshot_llm.tuning.recipe import Recipe
@@ -30,6 +33,7 @@ from fewshot_llm.tuning.tune import save_climbed
 
 RECIPE = Recipe(name="tiny", rank=4, alpha=8, learning_rate=1e-2, epochs=20, batch_rows=4, folds=3)
 pytestmark = pytest.mark.parametrize("any_model", ["qwen2"], indirect=True)
+RECIPE_ONLY = Escalation(target=1.0, recipe=RECIPE)
 GOOD = ["great quality", "great box", "great price", "great delivery", "great seller", "great colour"]
 BAD = ["broken quality", "broken box", "broken price", "broken delivery", "broken seller", "broken colour"]
 
@@ -82,11 +86,42 @@ def test_a_model_that_knows_nothing_ends_on_the_adapter(inference):
 def test_the_same_seed_gives_the_same_decision(inference):
     one, two = (run_ladder(inference, Escalation(target=1.0, recipe=RECIPE, seed=3)).decision for _ in range(2))
     untimed = [d.model_dump(exclude={"seconds": True, "evidence": {"__all__": {"seconds"}}}) for d in (one, two)]
-    for dump in untimed:
-        for found in dump["evidence"]:
-            found["settings"].pop("settings_tried", None)
-    assert untimed[0]["rung"] == untimed[1]["rung"]
-    assert untimed[0]["evidence"][-1] == untimed[1]["evidence"][-1]
+    assert untimed[0] == untimed[1]
+
+
+class Slow(Counting):
+    def log_probs(self, prompts, progress=None):
+        time.sleep(0.1)
+        return super().log_probs(prompts, progress)
+
+
+def searched(inference, escalation=RECIPE_ONLY):
+    rungs = Rungs(inference, escalation, RECIPE, Watch())
+    return rungs.measure("in-context").settings
+
+
+def test_a_slow_machine_tries_as_many_settings(inference, monkeypatch):
+    assert searched(inference)["settings_tried"] == len(list(candidate_settings(inference)))
+    monkeypatch.setattr("fewshot_llm.rungs.IN_CONTEXT_WORK", 1500 * body_flops(inference.scorer.language_model.model))
+    fast, slow = searched(inference), searched(replace(inference, scorer=Slow(inference.scorer)))
+    assert fast == slow
+    assert fast["bytes_allowed"] == 1500
+    assert 1 < fast["settings_tried"] < len(list(candidate_settings(inference)))
+
+
+def test_an_accelerator_is_given_more_to_read(inference, monkeypatch):
+    there = Counting(inference.scorer)
+    there.language_model = replace(there.language_model, device=torch.device("cuda"))
+    rungs = [Rungs(replace(inference, scorer=s), RECIPE_ONLY, RECIPE, Watch()) for s in (inference.scorer, there)]
+    here, there = (rung.allowed_search()["bytes_allowed"] for rung in rungs)
+    assert there == pytest.approx(50 * here)
+
+
+def test_a_budget_and_a_model_elsewhere_are_limited_by_the_clock(inference):
+    assert searched(inference, Escalation(budget_minutes=1e-4))["settings_tried"] == 1
+    elsewhere = Counting(inference.scorer)
+    del elsewhere.language_model
+    assert searched(replace(inference, scorer=elsewhere))["seconds_allowed"] == 120.0
 
 
 def test_a_budget_that_is_too_small_is_the_reason_for_no_adapter(inference):
@@ -116,9 +151,9 @@ def test_forced_training_skips_the_other_rungs(inference):
 def test_three_ways_of_reading_cost_one_pass(inference):
     counting = Counting(inference.scorer)
     settings = [Setting(1, Balanced(), name) for name in ("sum", "mean")]
-    scored = score_settings(replace(inference, scorer=counting), settings, 60.0)
+    scored = score_settings(replace(inference, scorer=counting), settings)
     alone = Counting(inference.scorer)
-    score_settings(replace(inference, scorer=alone), settings[:1], 60.0)
+    score_settings(replace(inference, scorer=alone), settings[:1])
     assert counting.prompts == alone.prompts
     assert [found.setting for found in scored] == settings
 
