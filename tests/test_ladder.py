@@ -109,7 +109,7 @@ def test_a_slow_machine_tries_as_many_settings(inference, monkeypatch):
     assert 1 < fast["settings_tried"] < len(list(candidate_settings(inference)))
 
 
-def test_an_accelerator_is_given_more_to_read(inference, monkeypatch):
+def test_an_accelerator_is_given_more_to_read(inference):
     there = Counting(inference.scorer)
     there.language_model = replace(there.language_model, device=torch.device("cuda"))
     rungs = [Rungs(replace(inference, scorer=s), RECIPE_ONLY, RECIPE, Watch()) for s in (inference.scorer, there)]
