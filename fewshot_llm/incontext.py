@@ -113,8 +113,9 @@ class RememberingScorer:
         """See `Scorer.log_probs`."""
         names = [prompt.fingerprint for prompt in prompts]
         new = {name: prompt for name, prompt in zip(names, prompts, strict=True) if name not in self._known}
-        found = self.scorer.log_probs(list(new.values()), progress) if new else []
-        self.bytes_read += bytes_to_read(list(new.values()))
+        asked = list(new.values())
+        found = self.scorer.log_probs(asked, progress) if asked else []
+        self.bytes_read += bytes_to_read(asked)
         self._known.update(zip(new, found, strict=True))
         return [self._known[name] for name in names]
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from fewshot_llm.beginnings import shared_length
 from fewshot_llm.errors import CertificateError
 from fewshot_llm.export.golden import Golden, GoldenRow
 from fewshot_llm.files import atomic_write_text
@@ -190,17 +191,12 @@ Fault = tuple[Link, str]
 def _template_fault(golden: Golden, source: str | None) -> Fault | None:
     if source is None or source == golden.template_source:
         return None
-    at = _first_difference(source, golden.template_source)
+    at = shared_length(source, golden.template_source)
     return Link.TEMPLATE, (
         f"The bundle's template differs from {golden.template}, which the adapter was trained with, from character "
         f"{at} on ({source[at : at + 20]!r} in place of {golden.template_source[at : at + 20]!r}). Take the trained "
         "one."
     )
-
-
-def _first_difference(one: Sequence[object], other: Sequence[object]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _token_fault(golden: Golden, served: Served) -> Fault | None:
@@ -214,9 +210,7 @@ def _token_fault(golden: Golden, served: Served) -> Fault | None:
                 f"The server puts token {ids[0]} before a prompt that needs no further one: a doubled BOS. Turn "
                 "add_bos_token off in the server's tokenizer, or send token ids."
             )
-        at = next(
-            (i for i, (a, b) in enumerate(zip(ids, row.ids, strict=False)) if a != b), min(len(ids), len(row.ids))
-        )
+        at = shared_length(ids, row.ids)
         return Link.TOKENIZER, (
             f"The server's tokenizer gives other ids from token {at} on: {list(ids[at : at + 4])} in place of "
             f"{list(row.ids[at : at + 4])}. Serve it with the base model's own tokenizer."

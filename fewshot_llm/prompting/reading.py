@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from fewshot_llm.beginnings import shared_length
 from fewshot_llm.prompting.prompt import Prompt
 
 __all__ = ["bytes_to_read"]
@@ -30,7 +31,5 @@ def _unshared(texts: Iterable[str]) -> int:
     """Bytes in the trie of these texts: in sorted order each shares its longest known beginning with the one before."""
     total, before = 0, b""
     for text in sorted(text.encode("utf-8", "surrogatepass") for text in texts):
-        ends = min(len(text), len(before))
-        shared = next((i for i, (a, b) in enumerate(zip(text, before, strict=False)) if a != b), ends)
-        total, before = total + len(text) - shared, text
+        total, before = total + len(text) - shared_length(text, before), text
     return total
