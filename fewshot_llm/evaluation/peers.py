@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,8 @@ class Peer(BaseModel):
 
     Attributes:
         about: what it is.
-        environment: the folder of its virtual environment, relative to the checkout; empty for this one.
+        environment: the folder of its virtual environment, two folders above `peers.toml`: in the checkout of the
+            shipped ones; empty for this one.
         arguments: further arguments of the script.
         script: its file, relative to `peers.toml`.
         trains_model: it trains the suite's language models, one cell for each.
@@ -57,10 +59,14 @@ class Peer(BaseModel):
     folder: Path
 
     @property
+    def home(self) -> Path:
+        """The folder of its virtual environment."""
+        return self.folder.parents[1] / self.environment
+
+    @property
     def python(self) -> Path:
         """Its interpreter."""
-        root = self.folder.parents[1]
-        return root / self.environment / "bin" / "python" if self.environment else Path(sys.executable)
+        return self.home / "bin" / "python" if self.environment else Path(sys.executable)
 
 
 class PeerAnswers(BaseModel):
@@ -119,9 +125,8 @@ def run_peer(peer: Peer, work: Mapping[str, Any]) -> PeerAnswers:
         PeerError: its environment is not there, or the script failed or answered something else.
     """
     if not peer.python.is_file():
-        raise PeerError(
-            f"{peer.environment} is not there; make it with `python eval/peers/environments.py {peer.environment}`."
-        )
+        make = f"python {shlex.quote(str(peer.folder / 'environments.py'))} {peer.environment}"
+        raise PeerError(f"{peer.home} is not there; make it with `{make}`.")
     with tempfile.TemporaryDirectory() as folder:
         question, answers = Path(folder) / "work.json", Path(folder) / "answers.json"
         question.write_text(json.dumps(work, ensure_ascii=False), encoding="utf-8")

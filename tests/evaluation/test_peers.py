@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.peers import Peer, load_peers, run_peer
+from fewshot_llm.evaluation.peers import Peer, PeerError, load_peers, run_peer
 from fewshot_llm.evaluation.suite import run_suite
 from fewshot_llm.evaluation.suite_file import eval_folder
 from tests.evaluation.conftest import MakeSuite
@@ -58,3 +59,11 @@ def test_every_peer_has_its_script_and_every_environment_its_packages() -> None:
     for peer in load_peers(folder).values():
         assert (folder / peer.script).is_file()
         assert not peer.environment or environments[peer.environment]
+
+
+def test_a_missing_environment_is_named_whole(tmp_path: Path) -> None:
+    """Another folder's suites have another folder's environments: the name alone would point to the checkout's."""
+    peer = Peer(about="old libraries", script="old.py", environment=".venv-old", folder=tmp_path / "eval" / "peers")
+    with pytest.raises(PeerError, match=re.escape(str(tmp_path / ".venv-old"))) as caught:
+        run_peer(peer, {})
+    assert str(peer.folder / "environments.py") in str(caught.value)
