@@ -43,7 +43,37 @@ def suite(
         typer.Option(
             "--only",
             metavar="METHOD",
-            help="Measure only this method now; may be given several times.",
+            help="Measure only this method now; may be given several times, as may the next three.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="Measure only with this model of the suite now.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ] = None,
+    shots: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--shots",
+            metavar="N",
+            help="Measure only with this many labelled rows of each class now.",
+            rich_help_panel=options.DATA,
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            help="Measure only this support set now.",
             rich_help_panel=options.DATA,
             show_default=False,
         ),
@@ -74,6 +104,7 @@ def suite(
     same folder. Files of the data sets are looked for below `FEWSHOT_DATA` (by default `../shared/data`).
     """
     from fewshot_llm.evaluation.compare import regressions
+    from fewshot_llm.evaluation.part import Part
     from fewshot_llm.evaluation.report.write import document_of, write_report
     from fewshot_llm.evaluation.suite import run_suite
     from fewshot_llm.evaluation.suite_file import load_suite
@@ -81,7 +112,8 @@ def suite(
 
     described = load_suite(name)
     earlier = None if baseline is None else read_result(baseline)
-    result = run_suite(described, out, only=only, overwrite=overwrite, watch=_watch())
+    part = Part(methods=only, models=model, shots=shots, seeds=seed)
+    result = run_suite(described, out, part=part, overwrite=overwrite, watch=_watch())
     write_result(result, out / RESULT)
     page = None if report is None else write_report(document_of(result, report_lang), report)
     missed = [] if earlier is None else regressions(earlier, result)

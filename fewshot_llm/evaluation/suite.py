@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
-from fewshot_llm.errors import FewshotError, TaskError, nearest
+from fewshot_llm.errors import FewshotError
 from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
 from fewshot_llm.evaluation.cell import Cell, CellResult, cells, claim_cell, read_cell, write_cell
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.methods import METHODS, learn
+from fewshot_llm.evaluation.part import Part
 from fewshot_llm.evaluation.peers import Peer, load_peers, pick_peer, run_peer
 from fewshot_llm.evaluation.provenance import git_commit
 from fewshot_llm.evaluation.suite_file import Method, Suite
@@ -52,7 +53,7 @@ def run_suite(
     suite: Suite,
     out: Path,
     *,
-    only: Collection[str] | None = None,
+    part: Part | None = None,
     overwrite: bool = False,
     watch: Watch | None = None,
 ) -> SuiteResult:
@@ -65,15 +66,15 @@ def run_suite(
     Args:
         suite: what to measure.
         out: cells are kept in `out/cells`.
-        only: measure these methods now; the others are left as far as they are.
+        part: measure these cells now, all when None; the others are left as far as they are.
         overwrite: measure again what an earlier run finished.
         watch: told what happens.
 
     Raises:
-        FewshotError: the task, the data or a method's name is unusable; or cells of another run are in the way.
+        FewshotError: the task, the data or what `part` names is unusable; or cells of another run are in the way.
     """
-    wanted = _wanted(suite, only)
-    watch = watch or Watch()
+    part, watch = part or Part(), watch or Watch()
+    part.check(suite)
     peers = load_peers(suite.folder.parent / "peers") if suite.peers else {}
     chosen = {name: pick_peer(peers, name) for name in suite.peers}
     data = read_data(suite.data, suite.described_task())
@@ -86,11 +87,11 @@ def run_suite(
 
     found: dict[Cell, CellResult] = {}
     for cell in planned:
-        if not (overwrite and cell.method in wanted) and (result := finished(cell)) is not None:
+        if not (overwrite and cell in part) and (result := finished(cell)) is not None:
             found[cell] = result
     failures: dict[str, str] = {}
     for number, cell in enumerate(planned):
-        if cell not in found and cell.method in wanted:
+        if cell not in found and cell in part:
             with claim_cell(out / CLAIMS, cell) as mine:
                 if not mine:
                     watch.elsewhere(cell)
@@ -110,14 +111,6 @@ def run_suite(
         if cell not in found and str(cell) not in failures and (result := finished(cell)) is not None:
             found[cell] = result
     return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
-
-
-def _wanted(suite: Suite, only: Collection[str] | None) -> frozenset[str]:
-    methods = frozenset((*suite.rungs, *suite.peers))
-    for name in only or ():
-        if name not in methods:
-            raise TaskError(f"The suite {suite.name} has no method {name!r}. {nearest(name, methods)}")
-    return methods if only is None else frozenset(only)
 
 
 @dataclass

@@ -45,6 +45,18 @@ def test_table_file_and_progress(suite: Run, tmp_path: Path) -> None:
     assert "[1/4]" not in suite().stderr
 
 
+def test_some_cells_now(suite: Run) -> None:
+    result = suite("--only", "zero-shot", "--shots", "2", "--seed", "1")
+    assert result.exit_code == 0, result.output
+    assert "zero-shot" in result.stderr
+    assert "seed=1" in result.stderr
+    assert "in-context" not in result.stderr
+    assert "seed=0" not in result.stderr
+    refused = suite("--model", "gemma3-270m")
+    assert refused.exit_code == 1
+    assert "no model 'gemma3-270m'" in refused.stderr
+
+
 def test_json_has_the_figures_and_not_the_answers(suite: Run) -> None:
     found = json.loads(suite("--json").stdout)
     assert found["summaries"][0]["seeds"] == [0, 1]

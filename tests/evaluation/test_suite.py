@@ -13,6 +13,7 @@ from fewshot_llm.errors import DataFileError, FewshotError, TaskError
 from fewshot_llm.evaluation.cell import Cell
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
 from fewshot_llm.evaluation.evaluate import evaluate
+from fewshot_llm.evaluation.part import Part
 from fewshot_llm.evaluation.suite import Watch, run_suite
 from fewshot_llm.evaluation.suite_file import Suite
 from fewshot_llm.evaluation.suite_result import SuiteResult, read_result, write_result
@@ -88,14 +89,39 @@ def test_more_seeds_and_methods_keep_what_is_done(make_suite: MakeSuite, tmp_pat
 
 def test_some_methods_now_and_others_later(make_suite: MakeSuite, tmp_path: Path) -> None:
     suite = make_suite()
-    first, begun, _ = measured(suite, tmp_path / "out", only=["words"])
+    first, begun, _ = measured(suite, tmp_path / "out", part=Part(methods=["words"]))
     assert {cell.method for cell in begun} == {"words"}
     assert len(first.cells) == 2
-    second, begun, _ = measured(suite, tmp_path / "out", only=["in-context"], overwrite=True)
+    second, begun, _ = measured(suite, tmp_path / "out", part=Part(methods=["in-context"]), overwrite=True)
     assert {cell.method for cell in begun} == {"in-context"}
     assert second.cells[:2] == first.cells
-    with pytest.raises(TaskError, match="Did you mean words"):
-        measured(suite, tmp_path / "out", only=["word"])
+
+
+def test_some_shots_seeds_and_models_now(make_suite: MakeSuite, tmp_path: Path) -> None:
+    suite, out = make_suite(shots="[2, 3]", rungs='["zero-shot"]'), tmp_path / "out"
+    _, begun, _ = measured(suite, out, part=Part(shots=[3], seeds=[1]))
+    assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {("words", 3, 1), ("zero-shot", 3, 1)}
+    _, begun, _ = measured(suite, out, part=Part(models=suite.models))
+    assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {
+        ("zero-shot", 2, 0),
+        ("zero-shot", 2, 1),
+        ("zero-shot", 3, 0),
+    }
+    assert len(measured(suite, out)[0].cells) == 8
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Part(methods=["word"]), "no method 'word'. Did you mean words"),
+        (Part(models=["gemma"]), "no model 'gemma'. Known: .*tiny"),
+        (Part(shots=[4]), "no number of shots 4. Known: 2."),
+        (Part(seeds=[0, 2]), "no seed 2. Known: 0, 1."),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(make_suite: MakeSuite, tmp_path: Path, part: Part, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        measured(make_suite(), tmp_path / "out", part=part)
 
 
 def test_cells_of_other_settings_are_not_taken_for_these(make_suite: MakeSuite, tmp_path: Path) -> None:
