@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["suite"]
 
 RESULT = "result.json"
+
+
+def _now(flag: str, metavar: str, what: str) -> Any:
+    """An option that leaves some cells for later."""
+    return typer.Option(
+        flag,
+        metavar=metavar,
+        help=f"Measure only {what} now; may be given several times.",
+        rich_help_panel=options.DATA,
+        show_default=False,
+    )
 
 
 def suite(
@@ -38,46 +49,10 @@ def suite(
             show_default=False,
         ),
     ],
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="METHOD",
-            help="Measure only this method now; may be given several times, as may the next three.",
-            rich_help_panel=options.DATA,
-            show_default=False,
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="Measure only with this model of the suite now.",
-            rich_help_panel=options.DATA,
-            show_default=False,
-        ),
-    ] = None,
-    shots: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--shots",
-            metavar="N",
-            help="Measure only with this many labelled rows of each class now.",
-            rich_help_panel=options.DATA,
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            help="Measure only this support set now.",
-            rich_help_panel=options.DATA,
-            show_default=False,
-        ),
-    ] = None,
+    only: Annotated[list[str] | None, _now("--only", "METHOD", "this method")] = None,
+    model: Annotated[list[str] | None, _now("--model", "MODEL", "this model of the suite")] = None,
+    shots: Annotated[list[int] | None, _now("--shots", "N", "this many labelled rows of each class")] = None,
+    seed: Annotated[list[int] | None, _now("--seed", "N", "the support set of this seed")] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Measure again what an earlier run finished.", rich_help_panel=options.RESULT),
