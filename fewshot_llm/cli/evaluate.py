@@ -111,18 +111,20 @@ def evaluate(
     new rows. `--report` makes a page of the result. With --adapter in place of --support, what `tune` saved is measured
     as it is.
     """
-    wanted_shots, wanted_seeds = _numbers(shots, "--shots"), _numbers(seeds, "--seeds")
-    refuse_output(output, (test, support), overwrite=overwrite)
-    if support is None and table is not None:
-        raise typer.BadParameter("it compares on labelled rows; give --support FILE", param_hint="--table")
     from fewshot_llm.cli.parts import (
         column_names,
+        numbers,
         open_model_or_server,
         read_support,
         take_calibration,
         take_selection,
         warn_of,
     )
+
+    wanted_shots, wanted_seeds = numbers(shots, "--shots"), numbers(seeds, "--seeds")
+    refuse_output(output, (test, support), overwrite=overwrite)
+    if support is None and table is not None:
+        raise typer.BadParameter("it compares on labelled rows; give --support FILE", param_hint="--table")
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -190,13 +192,3 @@ def evaluate(
     show_evaluation(result)
     if page is not None:
         typer.echo(f"→ {page}")
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    """`0,4,16` as numbers; whole, not negative, each once."""
-    parts = [part.strip() for part in text.replace("，", ",").split(",")]
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise typer.BadParameter(
-            f"{text!r} is not a list of different whole numbers such as 0,4,16.", param_hint=option
-        )
-    return tuple(map(int, parts))

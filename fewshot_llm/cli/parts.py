@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "column_names",
     "make_classifier",
+    "numbers",
     "open_model",
     "open_model_or_server",
     "read_support",
@@ -31,6 +32,16 @@ __all__ = [
     "take_way",
     "warn_of",
 ]
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """`0,4,16` as numbers; whole, not negative, each once."""
+    parts = [part.strip() for part in text.replace("，", ",").split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise typer.BadParameter(
+            f"{text!r} is not a list of different whole numbers such as 0,4,16.", param_hint=option
+        )
+    return tuple(map(int, parts))
 
 
 def column_names(task: Task, text_column: str | None, label_column: str | None = None) -> dict[str, str]:

@@ -23,11 +23,7 @@ RESULT = "result.json"
 def _now(flag: str, metavar: str, what: str) -> Any:
     """An option that leaves some cells for later."""
     return typer.Option(
-        flag,
-        metavar=metavar,
-        help=f"Measure only {what} now; may be given several times.",
-        rich_help_panel=options.DATA,
-        show_default=False,
+        flag, metavar=metavar, help=f"Measure only {what} now.", rich_help_panel=options.DATA, show_default=False
     )
 
 
@@ -49,10 +45,10 @@ def suite(
             show_default=False,
         ),
     ],
-    only: Annotated[list[str] | None, _now("--only", "METHOD", "this method")] = None,
-    model: Annotated[list[str] | None, _now("--model", "MODEL", "this model of the suite")] = None,
-    shots: Annotated[list[int] | None, _now("--shots", "N", "this many labelled rows of each class")] = None,
-    seed: Annotated[list[int] | None, _now("--seed", "N", "the support set of this seed")] = None,
+    only: Annotated[list[str] | None, _now("--only", "METHOD", "this method (may be repeated)")] = None,
+    model: Annotated[list[str] | None, _now("--model", "MODEL", "this model of the suite (may be repeated)")] = None,
+    shots: Annotated[str | None, _now("--shots", "K,…", "with so many labelled rows of each class")] = None,
+    seeds: Annotated[str | None, _now("--seeds", "S,…", "the support sets of these seeds")] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Measure again what an earlier run finished.", rich_help_panel=options.RESULT),
@@ -78,6 +74,7 @@ def suite(
     Every finished cell is kept. The same command on another core, card or machine shares the work, if `--out` is the
     same folder. Files of the data sets are looked for below `FEWSHOT_DATA` (by default `../shared/data`).
     """
+    from fewshot_llm.cli.parts import numbers
     from fewshot_llm.evaluation.compare import regressions
     from fewshot_llm.evaluation.part import Part
     from fewshot_llm.evaluation.report.write import document_of, write_report
@@ -85,9 +82,14 @@ def suite(
     from fewshot_llm.evaluation.suite_file import load_suite
     from fewshot_llm.evaluation.suite_result import read_result, write_result
 
+    part = Part(
+        methods=only,
+        models=model,
+        shots=None if shots is None else numbers(shots, "--shots"),
+        seeds=None if seeds is None else numbers(seeds, "--seeds"),
+    )
     described = load_suite(name)
     earlier = None if baseline is None else read_result(baseline)
-    part = Part(methods=only, models=model, shots=shots, seeds=seed)
     result = run_suite(described, out, part=part, overwrite=overwrite, watch=_watch())
     write_result(result, out / RESULT)
     page = None if report is None else write_report(document_of(result, report_lang), report)

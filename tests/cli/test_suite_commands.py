@@ -46,7 +46,7 @@ def test_table_file_and_progress(suite: Run, tmp_path: Path) -> None:
 
 
 def test_some_cells_now(suite: Run) -> None:
-    result = suite("--only", "zero-shot", "--shots", "2", "--seed", "1")
+    result = suite("--only", "zero-shot", "--shots", "2", "--seeds", "1")
     assert result.exit_code == 0, result.output
     assert "zero-shot" in result.stderr
     assert "seed=1" in result.stderr
@@ -55,6 +55,7 @@ def test_some_cells_now(suite: Run) -> None:
     refused = suite("--model", "gemma3-270m")
     assert refused.exit_code == 1
     assert "no model 'gemma3-270m'" in refused.stderr
+    assert suite("--seeds", "0,x").exit_code == 2
 
 
 def test_json_has_the_figures_and_not_the_answers(suite: Run) -> None:
