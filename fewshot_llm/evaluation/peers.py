@@ -125,8 +125,13 @@ def run_peer(peer: Peer, work: Mapping[str, Any]) -> PeerAnswers:
         PeerError: its environment is not there, or the script failed or answered something else.
     """
     if not peer.python.is_file():
-        make = f"python {shlex.quote(str(peer.folder / 'environments.py'))} {peer.environment}"
-        raise PeerError(f"{peer.home} is not there; make it with `{make}`.")
+        maker = peer.folder / "environments.py"
+        todo = (
+            f"make it with `python {shlex.quote(str(maker))} {peer.environment}`"
+            if maker.is_file()
+            else f"make a virtual environment there, with the packages that {peer.script} imports"
+        )
+        raise PeerError(f"{peer.home} is not there; {todo}.")
     with tempfile.TemporaryDirectory() as folder:
         question, answers = Path(folder) / "work.json", Path(folder) / "answers.json"
         question.write_text(json.dumps(work, ensure_ascii=False), encoding="utf-8")
