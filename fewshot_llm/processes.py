@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["agreed", "is_first", "join", "place_on_machine", "several"]
+__all__ = ["agreed", "is_first", "join", "on_machine", "place_on_machine", "several"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,11 @@ def is_first() -> bool:
 def place_on_machine() -> int:
     """Which of this machine's processes this one is, from 0; the card it has is the one of that number."""
     return int(os.environ["LOCAL_RANK"]) if several() else 0
+
+
+def on_machine() -> int:
+    """How many of the processes run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if several() else 1
 
 
 def agreed(value: T, device: torch.device) -> T:

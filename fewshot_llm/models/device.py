@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.processes import place_on_machine, several
+from fewshot_llm.processes import on_machine, place_on_machine, several
 
 __all__ = ["DeviceMap", "choose_device", "choose_dtype", "cpu_has_bfloat16", "place"]
 
@@ -29,7 +29,8 @@ def choose_device(device: str | None = None) -> torch.device:
     Under `accelerate launch` every process takes a card of its own.
 
     Raises:
-        ModelError: for a device that torch does not know or this machine does not have.
+        ModelError: for a device that torch does not know or this machine does not have, and for one card that
+            several processes would share.
 
     >>> choose_device("cpu")
     device(type='cpu')
@@ -46,6 +47,11 @@ def choose_device(device: str | None = None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = None
+    if chosen is not None and chosen.type == "cuda" and chosen.index is not None and on_machine() > 1:
+        raise ModelError(
+            f"Device {device!r} is one card, and {on_machine()} processes were started on this machine: "
+            "say 'cuda', and each takes a card of its own."
+        )
     if chosen is None or not present.get(chosen.type, False):
         raise ModelError(f"Device {device!r} cannot be used: this machine and this build of torch have {here}.")
     if chosen.type != "cuda":

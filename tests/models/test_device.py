@@ -24,6 +24,19 @@ def test_a_device_that_is_not_there(name: str) -> None:
         choose_device(name)
 
 
+def test_one_card_is_not_shared_by_the_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL takes one process a card; the check reads only what a launcher sets, so no card is needed to see it."""
+    for name, value in (("LOCAL_RANK", "1"), ("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ModelError, match=r"'cuda:0' is one card, and 2 processes .* say 'cuda'"):
+        choose_device("cuda:0")
+    assert choose_device("cpu:0").type == "cpu"
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(ModelError, match=r"cpu|CUDA"):
+        choose_device("cuda:99")
+
+
 def test_float32_on_a_cpu_and_bfloat16_on_a_gpu() -> None:
     assert choose_dtype(CPU) == torch.float32
     assert choose_dtype(torch.device("mps")) == torch.bfloat16
