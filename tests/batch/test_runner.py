@@ -190,17 +190,21 @@ def test_an_input_that_changes_meanwhile_is_noticed(label: Run, reviews: Path) -
 
 
 def test_memory_does_not_grow_with_the_input(label: Run, tmp_path: Path) -> None:
-    """The small version of `eval/speed/batch_memory.py`: sixfold rows, the same peak of Python's memory."""
+    """The small version of `eval/speed/batch_memory.py`: sixfold rows, about the same peak of Python's memory.
+
+    The first run is left out: it imports. When the collector runs moves a peak by a quarter; rows that are kept, as
+    `StandIn` keeps them, would treble it.
+    """
     peaks = []
-    for rows in (1_000, 6_000):
+    for number, rows in enumerate((1_000, 1_000, 6_000)):
         texts = ({"text": f"{TEXTS[i % 5]} number {i}, " + "x" * 200} for i in range(rows))
-        path = write_jsonl(tmp_path / f"{rows}.jsonl", texts)
+        path = write_jsonl(tmp_path / f"{number}.jsonl", texts)
         labeller = Forgetful()
         tracemalloc.start()
-        label(path, f"out-{rows}", labeller=labeller, rows_per_shard=200)
+        label(path, f"out-{number}", labeller=labeller, rows_per_shard=200)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[2] < 1.5 * peaks[1]
 
 
 class Forgetful(StandIn):
