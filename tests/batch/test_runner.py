@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import tracemalloc
 from dataclasses import dataclass
@@ -190,10 +191,9 @@ def test_an_input_that_changes_meanwhile_is_noticed(label: Run, reviews: Path) -
 
 
 def test_memory_does_not_grow_with_the_input(label: Run, tmp_path: Path) -> None:
-    """The small version of `eval/speed/batch_memory.py`: sixfold rows, about the same peak of Python's memory.
+    """The small version of `eval/speed/batch_memory.py`: sixfold rows, the same peak of Python's memory.
 
-    The first run is left out: it imports. When the collector runs moves a peak by a quarter; rows that are kept, as
-    `StandIn` keeps them, would treble it.
+    The first run is left out: it imports. Garbage is collected with every answer, for it moves a peak by a quarter.
     """
     peaks = []
     for number, rows in enumerate((1_000, 1_000, 6_000)):
@@ -204,13 +204,14 @@ def test_memory_does_not_grow_with_the_input(label: Run, tmp_path: Path) -> None
         label(path, f"out-{number}", labeller=labeller, rows_per_shard=200)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] < 1.5 * peaks[1]
+    assert peaks[2] < 1.1 * peaks[1]
 
 
 class Forgetful(StandIn):
-    """Does not keep what it was asked."""
+    """Does not keep what it was asked, nor wait for the collector."""
 
     def answer(self, rendered, progress=None):  # type: ignore[no-untyped-def]
         answers = super().answer(rendered, progress)
         self.asked.clear()
+        gc.collect()
         return answers
