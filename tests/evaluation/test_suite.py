@@ -168,7 +168,8 @@ def test_a_peer_that_fails_or_is_not_installed_stops_nothing(make_suite: MakeSui
     assert [cell.cell.method for cell in found.cells] == ["words"]
     assert list(found.failures) == ["broken k=2 seed=0", "absent k=2 seed=0"]
     assert "no network" in str(reasons[0])
-    assert ".venv-nowhere is not there" in str(reasons[1])
+    assert ".venv-nowhere is not there; make a virtual environment there" in str(reasons[1])
+    assert "the packages that words.py imports" in str(reasons[1])
 
 
 def test_an_unknown_peer_is_refused_before_anything_runs(make_suite: MakeSuite, tmp_path: Path) -> None:
