@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fewshot_llm.files.atomic import atomic_write, atomic_write_json, atomic_write_text, sha256_file
-from fewshot_llm.files.rows import iter_rows, read_rows, write_rows
+from fewshot_llm.files.reading import iter_rows, read_rows
+from fewshot_llm.files.writing import write_rows
 from fewshot_llm.language import normalise_text
 
 __all__ = [
