@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.files import normalise_text
+from fewshot_llm.errors import SupportError
+from fewshot_llm.files import columns_of, normalise_text, result_names
 from fewshot_llm.support import Example, queries
 from fewshot_llm.support.columns import LABEL, resolve_columns
 from fewshot_llm.task import Task
@@ -54,7 +54,7 @@ def add_answers(
     names: Sequence[str],
     columns: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows, each with new columns. A row without text keeps its place and gets None.
+    """The rows, each with new columns (see `add_columns`). A row without text keeps its place and gets None.
 
     Args:
         rows: of a file.
@@ -64,7 +64,6 @@ def add_answers(
         columns: field → column, where a column is named otherwise.
 
     Raises:
-        DataFileError: a new column is there already.
         SupportError: no column for a field.
     """
     examples = queries(rows, task, columns) if rows else []
@@ -76,15 +75,13 @@ def add_answers(
 def add_columns(
     rows: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The rows with the answers' columns behind their own.
+    """The rows with the answers' columns behind their own, under names that `result_names` chooses.
 
-    Raises:
-        DataFileError: a new column is there already.
+    >>> add_columns([{"reply": "mine"}], [{"reply": "ours"}], ("reply",))
+    [{'reply': 'mine', 'reply_2': 'ours'}]
     """
-    taken = [name for name in names if any(name in row for row in rows)]
-    if taken:
-        raise DataFileError(
-            f"The input already has the column {', '.join(map(repr, taken))}, which the answers would overwrite. "
-            "Rename it, or take the file it was made from."
-        )
-    return [{**row, **answer} for row, answer in zip(rows, answers, strict=True)]
+    written = result_names(columns_of(rows), names)
+    return [
+        {**row, **{written[name]: value for name, value in answer.items()}}
+        for row, answer in zip(rows, answers, strict=True)
+    ]

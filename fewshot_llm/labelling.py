@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fewshot_llm.errors import DataFileError
-from fewshot_llm.files import normalise_text
+from fewshot_llm.files import columns_of, normalise_text, result_names
 from fewshot_llm.support import Example, queries
 from fewshot_llm.task import Task
 
@@ -32,23 +31,25 @@ class Labelled:
     """Labelled rows.
 
     Attributes:
-        rows: the rows as they came, in their order, each with `RESULT_COLUMNS`.
+        rows: the rows as they came, in their order, each with the results.
         without_text: positions of rows that have no text; their result columns are None.
+        columns: result → its column in the rows; another name where the input has a column of that name.
     """
 
     rows: tuple[dict[str, Any], ...]
     without_text: tuple[int, ...]
+    columns: Mapping[str, str]
 
     @property
     def counts(self) -> dict[str, int]:
         """Label → how many rows got it, the most frequent first."""
-        labels = (row["predicted_label"] for row in self.rows)
+        labels = (row[self.columns["predicted_label"]] for row in self.rows)
         return dict(Counter(label for label in labels if label is not None).most_common())
 
     @property
     def reasons(self) -> dict[str, int]:
         """Why rows under a guard got no label → how many, the most frequent first."""
-        reasons = (row.get("reason") for row in self.rows)
+        reasons = (row[self.columns["reason"]] for row in self.rows) if "reason" in self.columns else ()
         return dict(Counter(reason for reason in reasons if reason is not None).most_common())
 
 
@@ -71,25 +72,19 @@ def label_rows(
         results: the columns to add: `RESULT_COLUMNS`, `GUARDED_COLUMNS` or `TOP_COLUMNS`.
 
     Raises:
-        DataFileError: a column already has the name of a result.
         SupportError: no column for a field.
     """
-    taken = [column for column in results if any(column in row for row in rows)]
-    if taken:
-        raise DataFileError(
-            f"The input already has the column {', '.join(map(repr, taken))}, which labelling would overwrite. "
-            "Rename it, or label the file it was made from."
-        )
+    written = result_names(columns_of(rows), results)
     examples = queries(rows, task, columns) if rows else []
     readable = [position for position, example in enumerate(examples) if normalise_text(example.text)]
     predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
-    labelled = tuple({**row, **_result(predictions.get(position), results)} for position, row in enumerate(rows))
-    return Labelled(labelled, tuple(position for position in range(len(rows)) if position not in predictions))
+    labelled = tuple({**row, **_result(predictions.get(position), written)} for position, row in enumerate(rows))
+    return Labelled(labelled, tuple(at for at in range(len(rows)) if at not in predictions), written)
 
 
-def _result(prediction: Prediction | None, results: Sequence[str]) -> dict[str, Any]:
+def _result(prediction: Prediction | None, written: Mapping[str, str]) -> dict[str, Any]:
     if prediction is None:
-        return dict.fromkeys(results)
+        return dict.fromkeys(written.values())
     values = {
         "predicted_label": None if prediction.abstained else prediction.label,
         "probability": prediction.probability,
@@ -97,4 +92,4 @@ def _result(prediction: Prediction | None, results: Sequence[str]) -> dict[str, 
         "reason": getattr(prediction, "reason", None),
         "rest": prediction.rest,
     }
-    return {name: values[name] for name in results}
+    return {column: values[name] for name, column in written.items()}

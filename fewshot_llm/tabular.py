@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from fewshot_llm.errors import SupportError, nearest
+from fewshot_llm.errors import DataFileError, SupportError, nearest
+from fewshot_llm.files.numbers import DecimalMark, NumberColumn, is_number, number_column
 from fewshot_llm.language import readable_label
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.support.example import as_text
 
-__all__ = ["Facts", "Field", "Language", "as_number", "missing"]
+__all__ = ["Facts", "Field", "Language", "missing"]
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -56,6 +57,8 @@ class Field:
         unit: said after its numbers.
         edges: upper edges of all bins of numbers but the last; empty where numbers are all alike.
         categories: the values seen in the support set; empty for a column of numbers.
+        mark: what stands before the decimals of its numbers; `None` where the support rows do not tell.
+        currency: of its amounts, where the support rows name one.
     """
 
     column: str
@@ -63,18 +66,28 @@ class Field:
     unit: str = ""
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
+    mark: DecimalMark | None = None
+    currency: str | None = None
 
     @property
     def numeric(self) -> bool:
         """Whether its values are numbers."""
         return not self.categories
 
+    def number(self, value: Any) -> float | None:
+        """A cell as a number, by the rule of the support rows; `None` where it is none.
+
+        Raises:
+            DataFileError: the cell is written by another rule, or can be read both ways and no rule is known.
+        """
+        return NumberColumn(self.column, self.mark, self.currency).read(value)
+
     def say(self, value: Any, language: Language) -> str:
         """The value as words, without the field's name; a missing one is said to be unknown."""
         _, _, left, right = _PUNCTUATION[language]
         if missing(value):
             return _UNKNOWN[language]
-        number = as_number(value) if self.numeric else None
+        number = self.number(value) if self.numeric else None
         if number is None:
             text = as_text(value)
             return text if text in self.categories else f"{text}{left}{_UNSEEN[language]}{right}"
@@ -113,6 +126,7 @@ class Facts:
         units: Mapping[str, str] | None = None,
         codes: Sequence[str] = (),
         bins: int = 5,
+        decimal: DecimalMark | None = None,
     ) -> Self:
         """Learn each column's kind, categories and quantiles.
 
@@ -124,9 +138,11 @@ class Facts:
             units: column → unit.
             codes: columns whose numbers are names (a region's number).
             bins: of equal count for numbers, 2 to 5; fewer where many values are equal.
+            decimal: what stands before the decimals of numbers in texts; by default each column tells.
 
         Raises:
             SupportError: no rows, an unknown column, or bins out of range.
+            DataFileError: a column's numbers are written in two ways, or can be read both ways.
         """
         present = list(dict.fromkeys(name for row in rows for name in row))
         columns = list(columns) if columns is not None else present
@@ -142,19 +158,48 @@ class Facts:
             values = [row.get(column) for row in rows if not missing(row.get(column))]
             called = (names or {}).get(column) or readable_label(column)
             unit = (units or {}).get(column, "")
-            numbers = [number for value in values if (number := as_number(value)) is not None]
-            if column in codes or len(numbers) < len(values) or not values:
+            if column in codes or not values or not all(map(is_number, values)):
                 seen = tuple(sorted({as_text(value) for value in values})) or ("",)
                 fields.append(Field(column, called, unit, categories=seen))
             else:
-                fields.append(Field(column, called, unit, edges=_edges(numbers, bins)))
+                rule = number_column(column, (row.get(column) for row in rows), decimal)
+                numbers = [number for value in values if (number := rule.read(value)) is not None]
+                edges = _edges(numbers, bins)
+                fields.append(Field(column, called, unit, edges, mark=rule.mark, currency=rule.currency))
         return cls(tuple(fields), language)
+
+    def settle(self, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """The same facts for these rows, whose numbers were all read once.
+
+        A column whose decimal mark the support rows do not tell takes these rows' own.
+
+        Raises:
+            DataFileError: a number is written otherwise than the support rows' are; the message names its row. Or the
+                column can be read both ways.
+
+        Example:
+            >>> Facts.fit([{"price": "5"}, {"price": "9"}]).settle([{"price": "7,50"}]).fields[0].mark
+            ','
+        """
+        fields = []
+        for one in self.fields:
+            if one.numeric and one.mark is None:
+                rule = number_column(one.column, (row.get(one.column) for row in rows))
+                one = replace(one, mark=rule.mark)
+            for number, row in enumerate(rows if one.numeric else (), start=1):
+                try:
+                    one.number(row.get(one.column))
+                except DataFileError as error:
+                    raise DataFileError(f"Row {number}: {error}") from error
+            fields.append(one)
+        return replace(self, fields=tuple(fields))
 
     def say(self, row: Mapping[str, Any]) -> str:
         """One row as a text.
 
         Raises:
             SupportError: every field is missing.
+            DataFileError: a number is written otherwise than the support rows' are.
         """
         if all(missing(row.get(field.column)) for field in self.fields):
             raise SupportError(
@@ -171,23 +216,12 @@ class Facts:
         """The same rows for estimators of tables, shape [rows, features].
 
         A number is a feature, NaN where it is missing; a category is one feature for each value seen.
+
+        Raises:
+            DataFileError: as for `settle`.
         """
-        return np.array([[value for field in self.fields for value in _features(field, row)] for row in rows])
-
-
-def as_number(value: Any) -> float | None:
-    """A cell as a finite number; `None` where it is none. Truth values are no numbers.
-
-    >>> as_number("1,250.5"), as_number("May"), as_number(True)
-    (1250.5, None, None)
-    """
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        number = float(value.replace(",", "") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+        fields = self.settle(rows).fields
+        return np.array([[value for field in fields for value in _features(field, row)] for row in rows])
 
 
 def missing(value: Any) -> bool:
@@ -198,7 +232,7 @@ def missing(value: Any) -> bool:
 def _features(field: Field, row: Mapping[str, Any]) -> list[float]:
     value = row.get(field.column)
     if field.numeric:
-        number = as_number(value)
+        number = field.number(value)
         return [math.nan if number is None else number]
     text = as_text(value)
     return [float(text == category) for category in field.categories]

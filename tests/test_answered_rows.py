@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm.answered_rows import add_answers, add_columns, answered, as_labels
-from fewshot_llm.errors import DataFileError, SupportError
+from fewshot_llm.errors import SupportError
 from fewshot_llm.task import load_task
 
 TASK = load_task("review-rating")
@@ -31,9 +31,10 @@ def test_row_without_text_keeps_its_place() -> None:
     assert found == [{"text": "a", "id": 1, "n": 2}, {"text": " ", "id": 2, "n": None}, {"text": "c", "id": 3, "n": 2}]
 
 
-def test_column_that_is_there_already() -> None:
-    with pytest.raises(DataFileError, match="already has the column 'n'"):
-        add_columns([{"n": 1}], [{"n": 2}], ("n",))
+def test_column_that_is_there_already_keeps_its_name() -> None:
+    rows = [{"n": 1}, {"n": 3, "m_2": 4}]
+    found = add_columns(rows, [{"n": 2, "m": 5}, {"n": 6, "m": 7}], ("n", "m"))
+    assert found == [{"n": 1, "n_3": 2, "m_3": 5}, {"n": 3, "m_2": 4, "n_3": 6, "m_3": 7}]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.tabular import Facts, as_number
+from fewshot_llm.files.numbers import as_number
+from fewshot_llm.tabular import Facts
 
 ROWS = [{"pages": i, "month": "May" if i % 2 else "Nov", "region": i % 3} for i in range(10)]
 
@@ -73,7 +74,7 @@ def test_unusable_arguments() -> None:
 
 
 def test_matrix_for_estimators_of_tables() -> None:
-    found = Facts.fit(ROWS, ["pages", "month"]).matrix([{"pages": "1,200", "month": "May"}, {"month": "Dec"}])
+    found = Facts.fit(ROWS, ["pages", "month"]).matrix([{"pages": "1,200.0", "month": "May"}, {"month": "Dec"}])
     np.testing.assert_array_equal(found, [[1200, 1, 0], [np.nan, 0, 0]])
 
 

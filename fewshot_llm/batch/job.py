@@ -18,9 +18,10 @@ from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Journal, ShardEntry
 from fewshot_llm.batch.progress import Snapshot
 from fewshot_llm.batch.rows import InputRow
-from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema
+from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema, output_names, written_schema
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files.values import json_line
 
 __all__ = [
     "BatchReport",
@@ -70,6 +71,7 @@ class BatchReport:
         warnings: what the drift check found.
         last: the last snapshot: speed, reuse.
         manifest: path of `manifest.json`.
+        columns: what the job's own columns are called, by their usual names.
     """
 
     rows: int
@@ -80,9 +82,17 @@ class BatchReport:
     warnings: tuple[str, ...]
     last: Snapshot
     manifest: Path
+    columns: Mapping[str, str]
 
 
-def describe_job(labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str) -> dict[str, Any]:
+def describe_job(
+    labeller: Labeller,
+    source: Source,
+    output: Output,
+    settings: Settings,
+    engine: str,
+    result_columns: Mapping[str, str],
+) -> dict[str, Any]:
     """Everything that may change the output, JSON-able: two jobs with equal descriptions give equal bytes."""
     redactor = settings.redactor
     return {
@@ -90,6 +100,7 @@ def describe_job(labeller: Labeller, source: Source, output: Output, settings: S
         "labels": list(labeller.labels),
         "input": source.identity(),
         "columns": dict(settings.columns),
+        "result_columns": dict(result_columns),
         "long_text": settings.long_text.value,
         "redacted": None if redactor is None else sorted(kind.value for kind in redactor.kinds),
         "shards": {"format": output.form, "rows": output.rows_per_shard},
@@ -114,8 +125,8 @@ def shards_of(source: Source, rows_per_shard: int) -> Iterator[tuple[int, list[I
 
 def write_shard(journal: Journal, finished: Finished, schema: ShardSchema, output: Output, disk: Disk) -> ShardEntry:
     """Errors, then the shard, then the journal: each on the disk before the next begins."""
-    lines = "".join(json.dumps(error, ensure_ascii=False, default=str) + "\n" for error in finished.errors)
-    errors_end = disk.append(output.folder / ERRORS, lines.encode("utf-8"), at=journal.errors_end)
+    lines = b"".join(map(json_line, finished.errors))
+    errors_end = disk.append(output.folder / ERRORS, lines, at=journal.errors_end)
     data = encode_shard(finished.labelled, schema, output.form)
     name = f"shard-{finished.shard:05d}.{output.form}"
     disk.replace_file(output.folder / name, data)
@@ -152,15 +163,18 @@ def open_job(
     if not first:
         raise BatchError("The input has no rows.")
     columns = _columns(source, first, settings)
-    job = describe_job(labeller, source, output, settings, engine)
+    # Names of columns that stand only in other rows are taken too: what is known of them is what the first shard shows.
+    seen = dict.fromkeys(name for row in first for name in row.values)
+    names = output_names([*columns.names, *seen])
+    job = describe_job(labeller, source, output, settings, engine, names)
     begin = Journal.resume if output.resume else Journal.start
-    return begin(output.folder, job, disk), ShardSchema(columns, labeller.labels)
+    return begin(output.folder, job, disk), ShardSchema(columns, labeller.labels, names)
 
 
 def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> Any:
     declared = source.schema()
     if declared is not None:
-        return declared
+        return written_schema(declared)
     rows = [row.values for row in first if row.problem is None]
     if settings.redactor is not None:
         rows = [settings.redactor.value(dict(row), Counter()) for row in rows]
@@ -179,6 +193,7 @@ def finish_job(journal: Journal, output: Output, last: Snapshot, support: Suppor
         warnings=tuple(drift_warnings(journal.entries, support)),
         last=last,
         manifest=output.folder / MANIFEST,
+        columns=manifest["job"]["result_columns"],
     )
 
 

@@ -19,9 +19,10 @@ import pyarrow as pa
 from fewshot_llm.batch.job import model_fingerprint
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.rows import InputRow
-from fewshot_llm.batch.shards import answer_columns, answer_schema, output_name
+from fewshot_llm.batch.shards import answer_columns, answer_schema
 from fewshot_llm.batch.work import Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files import result_names
 
 __all__ = ["TableLabeller"]
 
@@ -48,7 +49,10 @@ class TableLabeller:
         self._settings = settings
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The table with the columns of a shard, less `row`, and `error`: why a row has no label, else null."""
+        """The table with the columns of a shard, less `row`, and `error`: why a row has no label, else null.
+
+        Where the table has a column of such a name, the added ones end in `_2`.
+        """
         rows = [InputRow(place, "table", place + 1, values) for place, values in enumerate(table.to_pylist())]
         if not rows:
             return table
@@ -62,8 +66,8 @@ class TableLabeller:
                 columns[name][labelled.position] = value
         for failed in finished.errors:
             columns["error"][failed["row"]] = f"{failed['kind']}: {failed['reason']}"
-        table = table.rename_columns([output_name(name) for name in table.column_names])
-        for field in schema:
-            if field.name != "row":  # known only to those who read the whole input in order
-                table = table.append_column(field, pa.array(columns[field.name], field.type))
+        added = [field for field in schema if field.name != "row"]  # known only to those who read the input in order
+        names = result_names(table.column_names, [field.name for field in added])
+        for field in added:
+            table = table.append_column(names[field.name], pa.array(columns[field.name], field.type))
         return table

@@ -7,13 +7,15 @@ and probabilities are rounded before they get here.
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from fewshot_llm.files.values import json_line, json_text, same_value, text_of, typed_value, utf8_text
+from fewshot_llm.files.writing import result_names
 
 __all__ = [
     "OTHER_COLUMNS",
@@ -24,13 +26,15 @@ __all__ = [
     "answer_schema",
     "encode_shard",
     "input_schema",
-    "output_name",
+    "output_names",
+    "written_schema",
 ]
 
 Format: TypeAlias = Literal["parquet", "jsonl"]
 
 OTHER_COLUMNS = "other_columns"
-"""Column of Parquet shards: what does not fit the columns that the job started with, as a JSON object."""
+"""What does not fit the columns that the job started with, as a JSON object: a column of every Parquet shard; in JSONL
+only of rows with a column that came later and is called like one of ours."""
 
 OUTPUT_COLUMNS = (
     "row",
@@ -44,6 +48,10 @@ OUTPUT_COLUMNS = (
     "model_fingerprint",
     "prompt_fingerprint",
 )
+
+
+UNFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)
+"""What Arrow raises for a value that does not fit a type."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +90,18 @@ class ShardSchema:
     Attributes:
         columns: the input's columns and their Arrow types.
         labels: in label order; each is a field of the column `probabilities`.
+        names: what the columns that the job adds are called, see `output_names`.
     """
 
     columns: pa.Schema
     labels: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=lambda: output_names(()))
 
     @property
     def arrow(self) -> pa.Schema:
-        """Input columns under their own names (`input_…` where an output column has that name), then the output's."""
-        given = [pa.field(output_name(field.name), field.type) for field in self.columns]
-        return pa.schema([*given, pa.field(OTHER_COLUMNS, pa.string()), *answer_schema(self.labels)])
+        """Input columns under their own names, then the output's."""
+        added = [pa.field(OTHER_COLUMNS, pa.string()), *answer_schema(self.labels)]
+        return pa.schema([*self.columns, *(pa.field(self.names[one.name], one.type) for one in added)])
 
 
 def answer_schema(labels: Sequence[str]) -> pa.Schema:
@@ -112,13 +122,13 @@ def answer_schema(labels: Sequence[str]) -> pa.Schema:
     return pa.schema([pa.field(name, kind) for name, kind in zip(OUTPUT_COLUMNS, types, strict=True)])
 
 
-def output_name(column: str) -> str:
-    """Name of an input column in the output.
+def output_names(columns: Iterable[str]) -> dict[str, str]:
+    """What the columns that a job adds are called beside the input's, by `result_names`.
 
-    >>> output_name("text"), output_name("row")
-    ('text', 'input_row')
+    >>> output_names(["text", "row"])["row"], output_names(["text"])["row"]
+    ('row_2', 'row')
     """
-    return f"input_{column}" if column in (*OUTPUT_COLUMNS, OTHER_COLUMNS) else column
+    return result_names(columns, (OTHER_COLUMNS, *OUTPUT_COLUMNS))
 
 
 def input_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
@@ -136,6 +146,25 @@ def input_schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
     return pa.schema([pa.field(name, _arrow_type(seen - {type(None)})) for name, seen in kinds.items()])
 
 
+def written_schema(declared: pa.Schema) -> pa.Schema:
+    """The schema of an input as its shards can have it: each name once, and text where Parquet has no such type.
+
+    >>> written_schema(pa.schema([("text", pa.string()), ("meta", pa.struct([]))]))
+    text: string
+    meta: string
+    """
+    first = {one.name: one for one in reversed(declared)}
+    return pa.schema([pa.field(name, _stored(first[name].type)) for name in dict.fromkeys(declared.names)])
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    try:
+        pq.write_table(pa.table({"values": pa.array([None], kind)}), pa.BufferOutputStream())
+        return kind
+    except UNFIT:
+        return pa.string()
+
+
 def _arrow_type(seen: set[type]) -> pa.DataType:
     if seen == {bool}:
         return pa.bool_()
@@ -148,7 +177,7 @@ def _arrow_type(seen: set[type]) -> pa.DataType:
 
 def encode_shard(rows: Sequence[LabelledRow], schema: ShardSchema, form: Format) -> bytes:
     """The bytes of one shard file; no rows give a valid empty file."""
-    return _parquet(rows, schema) if form == "parquet" else _jsonl(rows)
+    return _parquet(rows, schema) if form == "parquet" else _jsonl(rows, schema)
 
 
 def answer_columns(row: LabelledRow) -> dict[str, Any]:
@@ -168,50 +197,56 @@ def answer_columns(row: LabelledRow) -> dict[str, Any]:
     return dict(zip(OUTPUT_COLUMNS, answer, strict=True))
 
 
-def _jsonl(rows: Sequence[LabelledRow]) -> bytes:
-    lines = (
-        json.dumps(
-            {output_name(name): value for name, value in row.values.items()} | answer_columns(row),
-            ensure_ascii=False,
-            default=str,
-        )
-        for row in rows
-    )
-    return "".join(line + "\n" for line in lines).encode("utf-8")
+def _jsonl(rows: Sequence[LabelledRow], schema: ShardSchema) -> bytes:
+    ours = set(schema.names.values())
+    lines = []
+    for row in rows:
+        late = {name: value for name, value in row.values.items() if name in ours}
+        line = {name: value for name, value in row.values.items() if name not in ours}
+        if late:
+            line[schema.names[OTHER_COLUMNS]] = late
+        lines.append(json_line(line | {schema.names[name]: value for name, value in answer_columns(row).items()}))
+    return b"".join(lines)
 
 
 def _parquet(rows: Sequence[LabelledRow], schema: ShardSchema) -> bytes:
     arrow = schema.arrow
+    known = set(schema.columns.names)
     others: list[dict[str, Any]] = [
-        {name: value for name, value in row.values.items() if name not in schema.columns.names} for row in rows
+        {name: value for name, value in row.values.items() if name not in known} for row in rows
     ]
-    arrays = [_column([row.values.get(field.name) for row in rows], field, others) for field in schema.columns]
-    arrays.append(pa.array([_json(other) if other else None for other in others], pa.string()))
+    arrays = [_column([row.values.get(one.name) for row in rows], one, others) for one in schema.columns]
+    arrays.append(pa.array([utf8_text(json_text(other)) if other else None for other in others], pa.string()))
     answers = [answer_columns(row) for row in rows]
-    arrays += [pa.array([answer[name] for answer in answers], arrow.field(name).type) for name in OUTPUT_COLUMNS]
+    arrays += [
+        pa.array([answer[name] for answer in answers], arrow.field(schema.names[name]).type) for name in OUTPUT_COLUMNS
+    ]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), sink, compression="zstd")
     return sink.getvalue()
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
 def _column(values: list[Any], field: pa.Field, others: list[dict[str, Any]]) -> pa.Array:
     """One input column; a value of another type is null here and goes to `others`."""
+    values = [typed_value(value) for value in values]
     if field.type == pa.string():
-        values = [value if value is None or isinstance(value, str) else _json(value) for value in values]
-    try:
-        return pa.array(values, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        pass
+        values = [None if value is None else utf8_text(text_of(value)) for value in values]
+    array = _fitting(values, field.type)
+    if array is not None:
+        return array
     kept: list[Any] = []
     for value, other in zip(values, others, strict=True):
-        try:
-            pa.scalar(value, field.type)
-            kept.append(value)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            kept.append(None)
+        fits = _fitting([value], field.type) is not None
+        kept.append(value if fits else None)
+        if not fits:
             other[field.name] = value
     return pa.array(kept, field.type)
+
+
+def _fitting(values: list[Any], kind: pa.DataType) -> pa.Array | None:
+    """The values in a type, if they come back from it as they were."""
+    try:
+        array = pa.array(values, kind)
+        return array if all(map(same_value, values, array.to_pylist())) else None
+    except UNFIT:
+        return None

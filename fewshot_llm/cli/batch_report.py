@@ -14,6 +14,7 @@ import typer
 from fewshot_llm.batch.estimate import Estimate
 from fewshot_llm.batch.job import BatchReport
 from fewshot_llm.batch.progress import Report, Snapshot, json_lines, prometheus_textfile
+from fewshot_llm.cli.failure import say_columns
 
 __all__ = ["print_estimate", "print_outcome", "shown_progress"]
 
@@ -72,6 +73,7 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
     """The totals; warnings of the drift check go to standard error."""
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    say_columns(outcome.columns)
     if as_json:
         summary = {
             "rows": outcome.rows,
@@ -80,6 +82,7 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
             "labels": dict(outcome.labels),
             "redacted": dict(outcome.redacted),
             "warnings": list(outcome.warnings),
+            "columns": dict(outcome.columns),
             "output": str(output),
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))

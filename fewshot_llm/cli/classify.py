@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from fewshot_llm.cli import guarding, options, saved
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 if TYPE_CHECKING:
     from fewshot_llm.estimators.inference import Inference
@@ -67,6 +67,8 @@ def classify(
     output: options.Output,
     support: saved.SupportFile = None,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     as_json: options.Json = False,
     profiled: options.Profiled = False,
     text_column: options.TextColumn = None,
@@ -99,13 +101,13 @@ def classify(
 ) -> None:
     """Label the rows of a file from a few labelled ones, or with what `tune` made of them (--adapter).
 
-    Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`. The
-    output appears when it is whole: a run that fails or is stopped leaves nothing, and the old file as it was. A row
-    without text keeps its place and gets no label. With --max-error, --costs or --out-of-scope a `reason` says why a
-    row got none. With --top-k labels far behind are never scored: `probabilities` holds the best ones, each a lower
-    bound, and `rest` what the others have at most.
+    Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`, with
+    `_2` behind where the input has one of these. The output appears when it is whole: a run that fails or is stopped
+    leaves nothing, and the old file as it was. A row without text keeps its place and gets no label. With --max-error,
+    --costs or --out-of-scope a `reason` says why a row got none. With --top-k labels far behind are never scored:
+    `probabilities` holds the best ones, each a lower bound, and `rest` what the others have at most.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     if support is None and (escalate or precision is not None):
         raise typer.BadParameter("--escalate and --precision look at labelled rows; give --support FILE")
     if precision is not None and dtype is not None:
@@ -122,12 +124,13 @@ def classify(
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.parts import model_record
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import read_rows, require_writable, write_rows
     from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.precision import check_precision
     from fewshot_llm.prompting.defence import as_defence
 
     rows = read_rows(source)
+    require_writable(output, rows)
     evidence = None
     take_guard = partial(
         guarding.take_guard,
@@ -196,7 +199,8 @@ def classify(
             TOP_COLUMNS if top_k is not None else RESULT_COLUMNS if guard is None else GUARDED_COLUMNS,
         )
     seconds = time.perf_counter() - started
-    write_rows(output, labelled.rows, overwrite=overwrite)
+    say_columns(labelled.columns)
+    write_rows(output, labelled.rows, overwrite, excel=form, results=tuple(labelled.columns.values()))
     _report(
         {
             "rows": len(rows),
@@ -208,6 +212,7 @@ def classify(
             "defence": as_defence(classifier.defence).name,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
+            "columns": labelled.columns,
             **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
             **({} if evidence is None else {"precision": evidence.to_json()}),
             **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fewshot_llm.cli import options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["facts"]
 
@@ -20,28 +20,37 @@ def facts(
         str, typer.Option("--columns", metavar="C,C,…", help="The columns to say, in order.", show_default=False)
     ],
     codes: Annotated[str, typer.Option("--codes", metavar="C,C,…", help="Those of them whose numbers are names.")] = "",
+    decimal: options.Decimal = None,
     bins: Annotated[
         int, typer.Option("--bins", metavar="N", min=2, max=5, help="Levels of a number, from very low to very high.")
     ] = 5,
     lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the texts.")] = "en",
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
 ) -> None:
     """Say each row's fields as a text, numbers compared with the labelled rows.
 
-    Adds a column `text` to the rows of --input; --support may be the same file. All other columns stay.
+    Adds a column `text` to the rows of --input; --support may be the same file. All other columns stay. Numbers may be
+    written `1,299.50`, `1.299,50` or `1 299,50`: each column tells which, or is refused where it can be read both ways.
     """
-    refuse_output(output, (), overwrite=overwrite)
+    form = rows_output(output, (), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
     from fewshot_llm.tabular import Facts
 
     rows = read_rows(source)
+    require_writable(output, rows)
+    written = result_names(columns_of(rows), ("text",))
     said = Facts.fit(
         read_rows(support),
         [name.strip() for name in columns.split(",")],
         language=lang,
         codes=[name.strip() for name in codes.split(",") if name.strip()],
         bins=bins,
-    )
-    write_rows(output, add_columns(rows, [{"text": said.say(row)} for row in rows], ("text",)), overwrite=overwrite)
+        decimal=decimal,
+    ).settle(rows)
+    found = add_columns(rows, [{"text": said.say(row)} for row in rows], ("text",))
+    say_columns(written)
+    write_rows(output, found, overwrite, excel=form)
     typer.echo(f"{len(rows)} rows → {output}", err=True)

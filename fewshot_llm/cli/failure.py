@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from fewshot_llm.errors import FewshotError
+from fewshot_llm.errors import DataFileError, FewshotError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["FAILED", "INTERRUPTED", "FailureGroup", "refuse_output"]
+    from fewshot_llm.files.writing import Excel
+
+__all__ = ["FAILED", "INTERRUPTED", "FailureGroup", "refuse_output", "rows_output", "say_columns"]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -80,6 +83,34 @@ def refuse_output(output: Path | None, inputs: tuple[Path | None, ...], *, overw
         raise typer.BadParameter(
             f"{output} exists. Choose another name, or replace it with --overwrite.", param_hint="--output"
         )
+
+
+def rows_output(
+    output: Path, inputs: tuple[Path | None, ...], *, overwrite: bool, excel: bool, semicolon: bool
+) -> Excel:
+    """As `refuse_output`, for a file of rows: its ending has to be one that rows are written in.
+
+    Returns:
+        How the file is written for a spreadsheet, for `write_rows`.
+    """
+    from fewshot_llm.files.writing import written_form
+
+    try:
+        ending, _ = written_form(output)
+    except DataFileError as error:
+        raise typer.BadParameter(str(error), param_hint="--output") from error
+    if (excel or semicolon) and ending not in (".csv", ".tsv", ".xlsx"):
+        raise typer.BadParameter(
+            f"{output} is no table for a spreadsheet; name a .csv, .tsv or .xlsx file.", param_hint="--excel"
+        )
+    refuse_output(output, inputs, overwrite=overwrite)
+    return "semicolon" if semicolon else excel
+
+
+def say_columns(written: Mapping[str, str]) -> None:
+    """Says what the added columns are called, where the input has columns of their usual names."""
+    if any(name != column for name, column in written.items()):
+        _say(f"The input has columns of our names already: the results are in {', '.join(written.values())}.")
 
 
 def _say(paragraph: str) -> None:

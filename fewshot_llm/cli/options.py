@@ -16,9 +16,11 @@ __all__ = [
     "Calibrate",
     "CalibrationName",
     "CutLongText",
+    "Decimal",
     "Defence",
     "Device",
     "Dtype",
+    "Excel",
     "Input",
     "Json",
     "LabelColumn",
@@ -34,6 +36,7 @@ __all__ = [
     "Seed",
     "Select",
     "SelectionName",
+    "Semicolon",
     "Shots",
     "Support",
     "Task",
@@ -114,13 +117,41 @@ Output: TypeAlias = Annotated[
         "--output",
         metavar="FILE",
         allow_dash=True,
-        help="Where the labelled rows go: JSONL, CSV or Parquet by ending; - is JSONL on standard output.",
+        help="Where the labelled rows go: JSONL, JSON, CSV or TSV (also .gz, .zst), Parquet or XLSX by ending; - is "
+        "JSONL on standard output.",
         rich_help_panel=RESULT,
         show_default=False,
     ),
 ]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace --output if it exists.", rich_help_panel=RESULT)
+]
+Excel: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--excel",
+        help="Write CSV for a person's spreadsheet: it opens with the right letters, probabilities have four digits, "
+        "each label a column, and long ids stay whole. A .xlsx file is always so.",
+        rich_help_panel=RESULT,
+    ),
+]
+Semicolon: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--semicolon",
+        help="As --excel, for an Excel that writes 2,5: with ; between cells and a decimal comma.",
+        rich_help_panel=RESULT,
+    ),
+]
+Decimal: TypeAlias = Annotated[
+    Literal[".", ","] | None,
+    typer.Option(
+        "--decimal",
+        metavar="MARK",
+        help="What stands before the decimals of numbers, . or a comma. [default: each column tells]",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
 ]
 Profiled: TypeAlias = Annotated[
     bool,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fewshot_llm.cli import options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["rank"]
 
@@ -31,6 +31,8 @@ def rank(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     label_column: options.LabelColumn = None,
     way: options.Way = "pmi",
     lang: options.Lang = "auto",
@@ -49,7 +51,7 @@ def rank(
     Rows have `history` and `candidates` (lists, or titles between `|`) and maybe `user`; labelled ones also what came
     next. Adds `ranking`, the likeliest first, and `probabilities`.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
     from fewshot_llm.cli.parts import open_model_or_server, take_way
     from fewshot_llm.cli.progress import waiting
@@ -57,11 +59,13 @@ def rank(
     from fewshot_llm.estimators.choice import as_choices
     from fewshot_llm.estimators.co_occurrence import read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
     from fewshot_llm.support.columns import resolve_columns
     from fewshot_llm.task import load_task
 
     described, known, rows = load_task(task), read_rows(support), read_rows(source)
+    require_writable(output, rows)
+    written = result_names(columns_of(rows), COLUMNS)
     names = dict.fromkeys(name for row in known for name in row)
     told = None if label_column is None else {"label": label_column}
     column = resolve_columns(names, (), told=told).names["label"]
@@ -83,5 +87,6 @@ def rank(
         ranker.fit(choices, [choice.chosen for choice in choices], [] if baskets is None else read_baskets(baskets))
     with waiting("Ranking"):
         found = add_columns(rows, ranker.answers(asked), COLUMNS)
-    write_rows(output, found, overwrite=overwrite)
+    say_columns(written)
+    write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
     typer.echo(f"{len(rows)} rows → {output}", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fewshot_llm.cli import options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["regress"]
 
@@ -20,8 +20,11 @@ def regress(
     source: options.Input,
     output: options.Output,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    decimal: options.Decimal = None,
     grid: Annotated[
         str | None,
         typer.Option("--grid", metavar="N,N,…", help="Numbers to score, ascending. [default: the task's]"),
@@ -55,7 +58,7 @@ def regress(
 
     Adds `predicted_value`, `low` and `high` (CV+ prediction interval). A row without text gets none.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered
     from fewshot_llm.cli.parts import column_names, open_model_or_server
     from fewshot_llm.cli.progress import waiting
@@ -63,12 +66,16 @@ def regress(
     from fewshot_llm.estimators.grid import Grid
     from fewshot_llm.estimators.number_ladder import NumberEscalation
     from fewshot_llm.estimators.regressor import FewShotRegressor
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.estimators.targets import as_numbers
+    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
     from fewshot_llm.task import load_task
 
     described = load_task(task)
     texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
+    require_writable(output, rows)
+    written = result_names(columns_of(rows), COLUMNS)
+    numbers = as_numbers(targets, decimal)
     language = choose_language(lang, described, (text.text for text in texts))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     regressor = FewShotRegressor(
@@ -85,7 +92,7 @@ def regress(
         cut_long_text=cut_long_text,
     )
     with waiting("Fitting on the rated rows"):
-        regressor.fit(texts, targets)
+        regressor.fit(texts, numbers)
     with waiting("Predicting"):
         found = add_answers(
             rows,
@@ -97,7 +104,8 @@ def regress(
             COLUMNS,
             column_names(described, text_column),
         )
-    write_rows(output, found, overwrite=overwrite)
+    say_columns(written)
+    write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
     if regressor.decision_ is not None:
         typer.echo(regressor.decision_.english, err=True)
     error = regressor.cross_validated_error()

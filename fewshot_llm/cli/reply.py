@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewshot_llm.cli import guarding, options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,8 @@ def reply(
     source: options.Input,
     output: options.Output,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     min_confidence: Annotated[
@@ -78,7 +80,7 @@ def reply(
     Adds `intent`, `reply`, `confidence` and `hand_over` to each row. A message that is unsure, out of scope, or of an
     intent without a reply gets none, and `hand_over` says why a person has to answer. Nothing is written by a model.
     """
-    refuse_output(output, (source, support, answers), overwrite=overwrite)
+    form = rows_output(output, (source, support, answers), overwrite=overwrite, excel=excel, semicolon=semicolon)
     if by_level and out_of_scope is not None:
         raise typer.BadParameter(
             "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
@@ -88,7 +90,7 @@ def reply(
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
     from fewshot_llm.hierarchy import fit_levels
     from fewshot_llm.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
     from fewshot_llm.risk_evidence import require_unseen
@@ -104,6 +106,9 @@ def reply(
     if out_of_scope is not None:
         require_unseen(adapter, examples)
     rows = read_rows(source)
+    require_writable(output, rows)
+    written = result_names(columns_of(rows), REPLY_COLUMNS)
+    reply_column, reason_column = written["reply"], written["hand_over"]
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     scorer = make_scorer(loaded, language)
 
@@ -133,8 +138,9 @@ def reply(
             return [vars(one) for one in reply_to(predict(texts, progress), table, min_confidence)]
 
         found = add_answers(rows, described, answer, REPLY_COLUMNS, column_names(described, text_column))
-    write_rows(output, found, overwrite=overwrite)
-    replied = sum(row["reply"] is not None for row in found)
-    reasons = Counter(row["hand_over"] or "no_text" for row in found if row["reply"] is None)
+    say_columns(written)
+    write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    replied = sum(row[reply_column] is not None for row in found)
+    reasons = Counter(row[reason_column] or "no_text" for row in found if row[reply_column] is None)
     said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing"
     typer.echo(f"{len(rows)} messages: {replied} replies; handed to a person: {said} → {output}", err=True)

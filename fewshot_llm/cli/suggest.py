@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fewshot_llm.cli import options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["suggest"]
 
@@ -22,6 +22,8 @@ def suggest(
         int, typer.Option("-n", "--rows", metavar="N", min=1, help="How many rows.", rich_help_panel=options.RESULT)
     ] = 20,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -47,7 +49,7 @@ def suggest(
     probability and the row's place in --input. Fill in the labels and add the rows to the support file. Rows whose text
     is labelled already, or nearly the same as one that is, are left out.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.cli.parts import (
         column_names,
         make_classifier,
@@ -55,14 +57,16 @@ def suggest(
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.suggesting import ADDED_COLUMNS
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
-    from fewshot_llm.support.columns import resolve_columns
+    from fewshot_llm.support.columns import LABEL_WORDS, resolve_columns
 
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
     rows = read_rows(source)
+    require_writable(output, rows)
     pool = queries(rows, described, column_names(described, text_column)) if rows else []
     classifier = make_classifier(
         described,
@@ -90,7 +94,10 @@ def suggest(
     names = dict.fromkeys(name for row in read_rows(support) for name in row)
     told = column_names(described, text_column, label_column)
     columns = resolve_columns(names, described.fields, described.optional_fields, told)
-    write_rows(output, found.rows(columns), overwrite=overwrite)
+    suggested = found.rows(columns)
+    written = result_names([columns.names[field] for field in columns.names if field != LABEL_WORDS], ADDED_COLUMNS)
+    say_columns(written)
+    write_rows(output, suggested, overwrite, excel=form, results=tuple(written.values()))
     guesses = {label: sum(one.guess == label for one in found.chosen) for label in classifier.labels_}
     summary = {
         "rows": len(rows),

@@ -7,7 +7,7 @@ from collections import Counter
 import typer
 
 from fewshot_llm.cli import options
-from fewshot_llm.cli.failure import refuse_output
+from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["tag"]
 
@@ -20,6 +20,8 @@ def tag(
     source: options.Input,
     output: options.Output,
     overwrite: options.Overwrite = False,
+    excel: options.Excel = False,
+    semicolon: options.Semicolon = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -38,18 +40,20 @@ def tag(
     The label column holds lists, or labels between `|`; an empty one means that none applies. Adds `predicted_labels`
     and `probabilities`. A row without text gets none.
     """
-    refuse_output(output, (source, support), overwrite=overwrite)
+    form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
     from fewshot_llm.cli.parts import column_names, open_model_or_server
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
     from fewshot_llm.task import load_task
 
     described = load_task(task)
     texts, given = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
+    require_writable(output, rows)
+    written = result_names(columns_of(rows), COLUMNS)
     language = choose_language(lang, described, (text.text for text in texts))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     tagger = FewShotMultiLabelClassifier(
@@ -59,7 +63,8 @@ def tag(
         tagger.fit(texts, [as_labels(cell) for cell in given])
     with waiting("Labelling"):
         found = add_answers(rows, described, tagger.answers, COLUMNS, column_names(described, text_column))
-    write_rows(output, found, overwrite=overwrite)
-    counts = Counter(label for row in found for label in row["predicted_labels"] or ())
+    say_columns(written)
+    write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    counts = Counter(label for row in found for label in row[written["predicted_labels"]] or ())
     said = ", ".join(f"{label} {count}" for label, count in counts.most_common()) or "no labels"
     typer.echo(f"{len(rows)} rows: {said} → {output}", err=True)

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from fewshot_llm.errors import SupportError
+from fewshot_llm.files.numbers import DecimalMark, number_column
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = ["as_numbers", "require_variety"]
 
 
-def as_numbers(y: Any) -> FloatArray:
-    """Targets as finite numbers, shape [rows].
+def as_numbers(y: Any, decimal: DecimalMark | None = None) -> FloatArray:
+    """Targets as finite numbers, shape [rows]; texts are read as `number_column` reads a column.
+
+    Args:
+        y: numbers, or texts of numbers.
+        decimal: what stands before the decimals of texts; by default they tell.
 
     Raises:
         SupportError: one is missing or no number; the message names the first.
+        DataFileError: texts are written in two ways, or all of them can be read both ways.
     """
+    targets = list(y)
+    rule = number_column("target", targets, decimal)
     numbers = []
-    for position, value in enumerate(y):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
+    for position, value in enumerate(targets):
+        number = rule.read(value)
+        if number is None:
             raise SupportError(
                 f"The target of row {position} is {value!r}; a regression needs a finite number for each row. Mend or "
                 "remove such rows, or use a classification task for labels."

@@ -51,9 +51,9 @@ def prediction_rows(texts: Sequence[str], predictions: Sequence[Prediction]) -> 
 
 
 def predictions_file(rows: Sequence[Sequence[str]], words: Words) -> str:
-    """The path of a CSV file with these rows, in a new temporary folder."""
+    """The path of a CSV file with these rows, for a spreadsheet, in a new temporary folder."""
     path = Path(tempfile.mkdtemp(prefix="fewshot-llm-")) / "predictions.csv"
-    write_rows(path, [dict(zip(words.columns, row, strict=True)) for row in rows])
+    write_rows(path, [dict(zip(words.columns, row, strict=True)) for row in rows], excel=True)
     return str(path)
 
 

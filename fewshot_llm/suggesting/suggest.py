@@ -63,11 +63,10 @@ class Suggestions:
     def rows(self, columns: Columns) -> list[dict[str, Any]]:
         """Rows in the form of the support file, the label still to be filled in, and `ADDED_COLUMNS`.
 
+        Where the support file calls its text or label like an added column, that one is renamed (see `add_columns`).
+
         Args:
             columns: the support file's.
-
-        Raises:
-            DataFileError: the support file calls its text or label like an added column.
         """
         names = {field: column for field, column in columns.names.items() if field not in (LABEL, LABEL_WORDS)}
         empty = {columns.names[LABEL]: ""}

@@ -34,7 +34,7 @@ SETTINGS = Settings({"text": "text"})
 def test_a_table_keeps_its_columns_and_gets_the_labels() -> None:
     table = pa.Table.from_pylist([{"row": 5, "text": "a"}, {"row": 6, "text": ""}])
     labelled = TableLabeller(StandIn, SETTINGS)(table).to_pylist()
-    assert [(row["input_row"], row["text"]) for row in labelled] == [(5, "a"), (6, "")]
+    assert [(row["row"], row["text"]) for row in labelled] == [(5, "a"), (6, "")]
     assert labelled[0]["predicted_label"] in ("positive", "negative")
     assert labelled[0]["error"] is None
     assert labelled[1]["predicted_label"] is None

@@ -147,7 +147,7 @@ class TestViews:
         assert texts == ["很好", "=1+1,2"]
         rows = prediction_rows(texts, open_session(WordScorer()).label(texts))
         found = read_rows(predictions_file(rows, CHINESE))
-        assert [row["文本"] for row in found] == texts
+        assert [row["文本"] for row in found] == ["很好", "'=1+1,2"]  # no spreadsheet runs what a stranger wrote
         assert float(found[0]["概率"]) > 0.5
 
     def test_both_languages_say_the_same(self) -> None:
