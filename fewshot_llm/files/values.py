@@ -28,7 +28,7 @@ def typed_value(value: Any) -> Any:
     values, and everything else is text.
 
     >>> typed_value(float("nan")), typed_value((1, {2: "a"}))
-    (None, [1, {'2': 'a'}])
+    (None, (1, {'2': 'a'}))
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -48,7 +48,9 @@ def typed_value(value: Any) -> Any:
         return sorted(map(typed_value, value), key=text_of)
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return _from_numpy(value)
-    return [typed_value(part) for part in value] if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list):
+        return [typed_value(part) for part in value]
+    return tuple(map(typed_value, value)) if isinstance(value, tuple) else str(value)
 
 
 def _from_numpy(value: Any) -> Any:
@@ -70,7 +72,7 @@ def json_value(value: Any) -> Any:
 def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_json(part) for key, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_as_json(part) for part in value]
     if isinstance(value, float) and math.isinf(value):
         return None
@@ -102,7 +104,7 @@ def text_of(value: Any) -> str:
     value = typed_value(value)
     if value is None:
         return ""
-    return json_text(value) if isinstance(value, bool | list | dict) else str(value)
+    return json_text(value) if isinstance(value, bool | list | tuple | dict) else str(value)
 
 
 def same_value(one: Any, other: Any) -> bool:
@@ -116,8 +118,8 @@ def same_value(one: Any, other: Any) -> bool:
         if not isinstance(other, dict) or one.keys() != other.keys():
             return False
         return all(same_value(part, other[key]) for key, part in one.items())
-    if isinstance(one, list):
-        return isinstance(other, list) and len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, list | tuple):
+        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same_value, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

@@ -323,7 +323,9 @@ def _write_sheet(path: Path, rows: Sequence[Mapping[str, Any]], results: Sequenc
     if columns:
         sheet.append([_text_cell(sheet, name) for name in columns])
     for row in rows:
-        sheet.append([_sheet_cell(sheet, row.get(column), column in computed) for column in columns])
+        cells = [_sheet_cell(sheet, row.get(column), column in computed) for column in columns]
+        # A row without any cell would be no row to a reader.
+        sheet.append(cells if any(cell is not None for cell in cells) else [_text_cell(sheet, "")])
     book.save(path)
 
 
