@@ -141,7 +141,7 @@ def number_column(name: str, cells: Iterable[Any], mark: DecimalMark | None = No
         )
     found = next(iter(told), None)
     if mark is not None and found not in (None, mark):
-        row, cell = told[found]  # type: ignore[index]
+        row, cell = told[found]
         raise DataFileError(
             f"The column {name!r} was said to have {_SAID[mark]}, and {cell!r} in row {row} has {_SAID[str(found)]}. "
             "Mend it, or say the other."

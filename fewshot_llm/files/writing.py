@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias, cast
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files.atomic import atomic_write
@@ -181,7 +181,7 @@ def _opened(path: Path, compression: str) -> Iterator[IO[bytes]]:
         if compression == ".gz":
             # Without a name and a time inside: the same rows are the same bytes.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-                yield packed
+                yield cast(IO[bytes], packed)
         elif compression == ".zst":
             import pyarrow
 

