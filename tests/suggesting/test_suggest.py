@@ -54,7 +54,7 @@ def test_rows_have_the_form_of_the_support_file(classifier: FewShotClassifier) -
     assert all(row["评论"] == POOL[row["pool_row"] - 1] for row in rows)
 
 
-def test_a_text_column_of_an_added_name_is_refused(classifier: FewShotClassifier) -> None:
+def test_a_text_column_of_an_added_name_keeps_it(classifier: FewShotClassifier) -> None:
     columns = resolve_columns(["guess", "label"], told={"text": "guess"})
     assert list(suggest(classifier, POOL, 3).rows(columns)[0]) == [
         "guess",
