@@ -1,0 +1,106 @@
+"""Names of people beside the words that announce them: `收件人：李明`, `张女士`, `Dear Ms Smith`, `my name is Ann Lee`.
+
+No pattern tells a name alone from other words, so a name alone stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fewshot_llm.redaction.kinds import Kind
+from fewshot_llm.redaction.reading import Find, Reading
+
+__all__ = ["find_names"]
+
+SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
+    "庞樊兰殷施陶洪翟安颜倪严牛温芦季俞章鲁葛伍韦申尤毕聂丛焦向柳邢路岳齐梅莫庄辛管祝左涂谷祁时舒耿牟卜詹关苗凌费纪靳盛童欧甄项曲成游阳裴席卫查屈鲍位覃霍翁隋植甘景薄单包司柏宁柯阮桂闵解强柴华车冉房边"
+    "闫肖付郎邬尚佘卓练苟冷巩鞠丘蒙晏敖占符池臧楚娄滕艾冀原商米仇宗平戚荆洛揭詹仲楼窦岑应薄麦井丰栾计简揭蓝饶沙辜杭危虞宫蔺郁邸邝呼谈扈苑匡巫商鹿奚储古阙"
+    "張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許呂蘇盧蔣賈葉閻鐘鄒陸龍萬錢湯賴龐蘭顏嚴莊齊"
+)
+COMPOUND = "欧阳|司马|上官|诸葛|夏侯|东方|皇甫|尉迟|公孙|慕容|令狐|司徒|端木|西门|南宫|百里|独孤|长孙|宇文|轩辕|申屠|太史|濮阳|闻人|公冶|欧陽"
+HAN = r"[\u3400-\u9fff]"
+NOT_GIVEN = r"[的了在是电手地住身收和与我您你他她请要能会已也说不没就都把被给吗呢吧啊很叫家这那有来去从到打发寄等个只但还用做为想可以联微邮先女小老号]"
+GIVEN = rf"(?:(?!{NOT_GIVEN}){HAN})"
+CHINESE_NAME = rf"(?:(?:{COMPOUND})(?:{GIVEN}{{1,2}})|[{SURNAMES}](?:{GIVEN}{{1,2}}|{HAN}))"
+NICKNAME = rf"(?:[小阿老大][{SURNAMES}](?!{HAN}{{0,1}}[子])|[{SURNAMES}](?:姐|哥|总|老师|师傅|工|经理|主任|医生|大姐|大哥|阿姨|叔叔?|老板|太太|先生|女士|小姐))"
+MINORITY = rf"{HAN}{{2,8}}(?:·{HAN}{{1,8}}){{1,3}}"
+LATIN = r"[A-ZÀ-Ý][A-Za-zÀ-ÿ'’-]{1,20}(?:\s(?:(?:van|von|de|der|da|di|la|bin|al|O['’])\s)?[A-ZÀ-Ý][A-Za-zÀ-ÿ'’.-]{0,20}){0,3}"
+ROLE = (
+    r"(?:收件人|收货人|收貨人|收件|收货|联系人|聯絡人|联络人|寄件人|发件人|签收人|取件人|提货人|退款人|退货人|订货人|购买人|下单人|买家|客户|顾客|户主|持卡人|开户人|户名|开户名|机主|经办人|申请人|收款人|付款人|投诉人|当事人|本人|乘客|学生|患者)?"
+    r"(?:的)?(?:真实|客户|顾客|收货|收件)?(?:姓名|名字|大名)|收件人|收货人|收貨人|联系人|聯絡人|联络人|寄件人|发件人|签收人|取件人|提货人|户主|持卡人|开户人|户名|开户名|机主|经办人|申请人|收款人|付款人|投诉人|买家姓名|抬头"
+)
+CHINESE_BESIDE = re.compile(
+    rf"(?:{ROLE})(?P<sep>(?:[\s:：=「“\"(【-]|就?是|为|叫|改为|改成|写的?|填的?|换成|换为|应该是|名字){{0,6}})"
+    rf"(?P<value>{MINORITY}|{CHINESE_NAME}|{NICKNAME}|{LATIN}|(?<=[:：])\s?{HAN}{{2,4}}(?!{HAN}))"
+)
+SAY = re.compile(rf"(?:我叫|我是叫|名叫|名字叫做?|叫做|我姓名是|我的名字是?|我姓|我是[:：]|本人|敝姓|免贵姓|贵姓)\s?[:：]?\s?(?P<value>{MINORITY}|{CHINESE_NAME}|{LATIN}|(?<=姓)[{SURNAMES}])")
+TITLE = re.compile(
+    rf"(?P<value>(?:{COMPOUND}|[{SURNAMES}])(?:{GIVEN}{{1,2}}(?=先生|女士|小姐|太太))?(?:先生|女士|小姐|太太|夫人|阿姨|大爷|师傅|老师|同志|經理|经理|老板|總|大姐|大哥|先森))"
+)
+RECEIVES = re.compile(rf"(?:(?<=[,，。;；:：、\s)(0-9室号楼])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})\s?\(?(?:亲?收|签收|收件|亲启|敬启)\)?(?=[,，。;；\s)]|\Z)")
+BEFORE_NUMBER = re.compile(rf"(?:(?<=[,，。;；:：、\s)(到给寄号室])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})[,，、:：\s/|+]{{0,3}}(?=(?:电话|手机号?|tel|TEL|联系方式)?[:：\s]{{0,2}}(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{{4}}[ -]?[0-9]{{4}}(?![0-9]))")
+COMMON = frozenset(
+    "安装 安全 安排 方便 方式 方法 方案 成功 成都 成品 时间 时候 高级 高清 高价 高档 白色 白天 黄色 黄金 金额 金色 金牌 万一 马上 关于 关系 关注 包装 包裹 包邮 包括 单号 单位 单价 单独 单子 查询 查收 查看 强烈 解决 解释 温度 常见"
+    " 常用 平台 平时 平安 华为 小米 商品 商家 商城 车型 车牌 房间 房子 房东 边上 位置 路上 路人 向您 向我 项目 文字 文件 文具 文明 明天 严重 白送 牛奶 牛仔 牛皮 苹果 江苏 江西 云南 海南 石头 丰巢 丰富 原因 原来 原价 原装 易碎 应该 简单 简直 计算"
+    " 管理 管家 卫生 卫星 游戏 艾特 占用 宁波 景区 米粉 甘肃 康复 周末 周一 周二 周三 周四 周五 周六 周日 武汉 元旦 田园 毛巾 毛病 钱包 钱款 左右 左边 申请 申诉 施工 任何 任务 余额 余下 程序 谢谢 谢了 何时 何必 许多 许久 付款 付钱 付了 冷静 古代 应急"
+    " 夏天 夏季 汤圆 水果 沙发 平板 同学 尚未 强行 解答 位于 时段 席位 章程 曲面 空调 石材 桂花 舒服 舒适 宫廷 向前 易拉 井盖 于是 于今 和平 全家 全名 华丽 单买 单反 单品".split()
+)
+BRANDS = re.compile(
+    r"(?:Martens|Pepper|Clean|Coffee|Muscle|Bronner|Sketch|Dior|Brown['’]?s|Scholl|Potato|Fields|Oetker|Beast|Butterworth|Kipling|Jart|Squatch|Heater|Teal|Talbot|Bubble|Dash|Barbara|Jessie|Pen\b"
+    r"|Dre\b|Bean|Robot|Strange|Stone|Seuss|Who\b|Meyer|Rogers|Rooter|Doom|Octopus|Evil|No\b|Freeze|Green|Smith['’]?s\b|Lid|Wash|Porky|Universe|Me\b|Right|Big|Spock|Bar|Steam|Cool|Gasket|Pickle|Rooney|Sub|Sheer|Hauschka|Hauschka|Elsa|Elle|Fresh|T\b|Bear|Nice|Men\b|America|World|Fixit|Grip|Ho|Organic|Sweet|Sofa|Chow|Chips|Marple|Congeniality|Beauty|Me$)"
+)
+TITLE_WORD = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Herr|Frau|Monsieur|Madame|Mme|Mlle|Señora?|Sr|Sra|Signora?)"
+ENGLISH_TITLE = re.compile(rf"(?<![A-Za-z])(?P<title>{TITLE_WORD})\.?\s(?P<value>(?:[A-Z]\.?\s){{0,2}}{LATIN})")
+SMALL_TITLE = re.compile(r"(?<![A-Za-z])(?:mr|mrs|ms)\.?\s(?P<value>[a-z][a-z'-]{2,20})(?![a-z])")
+NAME_WORD = (
+    r"(?:(?:full|first|last|sur|given|family|customer|recipient|recipient'?s|buyer|contact|client|receiver|consignee|shipping|billing|cardholder|account\s?holder|passenger|patient|guest|sender|my|his|her|legal|real|nick)\s?names?"
+    r"|recipient|consignee|addressee|receiver|attn|attention|c/o|care\sof|cardholder|account\s?holder|contact\s?person|ship(?:ped)?\s?to|deliver\s?to|bill\s?to|sold\s?to|sign(?:ed)?\s?(?:for\s)?by|empfänger|name\s?(?:des\sempfängers|on\s(?:the\s)?(?:card|order|account|parcel|package|label|box))|destinataire|nom)"
+)
+NAMED = re.compile(
+    rf"(?<![A-Za-z])(?:(?i:{NAME_WORD})|(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A)(?i:name))(?P<sep>\s?(?:[:=#-]|\.|(?i:is|was|should\sbe|under|reads))\s?(?:(?i:is|it's|mr|mrs|ms|dr)\.?\s)?)[\"“]?(?P<value>{LATIN})"
+)
+SAID = re.compile(
+    rf"(?<![A-Za-z])(?i:my\s(?:full\s)?name\s?(?:is|['’]s|:)|i\sam\scalled|i['’]m\scalled|they\scall\sme|(?:ask|asking)\sfor|attn:?|attention:|c/o|in\sthe\sname\sof|under\sthe\sname(?:\sof)?|name\sof|ich\shei(?:ß|ss)e|mein\sname\sist|je\sm['’]appelle|mon\snom\sest|me\sllamo|name\son\s(?:the\s)?(?:order|parcel|account|card|package|label)\s(?:is|was|should\sbe|reads))"
+    rf"[\s:]{{1,2}}(?i:(?:mr|mrs|ms|miss|dr)\.?\s)?(?P<value>{LATIN})"
+)
+SAID_SMALL = re.compile(r"(?i)(?<![a-z])my\s(?:full\s)?name\s(?:is|'s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the|still|a|printed|spelt|now|also|in|written|listed|incorrect|correct|engraved|embroidered)[a-z'-]{2,20}(?:\s(?!and|but|i|my|on|the|from|please|order|who|with|the|you|we|at|in|is|to|phone|tel|email|live)[a-z'-]{2,20})?)")
+DEAR = re.compile(rf"(?<![A-Za-z])(?:Dear|Hello|Hi|Hallo|Liebe[rs]?|Chère|Cher)\s(?:{TITLE_WORD}\.?\s)(?P<value>{LATIN})")
+REGARDS = re.compile(
+    rf"(?i:(?:best|kind|warm)?\s?regards|sincerely(?:\syours)?|yours\s(?:truly|sincerely|faithfully)|cheers|best\swishes|mit\sfreundlichen\sgrüßen|cordialement|viele\sgrüße)\s?[,.!\n-]\s?\n?(?P<value>{LATIN})\s*[.!]?\s*(?=\n|\Z)"
+)
+SHIP_TO = re.compile(rf"(?i:ship|deliver|send|sent|delivered|shipped|addressed|mail|post)(?:ed)?(?:\s(?:it|this|the\s\w{{3,10}}|parcel|package|order))?\s(?:it\s)?(?:to|for):?\s(?P<value>[A-Z][a-zà-ÿ'’-]{{1,15}}\s(?:[A-Z]\.\s)?[A-Z][A-Za-zà-ÿ'’-]{{1,20}})(?=,?\s(?:at\s)?(?:[0-9]|Flat|Apt|Unit|PO\sBox|P\.O))")
+NOT_LATIN_NAME = frozenset("customer sir madam team support seller amazon all everyone there customers service friend friends n/a na none tbd the not unknown brand model".split())
+
+
+def find_names(reading: Reading) -> Iterator[Find]:
+    """Names beside the words that announce them."""
+    text = reading.text
+    for start, end in (*_chinese(text), *_latin(text)):
+        yield Kind.NAME, start, end
+
+
+def _chinese(text: str) -> Iterator[tuple[int, int]]:
+    if re.search(HAN, text) is None:
+        return
+    for pattern in (CHINESE_BESIDE, SAY, TITLE, RECEIVES, BEFORE_NUMBER):
+        for match in pattern.finditer(text):
+            value = match["value"]
+            if value[:2] in COMMON or value[0] in "不没无未信写错有" and pattern is not TITLE:
+                continue
+            if pattern is CHINESE_BESIDE and not match["sep"] and value[0] not in SURNAMES and not value.isascii():
+                continue
+            yield match.span("value")
+
+
+def _latin(text: str) -> Iterator[tuple[int, int]]:
+    if re.search(r"[A-Za-z]{2}", text) is None:
+        return
+    for match in ENGLISH_TITLE.finditer(text):
+        if BRANDS.match(match["value"]) is None:
+            yield match.span("value")
+    for pattern in (NAMED, SAID, DEAR, REGARDS, SHIP_TO, SAID_SMALL, SMALL_TITLE):
+        for match in pattern.finditer(text):
+            if match["value"].split()[0].lower() not in NOT_LATIN_NAME:
+                yield match.span("value")
