@@ -18,24 +18,30 @@ NUMBER = r"(?:[0-9]{1,5}(?:-[0-9]{1,4}){0,3}|[一二三四五六七八九十百�
 UNIT = (
     r"(?:号楼|号院|号门|号铺|号库|号|號樓|號|弄|幢|栋|棟|座|单元|單元|层|楼|樓|室|户|组|期|排|房|铺|门(?!口)|大队|队|社|巷|段|梯|院|舍|宿舍楼|宿舍|#楼?|F(?![A-Za-z])|区|支弄|连|团)"
 )
-ONE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢|区|楼)|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
-NAME = r"[^\W\d_a-zA-Z的了到在是不没从往和我你他她它吗呢吧啊把被让给就都也还很太]"
+ONE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢|区|楼|室|单元|号楼)|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
+NAME = r"[^\W\d_a-zA-Z的了到在是没我你他她它吗呢吧啊把被给也还很]"
 """A character that may be in the name of a place: none of the small words."""
+HOUSE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢)|[A-Za-z]?{NUMBER}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
 GO_ON = rf"(?:[ ,，、/·-]{{0,2}}[^\W\d_的了是没吗呢吧把被让]{{0,12}}?{ONE_UNIT})"
 ROOM = r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
 LANDMARK = (
     r"(?:大厦|大廈|广场|廣場|小区|花园|花苑|公寓|中心|大学|学院|医院|公司|酒店|宾馆|驿站|超市|市场|学校|中学|小学|幼儿园|厂区?|商场|写字楼|宿舍楼?|基地|工业园|产业园"
     r"|科技园|创业园|园区|银行|家园|家苑|雅苑|苑|新村|仓库?|门卫室?|物业|快递点|代收点|传达室|前台|快递柜|丰巢柜?|蜂巢柜?|营业部|门市部?|商行|便利店|饭店|餐厅|药店|派出所|政府|村委会|居委会|[东南西北]门|国际|大院)"
 )
-TAIL = rf"(?:{GO_ON}{{0,7}}{ROOM}?(?:\s?{NAME}{{0,10}}?{LANDMARK}){{0,2}}{GO_ON}{{0,4}}{ROOM}?)"
+CORNER = (
+    r"(?:\s?(?:与|和|跟|、)[\u4e00-\u9fff]{1,6}(?:路|街|大道)(?:交叉口|交汇处?|路口|口)?)?(?:[东西南北]{1,2}(?:角|侧|边|面|门))?(?:\d{1,4}米)?(?:对面|旁边?|隔壁|附近|交叉口|交汇处|路口)?"
+)
+TAIL = rf"(?:{GO_ON}{{0,7}}{ROOM}?(?:\s?{NAME}{{0,10}}?{LANDMARK}){{0,2}}{GO_ON}{{0,4}}{ROOM}?(?:之[一二三四五六七八九]|附[0-9]{{1,3}}号?)?{CORNER})"
 STRONG_PLACE = (
-    r"(?:大道|国道|省道|公路|(?<!一)路|街|巷|弄|胡同|村|屯|庄|寨|小区|花园|社区|公寓|家园|苑|工业区|工业园|产业园|科技园|软件园|创业园|物流园|开发区|高新区|新区|广场|廣場|大厦|大廈|中心|写字楼|新城|新村|宿舍"
+    r"(?:大道|国道|省道|公路|(?<!一)路(?!由|上|边|过|灯|程|费|人|况|标|径)|街(?!边|上)|巷|弄|胡同|村|屯|庄|寨|小区|花园|社区|公寓|家园|苑|工业区|工业园|产业园|科技园|软件园|创业园|物流园|开发区|高新区|新区|广场|廣場|大厦|大廈|中心|写字楼|新城|新村|宿舍"
     r"|大院|家属院|校区|大学|学院|国际|名都|豪庭|华庭|华府|公馆|山庄|别墅|庄园|嘉园|佳苑|家苑|名苑|名城|商城|市场|镇|乡|街道|厂|[东西南北]区)"
 )
-WEAK_PLACE = r"(?:(?<![这那哪家店盒包袋柜房箱心手盘屋车机城夜])里|城|园|道(?=\s?[0-9]{1,4}[号號])|湾|府|庭|轩|阁|邸|墅|居|郡|岸|洲|坊|堂|浜|桥|岭|坡|坪|营|房|堡|台)"
+WEAK_PLACE = r"(?:(?<![这那哪家店盒包袋柜房箱心手盘屋车机城夜])里|城|园|道(?=\s?[0-9]{1,4}[号號])|府|邸)"
+FEEBLE_PLACE = r"(?:湾|庭|轩|阁|墅|居|郡|岸|洲|坊|堂|浜|桥|岭|坡|坪|营|堡)"
 NUMBERED = re.compile(
     rf"(?:{STRONG_PLACE}|{WEAK_PLACE})(?:[东西南北中一二三四五六七八九]{{0,2}}(?:段|路|街|巷|里|区))?[ ,，、]{{0,2}}(?:\([^()\n]{{1,20}}\))?"
-    rf"(?:{ONE_UNIT}|{NAME}{{0,4}}{ONE_UNIT}|(?<=[区园苑寓庭府厦城])[0-9]{{1,3}}-[0-9]{{1,4}}(?:-[0-9]{{1,4}})?(?![0-9])){TAIL}"
+    rf"(?:{ONE_UNIT}|{NAME}{{1,4}}{HOUSE_UNIT}|(?<=[区园苑寓庭府厦城])[0-9]{{1,3}}-[0-9]{{1,4}}(?:-[0-9]{{1,4}})?(?![0-9])){TAIL}"
+    rf"|{FEEBLE_PLACE}[ ,，、]{{0,2}}{ONE_UNIT}(?:{GO_ON}|{ROOM}){TAIL}"
 )
 BUILDING = re.compile(
     rf"(?<![0-9A-Za-z])(?:[A-Za-z]|[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})\s?(?:号楼|栋|幢|棟|座|#楼?|号院|舍|号公寓|号宿舍楼?|期)[ ,，-]{{0,2}}"
@@ -84,24 +90,26 @@ STATE_ZIP = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])\.?,?\s[0-9]{5}(?:-[0-9]{4})?\b"
 )
 POSTCODE = r"(?:[A-Z]{1,2}[0-9][0-9A-Z]?\s?[0-9][A-Z]{2}|[ABCEGHJ-NPRSTVXY][0-9][A-Z]\s?[0-9][A-Z][0-9])\b"
-CITY = r"[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}(?:[ -](?:upon|on|under|by|the|of|le|de|in|[A-Z])[A-Za-zÀ-ÿ'’-]{0,20}){0,3}"
+CITY = r"(?![A-Z]{2,3}\b)[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}(?:[ -](?:upon|on|under|by|the|of|le|de|in|[A-Z])[A-Za-zÀ-ÿ'’-]{0,20}){0,3}"
 WORD = r"(?:[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}|[0-9]{1,3}(?:st|nd|rd|th)|[A-Z]\.|of|the|de|la)"
+PRODUCT = r"(?:Speed|Way|Percent|Pack|Packs|Inch|Piece|Pieces|Pcs|Year|Years|Day|Days|Star|Stars|Hour|Hours|Watt|Volt|Count|Lane|Foot|Feet|Ft|Mile|Miles|Minute|Minutes|Person|Player|Port|Door|Tier|Level|Shades|Gallon|Ounce|Oz|Lb|Lbs|Set|Month|Week|Color|Colour|Size|x|X|By|New|Of|Best|Great|Different|More|Other|Extra|Large|Small)\b"
 ENGLISH_ENDING = rf"""
     (?: \.? ,?\s? (?:[NSEW]{{1,2}}\b)? ,?\s? {FLAT}\.?\s?(?:no\.?\s?)?\#?[0-9A-Za-z-]{{1,6}}\b ){{0,3}}
     (?: \.?,\s(?:{CITY}) ){{0,3}}
-    (?: \.?,?\s(?:(?:{CITY}),?\s){{0,2}}?(?:{STATE_ZIP}|{POSTCODE}) | ,\s[A-Z]{{2}}\b )?
+    (?: \.?,?\s(?:(?:{CITY}),?\s){{0,2}}?(?:{STATE_ZIP}|(?:[A-Z]{{2}},?\s)?{POSTCODE}|(?:NSW|VIC|QLD|WA|SA|TAS|ACT|NT),?\s[0-9]{{4}}\b) | ,\s[A-Z]{{2}}\b )?
     (?: ,?\s(?:USA|US|UK|United\sKingdom|United\sStates|England|Scotland|Wales|Ireland|Canada|Australia)\b )?
 """
 ENGLISH = re.compile(
     rf"""
-    (?: {FLAT}\.?\s?\#?[0-9A-Za-z-]{{1,6}},?\s(?:[A-Z][A-Za-z'’]{{1,20}}\s(?:House|Court|Building|Tower|Mansions|Lodge),?\s)? )?
+    (?: (?:{FLAT}\.?\s?\#?[0-9A-Za-z-]{{1,6}}|[0-9]{{1,3}}/F|(?:[A-Z][A-Za-z'’]{{1,20}}\s){{1,2}}(?:House|Court|Building|Tower|Mansions|Lodge|Estate)),?\s ){{0,4}}
     (?<![0-9A-Za-z.,$€£#-]) \#?[0-9]{{1,5}}(?:[A-Za-z]|\s?[½])? (?:[-/][0-9]{{1,4}}[A-Za-z]?)? ,?\s
     (?: [NSEW]{{1,2}}\.?\s | (?:North|South|East|West|Northeast|Northwest|Southeast|Southwest)\s )?
-    (?: (?: (?:{WORD}\s){{1,4}} (?:{TYPE}) | (?:Broadway|The\s[A-Z][a-z]{{2,15}})\b(?=,) | (?:(?:County|State|US)\s)?(?:Highway|Hwy|Route|Rte|Road|CR)\s[0-9]{{1,4}}\b
+    (?: (?: (?:(?:County|State|US)\s)?(?:Highway|Hwy|Route|Rte|Road|CR)\s[0-9]{{1,4}}\b | (?!{PRODUCT}) (?:{WORD}\s){{1,4}} (?:{TYPE}) | (?:Broadway|The\s[A-Z][a-z]{{2,15}})\b(?=,)
       | [A-Z][a-z]{{2,12}}(?:gate|wood|field|croft|side|way|mead)(?=,) ) )
     (?: \s(?:NW|NE|SW|SE|North|South|East|West|[NSEW])\b )?
     {ENGLISH_ENDING}
     | \b(?i:P\.?\s?O\.?\s?Box|Post\sOffice\sBox|Postfach|Apartado|Bo[iî]te\sPostale|BP)\s\#?[0-9]{{1,6}}\b(?:,\s(?:{CITY}))?(?:,?\s(?:{STATE_ZIP}|{POSTCODE}|[0-9]{{4,5}}\s(?:{CITY})))?
+    | \bHouse\s\#?[0-9]{{1,4}}[A-Za-z]?,\s(?:Road|Street|Lane|Block)\s(?:No\.?\s?)?[0-9A-Z]{{1,4}}(?:,\s(?:{CITY}|Block\s[A-Z0-9]{{1,3}})){{0,4}}
     | \bR\.?R\.?\s\#?[0-9]{{1,3}},?\sBox\s[0-9]{{1,5}}\b
     | \b(?:APO|FPO|DPO),?\sA[AEP],?\s[0-9]{{5}}\b
     """,
@@ -125,7 +133,8 @@ GERMAN = re.compile(
     r"""
     (?:(?<![\w])[0-9]{5}\s[A-ZÄÖÜ][\wäöüß-]{2,25},\s)?
     (?<!\w)(?: (?:[A-ZÄÖÜ][\wäöüß.-]{1,25}\s){0,2}(?:[A-ZÄÖÜa-zäöü][\wäöüß.-]{1,25}(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|graben|stieg|pfad|promenade)
-        | (?<=[a-zäöüß]\s)(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Gasse|Ring|Damm|Ufer|Chaussee))
+        | (?<=[a-zäöüß]\s)(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Gasse|Ring|Damm|Ufer|Chaussee)
+        | Straße\sde[sr]\s(?:[0-9]{1,2}\.\s)?[A-ZÄÖÜ][\wäöüß-]{2,20})
       | [A-ZÄÖÜ][\wäöüß-]{2,25}(?:ring|hof|markt|berg|tor|wall|kamp)(?=\s[0-9]{1,4}\s?[a-z]?,\s[0-9]{5})
       | (?:Am|An\sder|An\sden|Im|In\sder|In\sden|Auf\sder|Auf\sdem|Unter\sden|Zum|Zur|Vor\sdem|Hinter\sder|Beim)\s[A-ZÄÖÜ][\wäöüß-]{2,25}(?=\s[0-9]{1,4}\s?[a-z]?,?\s(?:in\s)?[0-9]{5}\s) )
     \s?[0-9]{1,4}(?:\s?[a-zA-Z](?![a-zA-Z]))?(?:\s?[-/]\s?[0-9]{1,4})?(?![0-9])
@@ -147,7 +156,7 @@ FRENCH = re.compile(
 )
 OTHERS = re.compile(
     r"""
-    \b(?:Calle|C/|Avenida|Avda\.?|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua|Carrer)\s(?:[A-ZÀ-Ýd][\wÀ-ÿ'’.-]{1,20}\s?,?\s?){1,4}\s?[0-9]{1,4}[A-Za-z]?\b(?:,\s?[0-9ºª°.A-Za-z]{1,6}){0,2}(?:,?\s[0-9]{4,5}(?:-[0-9]{3})?\s[A-ZÀ-Ý][\wÀ-ÿ'’-]{1,25})?
+    \b(?:Calle|C/|Avenida|Avda\.?|Plaza|Paseo|Via|Viale|Piazza|Corso|Rua|Carrer)\s(?:[A-ZÀ-Ýd][\wÀ-ÿ'’.-]{1,20}\s?,?\s?){1,4}\s?[0-9]{1,4}[A-Za-z]?\b(?:,\s?[0-9ºª°.A-Za-z]{1,4}\b){0,2}(?:,?\s[0-9]{4,5}(?:-[0-9]{3})?\s[A-ZÀ-Ý][\wÀ-ÿ'’-]{1,25})?
     | \b[A-Z][\w]{2,20}(?:straat|gracht|laan|kade|plein|steeg)\s[0-9]{1,4}(?:\s?[a-zA-Z]\b)?(?:,?\s[0-9]{4}\s?[A-Z]{2}\b)?(?:,?\s[A-Z][a-z]{2,20})?
     """,
     re.VERBOSE,

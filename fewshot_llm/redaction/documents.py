@@ -19,11 +19,11 @@ GAP = r"[ .·_/-]{0,2}"
 ALONE = r"(?<![0-9A-Za-z])"
 END = r"(?![0-9A-Za-z])"
 ID_WORDS = (
-    r"身份证明?|身分证|身份證|身份号码?|居民证|证件号?码?|户口本?|公民身份|id\s?card|identity(?:\s?(?:card|number))?|identification|national\s?id|\bhkid|\bsfz"
+    r"身份证明?|身份信息|身分证|身份證|身份号码?|居民证|证件号?码?|户口本?|公民身份|id\s?card|identity(?:\s?(?:card|number))?|identification|national\s?id|\bhkid|\bsfz"
     r"|实名(?:认证)?|清关|证号|cn\s?id|resident\s?id"
 )
 RESIDENT = re.compile(rf"{ALONE}(?:[0-9]{GAP}){{17}}[0-9xX]{END}")
-OLD_RESIDENT = re.compile(rf"{ALONE}(?:[0-9]{GAP}){{14}}[0-9]{END}")
+OLD_RESIDENT = re.compile(rf"{ALONE}(?<![0-9][ -])(?:[0-9]{GAP}){{14}}[0-9]{END}(?![ -][0-9])")
 ID_BESIDE = beside(
     ID_WORDS, rf"(?:[0-9]{GAP}){{17}}[0-9x](?![0-9a-z])|(?:[0-9]{GAP}){{14}}[0-9](?![0-9a-z])", after=r"[\s,,，)]{0,3}(?:这?是)?(?:我的?)?"
 )
@@ -36,16 +36,19 @@ PERMIT_WORDS = (
     r"|(?:entry|travel|residence)\s?permit|home\s?return\s?permit|green\s?card"
 )
 PASSPORT_WORDS = r"护照|護照|passports?|passeport|reisepass(?:nummer)?|pasaporte|(?:pass)(?=\s?(?:no|number|nr))"
-PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,10}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
-PASSPORT = r"(?=[a-z]{0,3}[ -]?(?:[a-z]?[0-9][ -]?){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9a-z]){5,9}(?![0-9a-z])|c[0-9a-z]{8}(?![0-9a-z])"
+PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,17}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
+PASSPORT = r"(?=[a-z]{0,3}[ -]?(?:[a-z]?[0-9][ -]?){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])|c[0-9a-z]{8}(?![0-9a-z])"
 TRAVEL_BESIDE = (
     beside(PERMIT_WORDS, PERMIT, after=r"[\s,，)(]{0,3}(?:这?是)?(?:我的?)?"),
     beside(PASSPORT_WORDS, PASSPORT, after=r"[\s,，)(]{0,3}(?:这?是|is)?(?:我的?|\s?my\s)?"),
 )
+NUMBERED = (
+    r"(?=(?:[ -]?[a-z0-9]){6,20}(?![a-z0-9]))(?=(?:[ -]?[a-z]{0,5}[0-9]){3})[a-z]{0,6}[ -]?[0-9][a-z0-9]*(?:[ -][a-z]{0,2}[0-9][a-z0-9]*){0,5}(?![a-z0-9])"
+)
 LICENCE_BESIDE = beside(
     r"驾驶证|驾照|驾驶执照|行驶证|档案编号|driver'?s?\s?licen[cs]e|driving\s?licen[cs]e|licen[cs]e\s?(?:no|number|#)|führerschein(?:nummer)?"
     r"|permis\s?de\s?conduire|(?<![a-z])dl\s?(?:no|number|#)",
-    r"(?=[a-z0-9 -]{0,16}[0-9])[a-z0-9](?:[ -]?[a-z0-9]){5,19}(?![a-z0-9])",
+    NUMBERED,
     after=r"[\s,，)]{0,2}(?:这?是)?我的",
 )
 
@@ -63,7 +66,7 @@ NINO_BESIDE = beside(
 OTHER_PERSONAL = beside(
     r"steuer-?id(?:entifikationsnummer)?|sozialversicherungsnummer|num[ée]ro\s?de\s?s[ée]curit[ée]\s?sociale|nhs\s?(?:no|number)"
     r"|社保卡?号?|医保卡?号?|学号|军官证|士兵证|medicare|aadhaar|pan\s?card",
-    r"(?=[a-z0-9 -]{0,16}[0-9])[a-z0-9](?:[ -]?[a-z0-9]){5,19}(?![a-z0-9])",
+    NUMBERED,
 )
 
 IBAN = re.compile(rf"{ALONE}[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]{{4}}){{2,7}}(?:[ -]?[A-Za-z0-9]{{1,4}})?{END}")
@@ -77,7 +80,7 @@ ISSUED = re.compile(
 """Visa; Mastercard; JCB, UnionPay, Maestro and Discover; American Express; Diners; old Chinese debit cards."""
 CARD_BESIDE = beside(
     r"(?<![员物品券费机值油息通信])(?:银行卡|储蓄卡|借记卡|信用卡|工资卡|社保卡|银联卡?|卡号|卡里|(?:工行|建行|农行|中行|招行|交行|邮储|浦发|中信|民生|兴业|光大|平安|工商|建设|农业|招商)(?:银行)?(?:的)?卡?"
-    r"|退到|打到|转到|这张卡)|(?<![a-z])(?:(?:credit|debit|bank|visa|payment)\s?card|my card|card\s?(?:number|no|#|ending)?|visa|master\s?card|amex|unionpay"
+    r"|退到|打到|转到|(?:这张|那张|我的|一张|这个)卡(?=[:：是为 0-9]))|(?<![a-z])(?:(?:credit|debit|bank|visa|payment)\s?card|my card|card\s?(?:number|no|#|ending)?|visa|master\s?card|amex|unionpay"
     r"|american express|maestro|kreditkarte|carte\s?bancaire)(?![a-z])",
     rf"(?:[0-9]{GAP}){{13,18}}[0-9](?![0-9])",
     after=r"[\s,，)(]{0,3}(?:这张|这?是|is)?(?:我的?|\s?my\s)?",
@@ -160,7 +163,9 @@ def _resident_ids(text: str) -> Iterator[tuple[int, int]]:
         except ValidationError:
             continue
         # The county is not looked up, as ric.validate does: of people who moved it is younger than they are.
-        if PROVINCE.match(digits) and born.year >= 1900 and digits[-1] == ric.calc_check_digit(digits):
+        if PROVINCE.match(digits) and born.year >= 1900 and (
+            digits[-1] == ric.calc_check_digit(digits) or _said_to_be_id(text, *match.span())
+        ):
             yield match.span()
     for match in OLD_RESIDENT.finditer(text):
         digits = digits_of(match.group())
@@ -173,6 +178,12 @@ def _resident_ids(text: str) -> Iterator[tuple[int, int]]:
             and not names_a_code(text, *match.span())
         ):
             yield match.span()
+
+
+def _said_to_be_id(text: str, start: int, end: int) -> bool:
+    """Whether a word near it says that a number with a wrong check digit is an ID: people mistype."""
+    near = text[max(0, start - 20) : start] + " " + text[end : end + 12]
+    return re.search(r"身份|证件|证号|实名|清关|(?i:(?<![a-z])id(?![a-z]))", near) is not None and not names_a_code(text, start, end)
 
 
 def _regional_ids(text: str) -> Iterator[tuple[int, int]]:
@@ -192,8 +203,7 @@ def _regional_ids(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _hong_kong_check(value: str) -> bool:
-    letters = value.rstrip("0123456789A") if value[-1] == "A" else value.rstrip("0123456789")
-    letters = value[: len(value) - 7] or letters
+    letters = value[:-7]
     codes = [36] * (2 - len(letters)) + [ord(letter) - 55 for letter in letters]
     codes += [int(digit) for digit in value[len(letters) : len(letters) + 6]]
     check = 10 if value[-1] == "A" else int(value[-1])

@@ -34,6 +34,7 @@ PROVIDER = (
 PLAIN_TAIL = re.compile(
     rf"(?:{LABEL}\.){{1,5}}(?:xn--[a-z0-9-]{{2,40}}|[a-z]{{2,24}}(?![a-z0-9-])|{CHINESE_TOP}|(?!xn--){LETTER}{{2,24}})"
     rf"|(?:[\w-]{{1,30}}[.。]){{1,3}}(?:{CHINESE_TOP}|[a-z]{{2,24}}(?![a-z]))"
+    r"|(?:qq|163|126|gmail|hotmail|outlook|yahoo|foxmail|sina|icloud)(?![\w.-])"
     rf"|(?:{LABEL}\s?[.。,]\s?){{1,4}}?{TOP}(?:\s?[.。]\s?{SECOND_TOP})?(?![a-z0-9-])",
     re.IGNORECASE,
 )
@@ -49,7 +50,7 @@ HIDDEN_TAIL = re.compile(
 )
 HIDDEN_SIGN = re.compile(
     r"\s{0,3}[\[({<【]\s{0,2}(?:at|@|a|艾特|爱特|圈a)\s{0,2}[\])}>】]\s{0,3}|\s{0,3}(?:艾特|爱特|圈\s?a|小老鼠|at符号|at号)\s{0,3}"
-    r"|(?<![a-z])\s{0,3}[-_*~]{1,2}at[-_*~]{1,2}\s{0,3}|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
+    r"|\s{0,3}[-_*~]{1,2}(?P<dashed>at)[-_*~]{1,2}\s{0,3}|\s{0,3}(?P<plain>@)\s{0,3}|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
     r"|(?<=[a-z0-9])AT(?=[a-z0-9])|\s{1,2}@at@?\s{1,2}",
     re.IGNORECASE,
 )
@@ -75,7 +76,7 @@ NO_SIGN = re.compile(
     re.IGNORECASE,
 )
 BESIDE = re.compile(
-    r"(?:邮箱|邮件地址|电邮|(?<![a-z])(?:e-?mail|gmail|hotmail|outlook|icloud|foxmail|mail)(?![a-z]))"
+    r"(?:邮箱|邮件地址|电邮|(?<![a-z])(?:e-?mail|gmail|hotmail|outlook|icloud|foxmail|mail(?=\s?[:=]))(?![a-z]))"
     r"(?:地址|帐号|账号|号|name|address|id)?(?:[\s:=(]|是|为|address|is|->|→){0,8}"
     r"(?<![a-z])(?P<value>[a-z0-9][a-z0-9._-]{3,40})(?![\w@.-])",
     re.IGNORECASE,
@@ -118,7 +119,7 @@ def _hidden(text: str) -> Iterator[tuple[int, int]]:
         head = None if tail is None else HIDDEN_HEAD.search(text, max(0, sign.start() - 70), sign.start())
         if tail is None or head is None:
             continue
-        if sign["word"] is None or _is_address(head.group(), tail, mentioned=mentioned):
+        if sign["word"] is None and sign["dashed"] is None or _is_address(head.group(), tail, mentioned=mentioned):
             yield head.start(), tail.end()
     for sign in SIGN_OF_OTHERS.finditer(text):
         tail = HIDDEN_TAIL.match(text, sign.end(), sign.end() + 60)

@@ -21,23 +21,27 @@ SURNAMES = (
 )
 COMPOUND = "欧阳|司马|上官|诸葛|夏侯|东方|皇甫|尉迟|公孙|慕容|令狐|司徒|端木|西门|南宫|百里|独孤|长孙|宇文|轩辕|申屠|太史|濮阳|闻人|公冶|欧陽"
 HAN = r"[\u3400-\u9fff]"
-NOT_GIVEN = r"[的了在是电手地住身收和与我您你他她请要能会已也说不没就都把被给吗呢吧啊很叫家这那有来去从到打发寄等个只但还用做为想可以联微邮先女小老号]"
+NOT_GIVEN = r"[的了在是电手地住身收和与我您你他她请要会说不没就把被给吗呢吧啊很叫这那到打寄个但还联微号]"
 GIVEN = rf"(?:(?!{NOT_GIVEN}){HAN})"
 CHINESE_NAME = rf"(?:(?:{COMPOUND})(?:{GIVEN}{{1,2}})|[{SURNAMES}](?:{GIVEN}{{1,2}}|{HAN}))"
 NICKNAME = rf"(?:[小阿老大][{SURNAMES}](?!{HAN}{{0,1}}[子])|[{SURNAMES}](?:姐|哥|总|老师|师傅|工|经理|主任|医生|大姐|大哥|阿姨|叔叔?|老板|太太|先生|女士|小姐))"
 MINORITY = rf"{HAN}{{2,8}}(?:·{HAN}{{1,8}}){{1,3}}"
-LATIN = r"[A-ZÀ-Ý][A-Za-zÀ-ÿ'’-]{1,20}(?:\s(?:(?:van|von|de|der|da|di|la|bin|al|O['’])\s)?[A-ZÀ-Ý][A-Za-zÀ-ÿ'’.-]{0,20}){0,3}"
+UPPER = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİĶĹĽŁŃŅŇŌŐŒŘŚŞŠŢŤŪŮŰŲŹŻŽ]"
+LATIN = (
+    rf"(?:{UPPER}\.\s?){{0,3}}{UPPER}[^\W\d_\u2e80-\u9fff]*(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?"
+    rf"(?:[ ](?:(?:van|von|de|der|den|da|di|del|la|le|bin|al|el|dos)\s){{0,2}}(?:[OD]['’])?{UPPER}[^\W\d_\u2e80-\u9fff]{{0,20}}(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?\.?){{0,3}}"
+)
 ROLE = (
     r"(?:收件人|收货人|收貨人|收件|收货|联系人|聯絡人|联络人|寄件人|发件人|签收人|取件人|提货人|退款人|退货人|订货人|购买人|下单人|买家|客户|顾客|户主|持卡人|开户人|户名|开户名|机主|经办人|申请人|收款人|付款人|投诉人|当事人|本人|乘客|学生|患者)?"
     r"(?:的)?(?:真实|客户|顾客|收货|收件)?(?:姓名|名字|大名)|收件人|收货人|收貨人|联系人|聯絡人|联络人|寄件人|发件人|签收人|取件人|提货人|户主|持卡人|开户人|户名|开户名|机主|经办人|申请人|收款人|付款人|投诉人|买家姓名|抬头"
 )
 CHINESE_BESIDE = re.compile(
     rf"(?:{ROLE})(?P<sep>(?:[\s:：=「“\"(【-]|就?是|为|叫|改为|改成|写的?|填的?|换成|换为|应该是|名字){{0,6}})"
-    rf"(?P<value>{MINORITY}|{CHINESE_NAME}|{NICKNAME}|{LATIN}|(?<=[:：])\s?{HAN}{{2,4}}(?!{HAN}))"
+    rf"(?P<value>{MINORITY}|{CHINESE_NAME}|{NICKNAME}|{LATIN}|(?<=:)\s?{HAN}{{2,4}}(?!{HAN})|(?<=:)\s?[a-z]{{2,12}}\s[a-z]{{2,14}}(?![a-z]))"
 )
-SAY = re.compile(rf"(?:我叫|我是叫|名叫|名字叫做?|叫做|我姓名是|我的名字是?|我姓|我是[:：]|本人|敝姓|免贵姓|贵姓)\s?[:：]?\s?(?P<value>{MINORITY}|{CHINESE_NAME}|{LATIN}|(?<=姓)[{SURNAMES}])")
+SAY = re.compile(rf"(?:(?:我|本人|他|她|老公|老婆|爸|妈|儿子|女儿|朋友|同事|室友|丈夫|妻子|对象)叫|应该叫|改叫|我是叫|名叫|名字叫做?|叫做|我姓名是|我的名字是?|我姓|我是[:：]|本人|敝姓|免贵姓|贵姓)\s?[:：]?\s?(?P<value>{MINORITY}|{CHINESE_NAME}|{LATIN}|(?<=姓)[{SURNAMES}])")
 TITLE = re.compile(
-    rf"(?P<value>(?:{COMPOUND}|[{SURNAMES}])(?:{GIVEN}{{1,2}}(?=先生|女士|小姐|太太))?(?:先生|女士|小姐|太太|夫人|阿姨|大爷|师傅|老师|同志|經理|经理|老板|總|大姐|大哥|先森))"
+    rf"(?<!谢)(?<![由关对属]于)(?P<value>(?:{COMPOUND}|(?![向和时应从成常单车位何])[{SURNAMES}])(?:{GIVEN}{{1,2}}(?=先生|女士|小姐|太太))?(?:先生|女士|小姐|太太|夫人|阿姨|大爷|师傅|老师|同志|經理|经理|老板|總|大姐|大哥|先森))"
 )
 RECEIVES = re.compile(rf"(?:(?<=[,，。;；:：、\s)(0-9室号楼])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})\s?\(?(?:亲?收|签收|收件|亲启|敬启)\)?(?=[,，。;；\s)]|\Z)")
 BEFORE_NUMBER = re.compile(rf"(?:(?<=[,，。;；:：、\s)(到给寄号室])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})[,，、:：\s/|+]{{0,3}}(?=(?:电话|手机号?|tel|TEL|联系方式)?[:：\s]{{0,2}}(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{{4}}[ -]?[0-9]{{4}}(?![0-9]))")
@@ -51,22 +55,27 @@ BRANDS = re.compile(
     r"(?:Martens|Pepper|Clean|Coffee|Muscle|Bronner|Sketch|Dior|Brown['’]?s|Scholl|Potato|Fields|Oetker|Beast|Butterworth|Kipling|Jart|Squatch|Heater|Teal|Talbot|Bubble|Dash|Barbara|Jessie|Pen\b"
     r"|Dre\b|Bean|Robot|Strange|Stone|Seuss|Who\b|Meyer|Rogers|Rooter|Doom|Octopus|Evil|No\b|Freeze|Green|Smith['’]?s\b|Lid|Wash|Porky|Universe|Me\b|Right|Big|Spock|Bar|Steam|Cool|Gasket|Pickle|Rooney|Sub|Sheer|Hauschka|Hauschka|Elsa|Elle|Fresh|T\b|Bear|Nice|Men\b|America|World|Fixit|Grip|Ho|Organic|Sweet|Sofa|Chow|Chips|Marple|Congeniality|Beauty|Me$)"
 )
-TITLE_WORD = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Herr|Frau|Monsieur|Madame|Mme|Mlle|Señora?|Sr|Sra|Signora?)"
-ENGLISH_TITLE = re.compile(rf"(?<![A-Za-z])(?P<title>{TITLE_WORD})\.?\s(?P<value>(?:[A-Z]\.?\s){{0,2}}{LATIN})")
-SMALL_TITLE = re.compile(r"(?<![A-Za-z])(?:mr|mrs|ms)\.?\s(?P<value>[a-z][a-z'-]{2,20})(?![a-z])")
+TITLE_WORD = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herr|Frau|Monsieur|Madame|Mme|Mlle|Señora?|Sr|Sra|Signora?)"
+ENGLISH_TITLE = re.compile(rf"(?<![A-Za-z])(?P<value>{TITLE_WORD}\.?\s(?P<name>{LATIN}))")
+SMALL_TITLE = re.compile(r"(?<![A-Za-z])(?P<value>(?:mr|mrs|ms)\.?\s(?!right|big|clean|coffee|potato|muscle|bean|me\b)[a-z][a-z'-]{2,20})(?![a-z])")
 NAME_WORD = (
     r"(?:(?:full|first|last|sur|given|family|customer|recipient|recipient'?s|buyer|contact|client|receiver|consignee|shipping|billing|cardholder|account\s?holder|passenger|patient|guest|sender|my|his|her|legal|real|nick)\s?names?"
     r"|recipient|consignee|addressee|receiver|attn|attention|c/o|care\sof|cardholder|account\s?holder|contact\s?person|ship(?:ped)?\s?to|deliver\s?to|bill\s?to|sold\s?to|sign(?:ed)?\s?(?:for\s)?by|empfänger|name\s?(?:des\sempfängers|on\s(?:the\s)?(?:card|order|account|parcel|package|label|box))|destinataire|nom)"
 )
 NAMED = re.compile(
-    rf"(?<![A-Za-z])(?:(?i:{NAME_WORD})|(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A)(?i:name))(?P<sep>\s?(?:[:=#-]|\.|(?i:is|was|should\sbe|under|reads))\s?(?:(?i:is|it's|mr|mrs|ms|dr)\.?\s)?)[\"“]?(?P<value>{LATIN})"
+    rf"(?<![A-Za-z])(?:(?i:{NAME_WORD})|(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A)(?i:name))(?P<sep>\s?(?:[:=#-]|\.|(?i:is|was|should\sbe|under|reads))\s?(?:(?i:is|it's|mr|mrs|ms|dr)\.?\s)?)[\"“]?(?P<value>{LATIN}|{CHINESE_NAME})"
 )
 SAID = re.compile(
     rf"(?<![A-Za-z])(?i:my\s(?:full\s)?name\s?(?:is|['’]s|:)|i\sam\scalled|i['’]m\scalled|they\scall\sme|(?:ask|asking)\sfor|attn:?|attention:|c/o|in\sthe\sname\sof|under\sthe\sname(?:\sof)?|name\sof|ich\shei(?:ß|ss)e|mein\sname\sist|je\sm['’]appelle|mon\snom\sest|me\sllamo|name\son\s(?:the\s)?(?:order|parcel|account|card|package|label)\s(?:is|was|should\sbe|reads))"
-    rf"[\s:]{{1,2}}(?i:(?:mr|mrs|ms|miss|dr)\.?\s)?(?P<value>{LATIN})"
+    rf"[\s:]{{1,2}}(?P<value>(?i:(?:mr|mrs|ms|miss|dr)\.?\s)?{LATIN})"
+    rf"|(?<![A-Za-z])(?i:recipient|consignee|addressee|cardholder|attn\.?|attention|receiver)\s(?P<bare>{UPPER}[^\W\d_]{{1,20}}\s{UPPER}[^\W\d_]{{1,20}})(?![^\W\d_])"
+    rf"|(?i:this\sis|i\sam|i['’]m)\s(?P<self>{UPPER}[^\W\d_]{{1,20}}\s{UPPER}[^\W\d_]{{1,20}})(?=,?\s(?:calling|speaking|from\s(?:apartment|flat|unit|apt)|and\smy\s(?:order|phone|number|email|address)|my\s(?:order|phone|number|email|address)|order))"
+)
+NAMED_SMALL = re.compile(
+    r"(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A|(?<![a-z])(?:full|customer|recipient|buyer|contact|shipping|receiver)\s)(?:name|recipient|attn|consignee)\s?:\s?(?P<value>[a-z'-]{2,15}\s[a-z'-]{2,15})(?=\s?(?:[,.;\n)]|\Z)|\s(?:phone|tel|address|email|and))",
+    re.IGNORECASE,
 )
 SAID_SMALL = re.compile(r"(?i)(?<![a-z])my\s(?:full\s)?name\s(?:is|'s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the|still|a|printed|spelt|now|also|in|written|listed|incorrect|correct|engraved|embroidered)[a-z'-]{2,20}(?:\s(?!and|but|i|my|on|the|from|please|order|who|with|the|you|we|at|in|is|to|phone|tel|email|live)[a-z'-]{2,20})?)")
-DEAR = re.compile(rf"(?<![A-Za-z])(?:Dear|Hello|Hi|Hallo|Liebe[rs]?|Chère|Cher)\s(?:{TITLE_WORD}\.?\s)(?P<value>{LATIN})")
 REGARDS = re.compile(
     rf"(?i:(?:best|kind|warm)?\s?regards|sincerely(?:\syours)?|yours\s(?:truly|sincerely|faithfully)|cheers|best\swishes|mit\sfreundlichen\sgrüßen|cordialement|viele\sgrüße)\s?[,.!\n-]\s?\n?(?P<value>{LATIN})\s*[.!]?\s*(?=\n|\Z)"
 )
@@ -89,7 +98,7 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
             value = match["value"]
             if value[:2] in COMMON or value[0] in "不没无未信写错有" and pattern is not TITLE:
                 continue
-            if pattern is CHINESE_BESIDE and not match["sep"] and value[0] not in SURNAMES and not value.isascii():
+            if pattern is CHINESE_BESIDE and not match["sep"] and value[0] not in SURNAMES + "小阿老大" and not value.isascii():
                 continue
             yield match.span("value")
 
@@ -98,9 +107,10 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
     if re.search(r"[A-Za-z]{2}", text) is None:
         return
     for match in ENGLISH_TITLE.finditer(text):
-        if BRANDS.match(match["value"]) is None:
+        if BRANDS.match(match["name"]) is None:
             yield match.span("value")
-    for pattern in (NAMED, SAID, DEAR, REGARDS, SHIP_TO, SAID_SMALL, SMALL_TITLE):
+    for pattern in (NAMED, NAMED_SMALL, SAID, REGARDS, SHIP_TO, SAID_SMALL, SMALL_TITLE):
         for match in pattern.finditer(text):
-            if match["value"].split()[0].lower() not in NOT_LATIN_NAME:
-                yield match.span("value")
+            group = next(name for name in ("value", "bare", "self") if match.groupdict().get(name) is not None)
+            if match[group].split()[0].lower() not in NOT_LATIN_NAME:
+                yield match.span(group)

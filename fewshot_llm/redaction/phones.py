@@ -27,7 +27,7 @@ __all__ = ["find_chat_ids", "phones_of"]
 
 GAP = r"[ \-.·_/~,*|、—–]{0,2}"
 CHINESE_MOBILE = re.compile(
-    rf"(?<![0-9])(?P<country>(?:\+|00)?\(?\+?86\)?{GAP})?\(?(?P<number>1{GAP}[3-9](?:[ \-.·_/~,*|、—–()]{{0,2}}[0-9]){{9}})(?![0-9])(?!\.[0-9]*[1-9])"
+    rf"(?<![0-9])(?P<country>(?:\+|00)?\(?\+?86\)?{GAP})?\(?0?(?P<number>1{GAP}[3-9](?:[ \-.·_/~,*|、—–()]{{0,2}}[0-9]){{9}})(?![0-9])(?!\.[0-9]*[1-9])"
 )
 GROUPS = frozenset(
     {(11,), (3, 4, 4), (3, 3, 5), (4, 3, 4), (4, 4, 3), (5, 6), (6, 5), (3, 8), (7, 4), (3, 5, 3), (3, 2, 2, 2, 2), (3, 2, 3, 3), (3, 3, 3, 2)}
@@ -41,7 +41,7 @@ SPELLED = re.compile(
 CHINESE_LANDLINE = re.compile(
     r"(?<![0-9A-Za-z])(?<![0-9][-./])(?:(?:\+|00)?86[ -]?)?(?P<area>\(?0(?:10|2[0-9]|[3-9][0-9]{2})\)?)(?P<sep>[ -]{0,3})[2-8][0-9]{2,3}[ -]?[0-9]{4}(?![0-9])"
 )
-SERVICE = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][-./])[48]00(?:[0-9]{7}|-[0-9]{3}-?[0-9]{4}|-[0-9]{4}-?[0-9]{3}|[0-9]{3}-[0-9]{4})(?![0-9]|-[0-9])")
+SERVICE = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][-./])[48]00(?:[0-9]{7}|-[0-9]{3}-?[0-9]{4}|-[0-9]{4}-?[0-9]{3}|[0-9]{3}-[0-9]{4}|(?P<spaced> [0-9]{3,4} [0-9]{3,4}))(?![0-9]|-[0-9])")
 EXTENSION = re.compile(r"\s?(?:-|转|轉|分机号?|分機|ext(?:ension)?\.?|x)\s?:?\s?[0-9]{1,6}(?![0-9A-Za-z])", re.IGNORECASE)
 
 AMERICAN = re.compile(
@@ -56,7 +56,7 @@ BRITISH = re.compile(
 CANDIDATE = re.compile(r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-./])\(?[0-9](?:[ \-.()/]{0,2}[0-9]){6,13}(?![0-9A-Za-z]|[-/.,][0-9])")
 
 PHONE_WORDS = (
-    r"(?:联系|收货|固定|家庭|办公|单位|预留)?电话(?:号码?)?|电联|手机号码?|手機|座机|坐机|固话|联系方式|联系号码|联系我|传真|热线|拨打?|打给我?|打我|致电|来电|呼叫|短信|加我|号码|同号|电話|電話"
+    r"(?:联系|收货|固定|家庭|办公|单位|预留)?电话(?:号码?)?|电联|手机号码?|手機|座机|坐机|固话|联系方式|联系号码|联系我|传真|热线|拨打?|打给我?|打我|致电|来电|呼叫|短信|加我|号码|同号|(?:香港|澳门)(?:的?号码?)?|电話|電話"
     r"|(?<![a-z])(?:tele?phone|phone|mobile|cell(?:\s?phone)?|tel|telefon|t[ée]l[ée]phone|handy|rufnummer|mob|ph|call(?:ed|ing)?|text(?:ed|ing)?|ring|dial|sms|whats\s?app|fax|hotline|landline)(?:\s?(?:me|us|him|her))?"
     r"(?:\s(?:number|no|nr))?(?:\s(?:at|on|to|under|unter|au))?(?![a-z])"
     r"|(?<![a-z])(?:my|new|his|her|old|contact|our|wife's|husband's|office|home|work|daytime)\s(?:number|no)(?:\s(?:is|was))?(?![a-z])|reach(?:ed)?\s(?:me|us|out)?\s?(?:at|on|to)?|contact\s(?:me|us)?\s?(?:at|on)"
@@ -106,6 +106,11 @@ def _goes_on(text: str, end: int) -> bool:
     return token.group() != "" and (len(token.group()) <= 2 or any(c.isdigit() for c in token.group()))
 
 
+NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double\s(?:zero|oh|one|two|three|four|five|six|seven|eight|nine))"
+SPELLED_ENGLISH = re.compile(rf"(?<![a-z]){NUMERAL}(?:[\s,.-]{{1,3}}{NUMERAL}){{6,13}}(?![a-z])", re.IGNORECASE)
+COUNTING = re.compile(r"(?i)one[\s,.-]+two[\s,.-]+three[\s,.-]+four[\s,.-]+five|three[\s,.-]+two[\s,.-]+one")
+
+
 def phones_of(regions: tuple[str, ...]) -> Callable[[Reading], Iterator[Find]]:
     """A rule for phone numbers written as in these regions (CN, US, …) or with a country code."""
 
@@ -115,7 +120,7 @@ def phones_of(regions: tuple[str, ...]) -> Callable[[Reading], Iterator[Find]]:
             yield Kind.PHONE, start, end
         if reading.digits < 7:
             return
-        for start, end in (*_chinese(reading), *_with_country_code(text), *_written_as_usual(reading, regions), *_beside(text), *_of_regions(reading, regions)):
+        for start, end in (*_chinese(reading), *_with_country_code(text), *_written_as_usual(reading, regions), *_beside(reading), *_of_regions(reading, regions)):
             extension = EXTENSION.match(text, end)
             yield Kind.PHONE, start, end if extension is None else extension.end()
 
@@ -126,6 +131,9 @@ def _spelled(text: str) -> Iterator[tuple[int, int]]:
     for match in SPELLED.finditer(text):
         written = re.sub(f"[^{SPELLED_DIGIT}]", "", match.group())
         if not written.isascii() or (re.search("[oO]", written) and len(digits_of(written)) >= 7):
+            yield match.span()
+    for match in SPELLED_ENGLISH.finditer(text):
+        if COUNTING.search(match.group()) is None:
             yield match.span()
     if re.search("[零〇○一二三四五六七八九幺]{4}", text) is not None:
         for match in SPELLED_BESIDE.finditer(text):
@@ -152,6 +160,8 @@ def _chinese(reading: Reading) -> Iterator[tuple[int, int]]:
         if (match["sep"] or "(" in match["area"] or _is_valid(digits_of(match.group()), "CN") and not _ean(digits_of(match.group()))) and not names_a_code(text, *match.span()):
             yield match.span()
     for match in SERVICE.finditer(text):
+        if match["spaced"] and re.search("客服|热线|电话|打|拨|call|phone", text[max(0, match.start() - 20) : match.start()]) is None:
+            continue
         if not names_a_code(text, *match.span()) and not reading.in_url(match.start()):
             yield match.span()
 
@@ -216,12 +226,13 @@ def _is_valid(digits: str, region: str) -> bool:
         return False
 
 
-def _beside(text: str) -> Iterator[tuple[int, int]]:
+def _beside(reading: Reading) -> Iterator[tuple[int, int]]:
+    text = reading.text
     for match in PHONE_BESIDE.finditer(text):
         name = "value" if match["value"] is not None else "other"
         start, end = match.span(name)
         value = match[name]
-        if _is_day(value) or CODE_AFTER_QUANTITY.match(text, end) or re.search(r"[0-9]{1,3}(?:,[0-9]{3})+", value):
+        if reading.in_url(start) or _is_day(value) or CODE_AFTER_QUANTITY.match(text, end) or re.search(r"[0-9]{1,3}(?:,[0-9]{3})+", value):
             continue
         if name == "other" and (names_a_code(text, start, end) or len(digits_of(value)) < 8 or _stuck_to_code(text, start) or text[max(0, start - 1) : start].isdigit()):
             continue
@@ -275,18 +286,19 @@ def _of_regions(reading: Reading, regions: tuple[str, ...]) -> Iterator[tuple[in
 CHAT_WORDS = (
     r"微\s?信|威信|薇信|微x|v\s?信|徽信|卫星号?|溦信|绿泡泡|(?:加|\+|➕|扫|家|佳)\s?(?:我)?\s?(?:个)?\s?(?:vx|wx|v|w|薇|微|威|卫星|企鹅|扣扣|q)(?![a-z])|(?<![a-z])(?:wei\s?xin|we\s?chat|wx|vx|v号|wxid|wxh)(?![a-z])"
     r"|(?<![a-z])v(?=\s?[:：])|扣扣|企鹅号?|秋秋|叩叩|(?<![a-z])q\s?q(?![a-z])|(?<![a-z])q(?=\s?[:：])|q群|球球号"
-    r"|支付宝|支付寶|(?<![a-z])(?:zfb|ali\s?pay|pay\s?pal|venmo|cash\s?app|zelle)(?![a-z])|電報|电报|飞机号|纸飞机|(?<![a-z])(?:telegram|tg|whats\s?app|signal|skype|kakao(?:talk)?|viber|discord|snap(?:chat)?|instagram|insta|ig|twitter|threads|messenger)(?![a-z])"
+    r"|支付宝|支付寶|(?<![a-z])(?:zfb|ali\s?pay|pay\s?pal|venmo|cash\s?app|zelle)(?![a-z])|電報|电报|飞机号|纸飞机|(?<![a-z])(?:telegram|tg|whats\s?app|signal(?=\s?(?:id|[:@]))|skype|kakao(?:talk)?|viber|discord|snap(?:chat)?|instagram|insta|ig|twitter|threads|messenger)(?![a-z])"
     r"|(?<![a-z])line(?=\s?(?:id|号|帐号|账号|[:：@]))|(?:加|我的?)\s?line(?![a-z])|旺旺|钉钉|抖音|小红书|快手|微博|陌陌|闲鱼|淘宝"
 )
-HANDLE_GAP = r"(?:[\s:：=\"'“”‘’「【\[({<>~→-]|号码|号|码|账号|帐号|账户|id|是|为|叫|搜索?|加我?|我|的|:|也是|同号|联系|联系我|(?:handle|user\s?name|username|account|name|number|no|me|is|at|on|add|to)\b\.?){0,8}"
-HANDLE = r"@?[a-z][a-z0-9_.-]{3,29}|@?_[a-z0-9_]{4,29}|[0-9]{5,12}(?![0-9])"
-CHAT_BESIDE = re.compile(rf"(?:{CHAT_WORDS})(?P<gap>{HANDLE_GAP})(?P<value>(?<![a-z0-9@])(?:{HANDLE}))(?![a-z0-9])", re.IGNORECASE)
+HANDLE_GAP = r"(?:[\s:：=\"'“”‘’「【\[({<>~→-]|号码|号|码|账号|帐号|账户|id|是|为|叫|搜索?|加我?|我|的|:|也是|同号|联系|联系我|❤|♥|(?:handle|as|via|under|contact|user\s?name|username|account|name|number|no|me|is|at|on|add|to)\b\.?){0,8}"
+HANDLE = r"(?<![a-z0-9])@?[a-z][a-z0-9_.-]{3,29}|(?<![a-z0-9])@?_[a-z0-9_]{4,29}|[0-9]{5,12}(?![0-9])"
+CHAT_BESIDE = re.compile(rf"(?:{CHAT_WORDS})(?P<gap>{HANDLE_GAP})(?P<value>(?:{HANDLE}))(?![a-z0-9])", re.IGNORECASE)
 CHAT_AFTER = re.compile(
     rf"(?<![a-z0-9@._-])(?P<value>(?:{HANDLE}))\s?[,，(（]?\s?(?:这?个?是|就是|为|is|on|=|-|\()\s?(?:我的?|my|老?板?的?)?\s?(?:{CHAT_WORDS})",
     re.IGNORECASE,
 )
 CHAT_LINK = re.compile(r"(?i)(?:wxid_[a-z0-9]{6,20}|(?:t\.me|wa\.me|line\.me/ti/p|m\.me|paypal\.me|u\.wechat\.com)/[~@a-z0-9_.+-]{3,40})")
 TELLING = re.compile(r"(?i)[:：=@]|号|是|为|账号|帐号|\bid\b|handle|username|\bis\b|搜|叫|add")
+VERSION = re.compile(r"(?i)v?[0-9]+(?:\.[0-9]+)+|(?:iphone|ipad|ios|android|windows|win|mac|macos|mate|galaxy|app|web)[0-9.]*")
 NOT_A_HANDLE = frozenset(
     "message please number account group groups pay payment payments transfer support service chat app store wallet login business friend friends users user"
     " community official video call calls and the with for not via link code notifications notification shop from that this only instead balance refund"
@@ -304,7 +316,13 @@ def find_chat_ids(reading: Reading) -> Iterator[Find]:
         value = match["value"]
         if value.lower().lstrip("@") in NOT_A_HANDLE or CODE_AFTER_QUANTITY.match(text, match.end("value")):
             continue
+        if VERSION.fullmatch(value):
+            continue
+        chinese = not match.group().isascii() or "qq" in match.group().lower()
         if value.isdigit():
+            if chinese or TELLING.search(match["gap"]):
+                yield Kind.CHAT_ID, *match.span("value")
+        elif chinese and value.isalpha() and len(value) >= 6 and match["gap"] == "":
             yield Kind.CHAT_ID, *match.span("value")
         elif re.search(r"[0-9_@]|[a-z]-[a-z]", value.lower()) or TELLING.search(match["gap"]):
             yield Kind.CHAT_ID, *match.span("value")

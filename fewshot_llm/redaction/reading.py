@@ -18,7 +18,7 @@ Rule = Callable[["Reading"], Iterator[Find]]
 
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff\u20e3]")
 PLACEHOLDER = re.compile(r"\[(?:" + "|".join(kind.upper() for kind in Kind) + r")_[0-9]{1,9}\]")
-URL = re.compile(r"(?i)\b(?:https?://|www\.)[^\s\u4e00-\u9fff,，。]{1,2000}")
+URL = re.compile(r"(?i)(?<![a-z])(?:https?://|www\.)[^\s\u4e00-\u9fff,，。]{1,2000}")
 
 CONNECTIVE = (
     r"(?:[\s:：#=\"'“”‘’「」『』\[\]【】(){}<>《》*~|/→➡>…-]|号码|号|码|编号|帐号|账号|账户|名|是|为|叫|填|写|的|[:：]|"
