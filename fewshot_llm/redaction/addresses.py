@@ -21,12 +21,12 @@ UNIT = (
 ONE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢|区|楼|室|单元|号楼)|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
 NAME = r"[^\W\d_a-zA-Z的了到在是没我你他她它吗呢吧啊把被给也还很]"
 """A character that may be in the name of a place: none of the small words."""
-HOUSE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢)|[A-Za-z]?{NUMBER}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
+HOUSE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢)|[A-Za-z]?[0-9]{{1,5}}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
 GO_ON = rf"(?:[ ,，、/·-]{{0,2}}[^\W\d_的了是没吗呢吧把被让]{{0,12}}?{ONE_UNIT})"
 ROOM = r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
 LANDMARK = (
     r"(?:大厦|大廈|广场|廣場|小区|花园|花苑|公寓|中心|大学|学院|医院|公司|酒店|宾馆|驿站|超市|市场|学校|中学|小学|幼儿园|厂区?|商场|写字楼|宿舍楼?|基地|工业园|产业园"
-    r"|科技园|创业园|园区|银行|家园|家苑|雅苑|苑|新村|仓库?|门卫室?|物业|快递点|代收点|传达室|前台|快递柜|丰巢柜?|蜂巢柜?|营业部|门市部?|商行|便利店|饭店|餐厅|药店|派出所|政府|村委会|居委会|[东南西北]门|国际|大院)"
+    r"|科技园|创业园|园区|银行|家园|家苑|雅苑|苑|新村|仓库?|门卫室?|物业|快递点|代收点|传达室|前台|快递柜|丰巢柜?|蜂巢柜?|营业部|门市部?|商行|便利店|饭店|餐厅|药店|派出所|校区|分校|社区|大楼|办公楼|教学楼|[^\W\d_]馆|车站|地铁站|法院|支行|政府|村委会|居委会|[东南西北]门|国际|大院)"
 )
 CORNER = (
     r"(?:\s?(?:与|和|跟|、)[\u4e00-\u9fff]{1,6}(?:路|街|大道)(?:交叉口|交汇处?|路口|口)?)?(?:[东西南北]{1,2}(?:角|侧|边|面|门))?(?:\d{1,4}米)?(?:对面|旁边?|隔壁|附近|交叉口|交汇处|路口)?"
@@ -56,8 +56,8 @@ DETAIL = (
     r"(?:镇|鎮|乡|街道|村|屯|庄|寨|大道|路|街|巷|弄|胡同|小区|社区|花园|苑|园|公寓|大厦|广场|大学|学院|中学|小学|学校|医院|厂|家园|新村|宿舍|工业区|开发区|新城|国际|府|公司|中心|市场|酒店|超市|商场|农场|林场)"
 )
 CHAIN = re.compile(
-    rf"(?:{PROVINCES}|省|自治区|(?<!超)(?<!城)市|自治州|地区|盟|县|(?<!小)(?<!社)区)[ ,，·/-]{{0,2}}(?:{NAME}{{1,8}}?(?:市|区|县|旗|自治州|州)[ ,，·/-]{{0,2}}){{1,3}}"
-    rf"(?:{NAME}{{1,10}}?(?:镇|乡|街道)[ ,，·/-]{{0,2}})?(?:{NAME}|[0-9A-Za-z]){{1,12}}?{DETAIL}(?:[东西南北中]段)?{TAIL}"
+    rf"(?:{PROVINCES}|省|自治区|(?<!超)(?<!城)市|自治州|地区|盟|县)[ ,，·/-]{{0,2}}(?:{NAME}{{1,8}}?(?:市|区|县|旗|自治州|州)[ ,，·/-]{{0,2}}){{1,3}}"
+    rf"(?:{NAME}{{1,10}}?(?:镇|乡|街道)[ ,，·/-]{{0,2}})?(?:{NAME}|[0-9A-Za-z]){{1,12}}?{DETAIL}(?:[东西南北中]段)?(?:(?:与|和)?{NAME}{{0,6}}?{DETAIL}){{0,3}}{TAIL}"
     rf"|(?:县|区|市|旗)[ ,，]{{0,2}}{NAME}{{1,6}}?(?:镇|乡|街道)[ ,，]{{0,2}}{NAME}{{1,8}}?(?:村|屯|庄|寨|社区|路|街|小区){TAIL}"
 )
 VILLAGE = re.compile(
@@ -65,6 +65,7 @@ VILLAGE = re.compile(
     rf"|(?<={NAME}{NAME})(?:镇|乡)[ ,，]{{0,2}}{NAME}{{1,5}}(?:村|屯|庄|寨|社区)(?!{NAME})"
 )
 NOT_A_PLACE = re.compile(r"快递村|物流村|快递员|客服|发货|退货|电池|色号|快递镇")
+ONE_FLOOR = re.compile(r"\A[^0-9A-Za-z号栋幢座室弄组]*[一二三四五六七八九十]{1,2}[楼层][^0-9A-Za-z号栋幢座室弄组]*\Z")
 HERE = re.compile(r"(?:收货|收件|寄件|寄货|退货|发货|家庭|公司|邮寄|配送|详细|送货|新|我的|现|居住|通讯|联系|老家)?(?:地址|住址|住处|收货地)(?:[:：=\s]|是|为|改为|改成|改到|换成|换到|应该是|变更为|填的是|写的是){1,4}")
 MARK = re.compile(r"省|市|[区區]|[县縣]|[镇鎮]|[乡鄉]|村|路|街|巷|弄|[号號]|栋|幢|座|[楼樓]|室|单元|小区|花园|苑|大[厦廈]|广场|公寓|宿舍|大学|学院|学校|医院|公司|驿站|[0-9]{2,5}|组|屯|庄|门|城|园|府|厂|院|中心|国际|期|柜|店|超市")
 STOP = re.compile(r"[。!?;；\n]|电话|手机|联系|收件人|收货人|姓名|邮编|邮政|谢谢|麻烦|请|不要|别|什么|怎么|为什么|，?我")
@@ -86,17 +87,22 @@ ANY_TYPE = (
     r"|gardens|grove|mews|trail|trl|way|close|row|hill|walk|loop|alley|plaza|broadway)\b"
 )
 FLAT = r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Rm|Floor|Fl|Building|Bldg|Block|Tower|Lot|House|Level|Studio|\#)"
-STATE_ZIP = (
-    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])\.?,?\s[0-9]{5}(?:-[0-9]{4})?\b"
+STATES = r"A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
+STATE_NAMES = (
+    "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas"
+    "|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\\s(?:Hampshire"
+    "|Jersey|Mexico|York)|North\\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\\sIsland|South\\s(?:Carolina|Dakota)|Tennessee"
+    "|Texas|Utah|Vermont|Virginia|Washington|West\\sVirginia|Wisconsin|Wyoming"
 )
+STATE_ZIP = rf"(?:{STATES}|{STATE_NAMES})\.?,?\s[0-9]{{5}}(?:-[0-9]{{4}})?\b"
 POSTCODE = r"(?:[A-Z]{1,2}[0-9][0-9A-Z]?\s?[0-9][A-Z]{2}|[ABCEGHJ-NPRSTVXY][0-9][A-Z]\s?[0-9][A-Z][0-9])\b"
-CITY = r"(?![A-Z]{2,3}\b)[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}(?:[ -](?:upon|on|under|by|the|of|le|de|in|[A-Z])[A-Za-zÀ-ÿ'’-]{0,20}){0,3}"
+CITY = r"(?![A-Z]{2,3}\b)[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}(?:[ -](?![A-Z]{2,3}\b)(?:upon|on|under|by|the|of|le|de|in|[A-Z])[A-Za-zÀ-ÿ'’-]{0,20}){0,3}"
 WORD = r"(?:[A-Z][A-Za-zÀ-ÿ.'’-]{1,20}|[0-9]{1,3}(?:st|nd|rd|th)|[A-Z]\.|of|the|de|la)"
 PRODUCT = r"(?:Speed|Way|Percent|Pack|Packs|Inch|Piece|Pieces|Pcs|Year|Years|Day|Days|Star|Stars|Hour|Hours|Watt|Volt|Count|Lane|Foot|Feet|Ft|Mile|Miles|Minute|Minutes|Person|Player|Port|Door|Tier|Level|Shades|Gallon|Ounce|Oz|Lb|Lbs|Set|Month|Week|Color|Colour|Size|x|X|By|New|Of|Best|Great|Different|More|Other|Extra|Large|Small)\b"
 ENGLISH_ENDING = rf"""
-    (?: \.? ,?\s? (?:[NSEW]{{1,2}}\b)? ,?\s? {FLAT}\.?\s?(?:no\.?\s?)?\#?[0-9A-Za-z-]{{1,6}}\b ){{0,3}}
-    (?: \.?,\s(?:{CITY}) ){{0,3}}
-    (?: \.?,?\s(?:(?:{CITY}),?\s){{0,2}}?(?:{STATE_ZIP}|(?:[A-Z]{{2}},?\s)?{POSTCODE}|(?:NSW|VIC|QLD|WA|SA|TAS|ACT|NT),?\s[0-9]{{4}}\b) | ,\s[A-Z]{{2}}\b )?
+    (?: \.? ,?\s? (?:[NSEW]{{1,2}}\b)? ,?\s? (?:{FLAT}\.?\s?(?:no\.?\s?)?\#?[0-9A-Za-z-]{{1,6}}\b|[0-9]{{1,3}}(?:st|nd|rd|th)\s(?i:floor)) ){{0,3}}
+    (?: \.?,\s(?!{STATE_ZIP})(?:{CITY}) ){{0,3}}
+    (?: \.?,?\s(?:(?:{CITY}),?\s){{0,2}}?(?:{STATE_ZIP}|(?:[A-Z]{{2}},?\s)?{POSTCODE}|(?:NSW|VIC|QLD|WA|SA|TAS|ACT|NT),?\s[0-9]{{4}}\b) | ,?\s(?:{STATES})\b )?
     (?: ,?\s(?:USA|US|UK|United\sKingdom|United\sStates|England|Scotland|Wales|Ireland|Canada|Australia)\b )?
 """
 ENGLISH = re.compile(
@@ -133,6 +139,7 @@ GERMAN = re.compile(
     r"""
     (?:(?<![\w])[0-9]{5}\s[A-ZÄÖÜ][\wäöüß-]{2,25},\s)?
     (?<!\w)(?: (?:[A-ZÄÖÜ][\wäöüß.-]{1,25}\s){0,2}(?:[A-ZÄÖÜa-zäöü][\wäöüß.-]{1,25}(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|graben|stieg|pfad|promenade)
+        | [A-ZÄÖÜ][\wäöüß-]{1,30}-(?:Straße|Strasse|Str\.|Platz|Weg|Allee|Ring|Ufer|Damm)
         | (?<=[a-zäöüß]\s)(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Gasse|Ring|Damm|Ufer|Chaussee)
         | Straße\sde[sr]\s(?:[0-9]{1,2}\.\s)?[A-ZÄÖÜ][\wäöüß-]{2,20})
       | [A-ZÄÖÜ][\wäöüß-]{2,25}(?:ring|hof|markt|berg|tor|wall|kamp)(?=\s[0-9]{1,4}\s?[a-z]?,\s[0-9]{5})
@@ -184,7 +191,7 @@ def find_addresses(reading: Reading) -> Iterator[Find]:
 def _chinese(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (NUMBERED, CHAIN, VILLAGE, BUILDING):
         for match in pattern.finditer(text):
-            if NOT_A_PLACE.search(match.group()) is None:
+            if NOT_A_PLACE.search(match.group()) is None and ONE_FLOOR.search(match.group()) is None:
                 yield _left_end(text, match.start()), match.end()
     for match in HERE.finditer(text):
         end = _end_of_place(text, match.end())

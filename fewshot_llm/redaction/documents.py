@@ -37,7 +37,7 @@ PERMIT_WORDS = (
 )
 PASSPORT_WORDS = r"护照|護照|passports?|passeport|reisepass(?:nummer)?|pasaporte|(?:pass)(?=\s?(?:no|number|nr))"
 PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,17}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
-PASSPORT = r"(?=[a-z]{0,3}[ -]?(?:[a-z]?[0-9][ -]?){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])|c[0-9a-z]{8}(?![0-9a-z])"
+PASSPORT = r"(?=(?:[ -]?[a-z]{0,3}[0-9]){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])|c[0-9a-z]{8}(?![0-9a-z])"
 TRAVEL_BESIDE = (
     beside(PERMIT_WORDS, PERMIT, after=r"[\s,，)(]{0,3}(?:这?是)?(?:我的?)?"),
     beside(PASSPORT_WORDS, PASSPORT, after=r"[\s,，)(]{0,3}(?:这?是|is)?(?:我的?|\s?my\s)?"),
@@ -72,7 +72,7 @@ OTHER_PERSONAL = beside(
 IBAN = re.compile(rf"{ALONE}[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]{{4}}){{2,7}}(?:[ -]?[A-Za-z0-9]{{1,4}})?{END}")
 IBAN_BESIDE = beside(r"(?<![a-z])iban(?![a-z])", r"[a-z]{2}[0-9]{2}(?:[ -]?[a-z0-9]){8,30}(?![a-z0-9])")
 
-CARD = re.compile(rf"{ALONE}(?:[0-9]{GAP}){{12,18}}[0-9](?![0-9]|[A-Za-z][0-9])")
+CARD = re.compile(rf"{ALONE}(?:[0-9]{GAP}){{12,18}}[0-9](?![0-9]|[A-Za-z])")
 ISSUED = re.compile(
     r"4[0-9]{12}(?:[0-9]{3})?(?:[0-9]{3})?|5[0-9]{15}|2[2-7][0-9]{14}|(?:35|6[0-9])[0-9]{14,17}|3[47][0-9]{13}|3[0689][0-9]{12}"
     r"|9[0-9]{15,18}"
@@ -80,7 +80,7 @@ ISSUED = re.compile(
 """Visa; Mastercard; JCB, UnionPay, Maestro and Discover; American Express; Diners; old Chinese debit cards."""
 CARD_BESIDE = beside(
     r"(?<![员物品券费机值油息通信])(?:银行卡|储蓄卡|借记卡|信用卡|工资卡|社保卡|银联卡?|卡号|卡里|(?:工行|建行|农行|中行|招行|交行|邮储|浦发|中信|民生|兴业|光大|平安|工商|建设|农业|招商)(?:银行)?(?:的)?卡?"
-    r"|退到|打到|转到|(?:这张|那张|我的|一张|这个)卡(?=[:：是为 0-9]))|(?<![a-z])(?:(?:credit|debit|bank|visa|payment)\s?card|my card|card\s?(?:number|no|#|ending)?|visa|master\s?card|amex|unionpay"
+    r"|(?:退|打|转|汇|存)(?:款|账|钱)?(?:到|至|给|入)|(?:这张|那张|我的|一张|这个)卡(?=[:：是为 0-9]))|(?<![a-z])(?:(?:credit|debit|bank|visa|payment)\s?card|my card|card\s?(?:number|no|#|ending)?|visa|master\s?card|amex|unionpay"
     r"|american express|maestro|kreditkarte|carte\s?bancaire)(?![a-z])",
     rf"(?:[0-9]{GAP}){{13,18}}[0-9](?![0-9])",
     after=r"[\s,，)(]{0,3}(?:这张|这?是|is)?(?:我的?|\s?my\s)?",
@@ -91,7 +91,7 @@ ACCOUNT_WORDS = (
 )
 ACCOUNT = beside(ACCOUNT_WORDS, r"[0-9](?:[ -]?[0-9]){5,24}(?![0-9])")
 SORT_CODE = beside(
-    r"sort[\s-]?code|(?<![a-z])s/?c(?![a-z])|bsb",
+    r"sort[\s-]?code|(?<![a-z])sort(?=\s?[:=])|(?<![a-z])s/?c(?![a-z])|bsb",
     r"[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}(?![0-9])(?:[\s,;/]{1,3}(?:and\s)?(?:account|acct|acc|a/c)?(?:\s(?:number|no))?[\s:.#]{0,3}[0-9]{6,10}(?![0-9]))?",
 )
 LONE_SORT_CODE = re.compile(r"(?<![0-9-])[0-9]{2}-[0-9]{2}-[0-9]{2}\s{1,2}[0-9]{8}(?![0-9])")
@@ -105,6 +105,12 @@ PLATE = re.compile(
 def find_documents(reading: Reading) -> Iterator[Find]:
     """Documents of a person: identity and travel papers, licences, social security, number plates."""
     text = reading.text
+    if not reading.digits:
+        return
+    for match in PLATE.finditer(text):
+        yield Kind.PLATE, *match.span()
+    if reading.digits < 4:
+        return
     for start, end in _resident_ids(text):
         yield Kind.ID_NUMBER, start, end
     for pattern in TRAVEL_BESIDE:
@@ -115,13 +121,13 @@ def find_documents(reading: Reading) -> Iterator[Find]:
             yield Kind.ID_NUMBER, start, end
     for start, end in (*_regional_ids(text), *_social_security(text)):
         yield Kind.ID_NUMBER, start, end
-    for match in PLATE.finditer(text):
-        yield Kind.PLATE, *match.span()
 
 
 def find_bank_numbers(reading: Reading) -> Iterator[Find]:
     """Cards and accounts."""
     text = reading.text
+    if reading.digits < 6:
+        return
     for start, end in _ibans(text):
         yield Kind.IBAN, start, end
     for start, end in _cards(reading):
@@ -155,6 +161,8 @@ def _resident_ids(text: str) -> Iterator[tuple[int, int]]:
     from stdnum.cn import ric
     from stdnum.exceptions import ValidationError
 
+    if len(digits_of(text)) < 15:
+        return
     yield from _values(ID_BESIDE, text)
     for match in RESIDENT.finditer(text):
         digits = digits_of(match.group()) + ("X" if match.group()[-1] in "xX" else "")

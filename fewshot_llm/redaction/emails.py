@@ -51,12 +51,13 @@ HIDDEN_TAIL = re.compile(
 HIDDEN_SIGN = re.compile(
     r"\s{0,3}[\[({<【]\s{0,2}(?:at|@|a|艾特|爱特|圈a)\s{0,2}[\])}>】]\s{0,3}|\s{0,3}(?:艾特|爱特|圈\s?a|小老鼠|at符号|at号)\s{0,3}"
     r"|\s{0,3}[-_*~]{1,2}(?P<dashed>at)[-_*~]{1,2}\s{0,3}|\s{0,3}(?P<plain>@)\s{0,3}|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
-    r"|(?<=[a-z0-9])AT(?=[a-z0-9])|\s{1,2}@at@?\s{1,2}",
+    r"|(?<=[a-z0-9])(?-i:AT)(?=[a-z0-9])|\s{1,2}@at@?\s{1,2}",
     re.IGNORECASE,
 )
 SIGN_OF_OTHERS = re.compile(r"\s?(?:[#&*^~$]|丶|🐭|🌀|井号?)\s?", re.IGNORECASE)
 
 # The local part before the sign.
+PRICE = re.compile(r"[0-9]{1,4}(?:[.,][0-9]{2})?\s+")
 HEAD = re.compile(
     rf"(?:(?:{LETTER}|[0-9_])(?:{LETTER}|[0-9_]|[.%+!#$&'*/=?^`|~-]){{0,63}}|\"[^\"]{{1,40}}\")\s{{0,3}}\Z"
 )
@@ -70,7 +71,7 @@ HIDDEN_HEAD = re.compile(
 )
 
 NO_SIGN = re.compile(
-    r"(?<![a-z0-9._-])(?:[0-9]{5,12}|[a-z][a-z0-9._-]{3,40})\s?"
+    r"(?<![a-z0-9._/-])(?:[0-9]{5,12}\s?|[a-z][a-z0-9._-]{2,40}[0-9]\s?|[a-z][a-z0-9._-]{3,40}\s)"
     r"(?:(?:qq|扣扣|163|126|gmail|foxmail|hotmail|outlook|sina|新浪|网易|谷歌)\s?(?:\.|点|。|\s)\s?com(?![a-z])"
     r"|(?:qq|扣扣|网易|163|126|gmail|谷歌|新浪|搜狐|foxmail|hotmail|outlook)\s?(?:的)?(?:邮箱|信箱))",
     re.IGNORECASE,
@@ -82,6 +83,9 @@ BESIDE = re.compile(
     re.IGNORECASE,
 )
 MENTION = re.compile(r"邮|信箱|mail|contact|reach|write to|invoice|发票|联系|\bsend|ping me|reply", re.IGNORECASE)
+DOMAINS = ("com", "cn", "net", "org", "mail", "dot", "点", "點", "邮", "信箱", ".", "。")
+SIGNS = ("艾特", "爱特", "圈", "老鼠", "@", "(a", "[a", "{a", "<a", "( a", "[ a", "_at", "-at", "*at", "~at", "at符", "at号")
+PROVIDERS = ("qq", "扣扣", "163", "126", "mail", "outlook", "sina", "新浪", "网易", "谷歌", "搜狐", "live", "yahoo", "icloud")
 NOT_A_NAME = frozenset(
     "look looked looking it them bought buy shop shopping order ordered available purchased sold only was me sale price"
     " prices cheaper found or back are here us up seen this that one item items is be arrive arrived stay work works store"
@@ -91,8 +95,9 @@ NOT_A_NAME = frozenset(
 
 def find_emails(reading: Reading) -> Iterator[Find]:
     """E-mail addresses, plain and hidden."""
-    for start, end in (*_plain(reading.text), *_hidden(reading.text)):
-        yield Kind.EMAIL, start, end
+    for start, end in (*_plain(reading.text), *_hidden(reading)):
+        if not reading.in_url(start):
+            yield Kind.EMAIL, start, end
 
 
 def _plain(text: str) -> Iterator[tuple[int, int]]:
@@ -105,6 +110,9 @@ def _plain(text: str) -> Iterator[tuple[int, int]]:
         left = max(0, at - 70)
         if tail is not None:
             if (head := HEAD.search(text, left, at)) is not None:
+                if PRICE.fullmatch(head.group()):
+                    at = text.find("@", at + 1)
+                    continue
                 yield head.start(), tail.end()
             elif (head := CHINESE_HEAD.search(text, left, at)) is not None:
                 lead = ANNOUNCING.match(head.group())
@@ -112,28 +120,38 @@ def _plain(text: str) -> Iterator[tuple[int, int]]:
         at = text.find("@", at + 1)
 
 
-def _hidden(text: str) -> Iterator[tuple[int, int]]:
+def _hidden(reading: Reading) -> Iterator[tuple[int, int]]:
+    text = reading.text
+    if not reading.has(DOMAINS):
+        return
     mentioned = MENTION.search(text) is not None
-    for sign in HIDDEN_SIGN.finditer(text):
+    for sign in HIDDEN_SIGN.finditer(text) if _may_hide(reading) else ():
         tail = HIDDEN_TAIL.match(text, sign.end(), sign.end() + 100)
         head = None if tail is None else HIDDEN_HEAD.search(text, max(0, sign.start() - 70), sign.start())
         if tail is None or head is None:
             continue
         if sign["word"] is None and sign["dashed"] is None or _is_address(head.group(), tail, mentioned=mentioned):
             yield head.start(), tail.end()
-    for sign in SIGN_OF_OTHERS.finditer(text):
+    others = reading.has(("#", "&", "*", "^", "~", "$", "丶", "🐭", "🌀", "井"))
+    for sign in SIGN_OF_OTHERS.finditer(text) if others and reading.has(PROVIDERS) else ():
         tail = HIDDEN_TAIL.match(text, sign.end(), sign.end() + 60)
         if tail is not None and re.fullmatch(PROVIDER, tail["domain"], re.IGNORECASE):
             head = HIDDEN_HEAD.search(text, max(0, sign.start() - 70), sign.start())
             if head is not None:
                 yield head.start(), tail.end()
-    if mentioned or "com" in text or "COM" in text:
+    if reading.has(PROVIDERS):
         yield from (match.span() for match in NO_SIGN.finditer(text))
     if mentioned:
         for match in BESIDE.finditer(text):
             value = match["value"]
             if re.search(r"[0-9]|[a-z][._][a-z]", value.lower()) and not re.fullmatch(r"[0-9.,-]{1,4}|.*\.(?:com|cn|net)", value):
                 yield match.span("value")
+
+
+def _may_hide(reading: Reading) -> bool:
+    if reading.has(SIGNS) or "AT" in reading.text or ("at" in reading.low and not reading.text.isascii()):
+        return True
+    return " at " in reading.low and (reading.has(("dot", "point", "punkt")) or re.search(r"\.[a-z]{2,3}(?![a-z])", reading.low) is not None)
 
 
 def _is_address(head: str, tail: re.Match[str], *, mentioned: bool) -> bool:

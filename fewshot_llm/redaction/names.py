@@ -28,7 +28,7 @@ NICKNAME = rf"(?:[小阿老大][{SURNAMES}](?!{HAN}{{0,1}}[子])|[{SURNAMES}](?:
 MINORITY = rf"{HAN}{{2,8}}(?:·{HAN}{{1,8}}){{1,3}}"
 UPPER = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİĶĹĽŁŃŅŇŌŐŒŘŚŞŠŢŤŪŮŰŲŹŻŽ]"
 LATIN = (
-    rf"(?:{UPPER}\.\s?){{0,3}}{UPPER}[^\W\d_\u2e80-\u9fff]*(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?"
+    rf"(?:(?:van|von|de|del|di|da)\s(?:(?:der|den|la)\s)?)?(?:{UPPER}\.\s?){{0,3}}{UPPER}[^\W\d_\u2e80-\u9fff]*(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?"
     rf"(?:[ ](?:(?:van|von|de|der|den|da|di|del|la|le|bin|al|el|dos)\s){{0,2}}(?:[OD]['’])?{UPPER}[^\W\d_\u2e80-\u9fff]{{0,20}}(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?\.?){{0,3}}"
 )
 ROLE = (
@@ -39,28 +39,36 @@ CHINESE_BESIDE = re.compile(
     rf"(?:{ROLE})(?P<sep>(?:[\s:：=「“\"(【-]|就?是|为|叫|改为|改成|写的?|填的?|换成|换为|应该是|名字){{0,6}})"
     rf"(?P<value>{MINORITY}|{CHINESE_NAME}|{NICKNAME}|{LATIN}|(?<=:)\s?{HAN}{{2,4}}(?!{HAN})|(?<=:)\s?[a-z]{{2,12}}\s[a-z]{{2,14}}(?![a-z]))"
 )
-SAY = re.compile(rf"(?:(?:我|本人|他|她|老公|老婆|爸|妈|儿子|女儿|朋友|同事|室友|丈夫|妻子|对象)叫|应该叫|改叫|我是叫|名叫|名字叫做?|叫做|我姓名是|我的名字是?|我姓|我是[:：]|本人|敝姓|免贵姓|贵姓)\s?[:：]?\s?(?P<value>{MINORITY}|{CHINESE_NAME}|{LATIN}|(?<=姓)[{SURNAMES}])")
+SAY = re.compile(rf"(?:(?:我|本人|他|她|老公|老婆|爸|妈|儿子|女儿|朋友|同事|室友|丈夫|妻子|对象)叫|应该叫|改叫|我是叫|名叫|名字叫做?|叫做|我姓名是|我的名字是?|我姓|我是:|本人:|敝姓|免贵姓|贵姓)\s?[:：]?\s?(?P<value>{MINORITY}|{CHINESE_NAME}|{LATIN}|(?<=姓)[{SURNAMES}])")
 TITLE = re.compile(
-    rf"(?<!谢)(?<![由关对属]于)(?P<value>(?:{COMPOUND}|(?![向和时应从成常单车位何])[{SURNAMES}])(?:{GIVEN}{{1,2}}(?=先生|女士|小姐|太太))?(?:先生|女士|小姐|太太|夫人|阿姨|大爷|师傅|老师|同志|經理|经理|老板|總|大姐|大哥|先森))"
+    rf"(?<!谢)(?!康师傅)(?<![由关对属]于)(?P<value>(?:{COMPOUND}|(?![向和时应从成常单车位何])[{SURNAMES}])(?:{GIVEN}{{1,2}}(?=先生|女士|小姐|太太))?(?:先生|女士|小姐|太太|夫人|总(?=[说的让,。]|\Z)|阿姨|大爷|师傅|老师|同志|經理|经理|老板|總|大姐|大哥|先森))"
 )
 RECEIVES = re.compile(rf"(?:(?<=[,，。;；:：、\s)(0-9室号楼])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})\s?\(?(?:亲?收|签收|收件|亲启|敬启)\)?(?=[,，。;；\s)]|\Z)")
 BEFORE_NUMBER = re.compile(rf"(?:(?<=[,，。;；:：、\s)(到给寄号室])|\A)(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})[,，、:：\s/|+]{{0,3}}(?=(?:电话|手机号?|tel|TEL|联系方式)?[:：\s]{{0,2}}(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{{4}}[ -]?[0-9]{{4}}(?![0-9]))")
+AFTER_NUMBER = re.compile(rf"(?<=[0-9]{{3}})[,，、:：\s/|+]{{1,3}}(?P<value>(?:{COMPOUND}|[{SURNAMES}]){GIVEN}{{1,2}})(?=[,，。;\s)]|\Z)")
+ROLES = ("姓名", "名字", "大名", "收件", "收货", "收貨", "联系人", "聯絡人", "联络人", "寄件", "发件", "签收人", "取件人", "提货人", "户主", "持卡人", "开户", "户名", "机主", "经办人", "申请人", "收款人", "付款人", "投诉人", "抬头")
+TITLES = ("先生", "女士", "小姐", "太太", "夫人", "阿姨", "大爷", "师傅", "老师", "同志", "经理", "老板", "大姐", "大哥", "总", "先森")
+ENGLISH_TITLES = ("mr", "ms", "miss", "mx", "dr", "prof", "herr", "frau", "mons", "madame", "mme", "mlle", "señor", "sr", "signor")
+LATIN_ROLES = (
+    "name", "recipient", "consignee", "addressee", "receiver", "attn", "attention", "c/o", "care of", "holder", "contact person", "ship to", "shipped to", "deliver to", "bill to", "sold to", "signed",
+    "empfänger", "destinataire", "nom ", "nom:", "called", "call me", "ask for", "asking for", "heiße", "heisse", "llamo", "appelle", "customer", "buyer", "client", "guest", "sender",
+)
 COMMON = frozenset(
     "安装 安全 安排 方便 方式 方法 方案 成功 成都 成品 时间 时候 高级 高清 高价 高档 白色 白天 黄色 黄金 金额 金色 金牌 万一 马上 关于 关系 关注 包装 包裹 包邮 包括 单号 单位 单价 单独 单子 查询 查收 查看 强烈 解决 解释 温度 常见"
-    " 常用 平台 平时 平安 华为 小米 商品 商家 商城 车型 车牌 房间 房子 房东 边上 位置 路上 路人 向您 向我 项目 文字 文件 文具 文明 明天 严重 白送 牛奶 牛仔 牛皮 苹果 江苏 江西 云南 海南 石头 丰巢 丰富 原因 原来 原价 原装 易碎 应该 简单 简直 计算"
+    " 常用 平台 平时 平安 华为 小米 商品 商家 商城 车型 车牌 房间 房子 房东 边上 位置 路上 路人 向您 向我 项目 文字 文件 包含 文具 文明 明天 严重 白送 牛奶 牛仔 牛皮 苹果 江苏 江西 云南 海南 石头 丰巢 丰富 原因 原来 原价 原装 易碎 应该 简单 简直 计算"
     " 管理 管家 卫生 卫星 游戏 艾特 占用 宁波 景区 米粉 甘肃 康复 周末 周一 周二 周三 周四 周五 周六 周日 武汉 元旦 田园 毛巾 毛病 钱包 钱款 左右 左边 申请 申诉 施工 任何 任务 余额 余下 程序 谢谢 谢了 何时 何必 许多 许久 付款 付钱 付了 冷静 古代 应急"
     " 夏天 夏季 汤圆 水果 沙发 平板 同学 尚未 强行 解答 位于 时段 席位 章程 曲面 空调 石材 桂花 舒服 舒适 宫廷 向前 易拉 井盖 于是 于今 和平 全家 全名 华丽 单买 单反 单品".split()
 )
 BRANDS = re.compile(
-    r"(?:Martens|Pepper|Clean|Coffee|Muscle|Bronner|Sketch|Dior|Brown['’]?s|Scholl|Potato|Fields|Oetker|Beast|Butterworth|Kipling|Jart|Squatch|Heater|Teal|Talbot|Bubble|Dash|Barbara|Jessie|Pen\b"
+    r"(?:Pac-Man|Martens|Pepper|Clean|Coffee|Muscle|Bronner|Sketch|Dior|Brown['’]?s|Scholl|Potato|Fields|Oetker|Beast|Butterworth|Kipling|Jart|Squatch|Heater|Teal|Talbot|Bubble|Dash|Barbara|Jessie|Pen\b"
     r"|Dre\b|Bean|Robot|Strange|Stone|Seuss|Who\b|Meyer|Rogers|Rooter|Doom|Octopus|Evil|No\b|Freeze|Green|Smith['’]?s\b|Lid|Wash|Porky|Universe|Me\b|Right|Big|Spock|Bar|Steam|Cool|Gasket|Pickle|Rooney|Sub|Sheer|Hauschka|Hauschka|Elsa|Elle|Fresh|T\b|Bear|Nice|Men\b|America|World|Fixit|Grip|Ho|Organic|Sweet|Sofa|Chow|Chips|Marple|Congeniality|Beauty|Me$)"
 )
 TITLE_WORD = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herr|Frau|Monsieur|Madame|Mme|Mlle|Señora?|Sr|Sra|Signora?)"
 ENGLISH_TITLE = re.compile(rf"(?<![A-Za-z])(?P<value>{TITLE_WORD}\.?\s(?P<name>{LATIN}))")
-SMALL_TITLE = re.compile(r"(?<![A-Za-z])(?P<value>(?:mr|mrs|ms)\.?\s(?!right|big|clean|coffee|potato|muscle|bean|me\b)[a-z][a-z'-]{2,20})(?![a-z])")
+SMALL_TITLE = re.compile(r"(?<![A-Za-z])(?P<value>(?:mr|mrs)\.?\s(?!right|big|clean|coffee|potato|muscle|bean|me\b)[a-z][a-z'-]{2,20})(?![a-z])")
 NAME_WORD = (
     r"(?:(?:full|first|last|sur|given|family|customer|recipient|recipient'?s|buyer|contact|client|receiver|consignee|shipping|billing|cardholder|account\s?holder|passenger|patient|guest|sender|my|his|her|legal|real|nick)\s?names?"
-    r"|recipient|consignee|addressee|receiver|attn|attention|c/o|care\sof|cardholder|account\s?holder|contact\s?person|ship(?:ped)?\s?to|deliver\s?to|bill\s?to|sold\s?to|sign(?:ed)?\s?(?:for\s)?by|empfänger|name\s?(?:des\sempfängers|on\s(?:the\s)?(?:card|order|account|parcel|package|label|box))|destinataire|nom)"
+    r"|recipient|consignee|addressee|receiver|attn|attention|customer(?=\s?:)|buyer(?=\s?:)|client(?=\s?:)|guest(?=\s?:)|sender(?=\s?:)|c/o|care\sof|cardholder|account\s?holder|contact\s?person|ship(?:ped)?\s?to|deliver\s?to|bill\s?to|sold\s?to|sign(?:ed)?\s?(?:for\s)?by|empfänger|name\s?(?:des\sempfängers|on\s(?:the\s)?(?:card|order|account|parcel|package|label|box))|destinataire|nom)"
 )
 NAMED = re.compile(
     rf"(?<![A-Za-z])(?:(?i:{NAME_WORD})|(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A)(?i:name))(?P<sep>\s?(?:[:=#-]|\.|(?i:is|was|should\sbe|under|reads))\s?(?:(?i:is|it's|mr|mrs|ms|dr)\.?\s)?)[\"“]?(?P<value>{LATIN}|{CHINESE_NAME})"
@@ -69,7 +77,9 @@ SAID = re.compile(
     rf"(?<![A-Za-z])(?i:my\s(?:full\s)?name\s?(?:is|['’]s|:)|i\sam\scalled|i['’]m\scalled|they\scall\sme|(?:ask|asking)\sfor|attn:?|attention:|c/o|in\sthe\sname\sof|under\sthe\sname(?:\sof)?|name\sof|ich\shei(?:ß|ss)e|mein\sname\sist|je\sm['’]appelle|mon\snom\sest|me\sllamo|name\son\s(?:the\s)?(?:order|parcel|account|card|package|label)\s(?:is|was|should\sbe|reads))"
     rf"[\s:]{{1,2}}(?P<value>(?i:(?:mr|mrs|ms|miss|dr)\.?\s)?{LATIN})"
     rf"|(?<![A-Za-z])(?i:recipient|consignee|addressee|cardholder|attn\.?|attention|receiver)\s(?P<bare>{UPPER}[^\W\d_]{{1,20}}\s{UPPER}[^\W\d_]{{1,20}})(?![^\W\d_])"
-    rf"|(?i:this\sis|i\sam|i['’]m)\s(?P<self>{UPPER}[^\W\d_]{{1,20}}\s{UPPER}[^\W\d_]{{1,20}})(?=,?\s(?:calling|speaking|from\s(?:apartment|flat|unit|apt)|and\smy\s(?:order|phone|number|email|address)|my\s(?:order|phone|number|email|address)|order))"
+)
+SELF = re.compile(
+    rf"(?i:this\sis|i\sam|i['’]m)\s(?P<value>{UPPER}[^\W\d_]{{1,20}}\s{UPPER}[^\W\d_]{{1,20}})(?=,?\s(?:calling|speaking|from\s(?:apartment|flat|unit|apt)|and\smy\s(?:order|phone|number|email|address)|my\s(?:order|phone|number|email|address)|order))"
 )
 NAMED_SMALL = re.compile(
     r"(?:(?<=\n)|(?<=[.,;!?(]\s)|(?<=[,;(])|\A|(?<![a-z])(?:full|customer|recipient|buyer|contact|shipping|receiver)\s)(?:name|recipient|attn|consignee)\s?:\s?(?P<value>[a-z'-]{2,15}\s[a-z'-]{2,15})(?=\s?(?:[,.;\n)]|\Z)|\s(?:phone|tel|address|email|and))",
@@ -85,15 +95,22 @@ NOT_LATIN_NAME = frozenset("customer sir madam team support seller amazon all ev
 
 def find_names(reading: Reading) -> Iterator[Find]:
     """Names beside the words that announce them."""
-    text = reading.text
-    for start, end in (*_chinese(text), *_latin(text)):
+    for start, end in (*_chinese(reading), *_latin(reading)):
         yield Kind.NAME, start, end
 
 
-def _chinese(text: str) -> Iterator[tuple[int, int]]:
-    if re.search(HAN, text) is None:
+def _chinese(reading: Reading) -> Iterator[tuple[int, int]]:
+    text = reading.text
+    if text.isascii():
         return
-    for pattern in (CHINESE_BESIDE, SAY, TITLE, RECEIVES, BEFORE_NUMBER):
+    patterns = [
+        *([CHINESE_BESIDE] if reading.has(ROLES) else []),
+        *([SAY] if reading.has(("叫", "姓", "名字", "我是", "本人")) else []),
+        *([TITLE] if reading.has(TITLES) else []),
+        *([RECEIVES] if reading.has(("收", "启")) else []),
+        *([BEFORE_NUMBER, AFTER_NUMBER] if reading.digits >= 11 else []),
+    ]
+    for pattern in patterns:
         for match in pattern.finditer(text):
             value = match["value"]
             if value[:2] in COMMON or value[0] in "不没无未信写错有" and pattern is not TITLE:
@@ -103,14 +120,20 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
             yield match.span("value")
 
 
-def _latin(text: str) -> Iterator[tuple[int, int]]:
-    if re.search(r"[A-Za-z]{2}", text) is None:
-        return
-    for match in ENGLISH_TITLE.finditer(text):
+def _latin(reading: Reading) -> Iterator[tuple[int, int]]:
+    text = reading.text
+    for match in ENGLISH_TITLE.finditer(text) if reading.has(ENGLISH_TITLES) else ():
         if BRANDS.match(match["name"]) is None:
             yield match.span("value")
-    for pattern in (NAMED, NAMED_SMALL, SAID, REGARDS, SHIP_TO, SAID_SMALL, SMALL_TITLE):
+    patterns = [
+        *([NAMED, NAMED_SMALL, SAID, SAID_SMALL] if reading.has(LATIN_ROLES) else []),
+        *([SELF] if reading.has(("calling", "speaking", "from ", "my ", "order")) else []),
+        *([REGARDS] if reading.has(("regards", "sincerely", "yours", "cheers", "wishes", "grüße", "cordialement")) else []),
+        *([SHIP_TO] if reading.digits and reading.has((" to", " for")) else []),
+        *([SMALL_TITLE] if reading.has(("mr", )) else []),
+    ]
+    for pattern in patterns:
         for match in pattern.finditer(text):
-            group = next(name for name in ("value", "bare", "self") if match.groupdict().get(name) is not None)
+            group = next(name for name in ("value", "bare") if match.groupdict().get(name) is not None)
             if match[group].split()[0].lower() not in NOT_LATIN_NAME:
                 yield match.span(group)

@@ -27,7 +27,7 @@ __all__ = ["find_chat_ids", "phones_of"]
 
 GAP = r"[ \-.·_/~,*|、—–]{0,2}"
 CHINESE_MOBILE = re.compile(
-    rf"(?<![0-9])(?P<country>(?:\+|00)?\(?\+?86\)?{GAP})?\(?0?(?P<number>1{GAP}[3-9](?:[ \-.·_/~,*|、—–()]{{0,2}}[0-9]){{9}})(?![0-9])(?!\.[0-9]*[1-9])"
+    rf"(?<![0-9])(?P<country>(?:\+|00)?\(?\+?86\)?{GAP})?\(?0?(?P<number>1{GAP}[3-9](?:[ \-.·_/~,*|、—–()]{{0,2}}[0-9]){{9}})(?![0-9])(?!\.[0-9]*[1-9])(?:\.0{{1,2}}(?![0-9]))?"
 )
 GROUPS = frozenset(
     {(11,), (3, 4, 4), (3, 3, 5), (4, 3, 4), (4, 4, 3), (5, 6), (6, 5), (3, 8), (7, 4), (3, 5, 3), (3, 2, 2, 2, 2), (3, 2, 3, 3), (3, 3, 3, 2)}
@@ -106,6 +106,7 @@ def _goes_on(text: str, end: int) -> bool:
     return token.group() != "" and (len(token.group()) <= 2 or any(c.isdigit() for c in token.group()))
 
 
+NUMERALS = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double\s(?:zero|oh|one|two|three|four|five|six|seven|eight|nine))"
 SPELLED_ENGLISH = re.compile(rf"(?<![a-z]){NUMERAL}(?:[\s,.-]{{1,3}}{NUMERAL}){{6,13}}(?![a-z])", re.IGNORECASE)
 COUNTING = re.compile(r"(?i)one[\s,.-]+two[\s,.-]+three[\s,.-]+four[\s,.-]+five|three[\s,.-]+two[\s,.-]+one")
@@ -116,7 +117,7 @@ def phones_of(regions: tuple[str, ...]) -> Callable[[Reading], Iterator[Find]]:
 
     def find(reading: Reading) -> Iterator[Find]:
         text = reading.text
-        for start, end in _spelled(text):
+        for start, end in _spelled(reading):
             yield Kind.PHONE, start, end
         if reading.digits < 7:
             return
@@ -127,12 +128,14 @@ def phones_of(regions: tuple[str, ...]) -> Callable[[Reading], Iterator[Find]]:
     return find
 
 
-def _spelled(text: str) -> Iterator[tuple[int, int]]:
+def _spelled(reading: Reading) -> Iterator[tuple[int, int]]:
+    text = reading.text
     for match in SPELLED.finditer(text):
         written = re.sub(f"[^{SPELLED_DIGIT}]", "", match.group())
         if not written.isascii() or (re.search("[oO]", written) and len(digits_of(written)) >= 7):
             yield match.span()
-    for match in SPELLED_ENGLISH.finditer(text):
+    spelled = sum(map(reading.low.count, NUMERALS)) >= 6
+    for match in SPELLED_ENGLISH.finditer(text) if spelled else ():
         if COUNTING.search(match.group()) is None:
             yield match.span()
     if re.search("[零〇○一二三四五六七八九幺]{4}", text) is not None:
@@ -299,6 +302,13 @@ CHAT_AFTER = re.compile(
 CHAT_LINK = re.compile(r"(?i)(?:wxid_[a-z0-9]{6,20}|(?:t\.me|wa\.me|line\.me/ti/p|m\.me|paypal\.me|u\.wechat\.com)/[~@a-z0-9_.+-]{3,40})")
 TELLING = re.compile(r"(?i)[:：=@]|号|是|为|账号|帐号|\bid\b|handle|username|\bis\b|搜|叫|add")
 VERSION = re.compile(r"(?i)v?[0-9]+(?:\.[0-9]+)+|(?:iphone|ipad|ios|android|windows|win|mac|macos|mate|galaxy|app|web)[0-9.]*")
+RUN = re.compile(r"[A-Za-z0-9_]{4}")
+SHORT = re.compile(r"(?<![a-z])(?:v\s?[信:x号]|w\s?x|q\s?[:群]|(?:tg|ig)(?![a-z]))")
+CHATS = (
+    "微", "威信", "薇", "徽信", "溦信", "卫星", "泡泡", "vx", "wx", "weixin", "wei xin", "wechat", "we chat", "加", "+", "➕", "扣扣", "企鹅", "秋秋", "叩叩", "qq", "q q",
+    "球球", "支付", "zfb", "alipay", "ali pay", "paypal", "pay pal", "venmo", "cash app", "cashapp", "zelle", "电报", "電報", "飞机", "telegram", "whats", "signal", "skype",
+    "kakao", "viber", "discord", "snap", "insta", "twitter", "threads", "messenger", "line", "旺旺", "钉钉", "抖音", "小红书", "快手", "微博", "陌陌", "闲鱼", "淘宝", "t.me", "m.me", "wa.me",
+)
 NOT_A_HANDLE = frozenset(
     "message please number account group groups pay payment payments transfer support service chat app store wallet login business friend friends users user"
     " community official video call calls and the with for not via link code notifications notification shop from that this only instead balance refund"
@@ -310,6 +320,8 @@ NOT_A_HANDLE = frozenset(
 def find_chat_ids(reading: Reading) -> Iterator[Find]:
     """Accounts of WeChat, QQ, Alipay, Telegram, WhatsApp, LINE and others beside their names."""
     text = reading.text
+    if RUN.search(text) is None or not (reading.has(CHATS) or SHORT.search(reading.low)):
+        return
     for match in CHAT_LINK.finditer(text):
         yield Kind.CHAT_ID, *match.span()
     for match in CHAT_BESIDE.finditer(text):
