@@ -19,13 +19,16 @@ LETTER = r"[^\W\d_\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 LABEL = rf"(?:{LETTER}|[0-9])(?:{LETTER}|[0-9-]){{0,62}}"
 CHINESE_TOP = r"(?:中国|中國|公司|网络|網絡|网址|商城|在线|网店|集团|我爱你|香港|台湾|台灣)"
 TOP = (
-    r"(?:com|cn|net|org|edu|gov|info|biz|io|me|co|uk|us|de|fr|eu|hk|tw|jp|kr|sg|ca|au|it|es|nl|ch|at|be|in|ru|br|mx|se|no"
+    r"(?:com|cn|net|org|edu|gov|info|biz|io|me|co|uk|us|de|fr|eu|hk|tw|jp|kr|sg|ca|au|it|es|nl|ch|at|be|in|ru"
+    r"|br|mx|se|no"
     r"|dk|fi|pl|ie|nz|app|dev|shop|store|online|xyz|top|vip|tech|site|cc|tv|email|cloud|example|test)"
 )
 SECOND_TOP = r"(?:cn|uk|hk|tw|au|jp|br|nz|in|za|sg|mx)"
 PROVIDER = (
-    r"(?:qq|扣扣|q{1,2}邮箱|1\s?6\s?3|1\s?2\s?6|139|188|189|yeah|foxmail|sina|新浪|vip\.?(?:qq|sina|163)|sohu|搜狐|tom|21cn|aliyun|网易"
-    r"|outlook|hotmail|live|msn|g\s?mail|谷歌|googlemail|yahoo|雅虎|ymail|icloud|me|mac|aol|gmx|web|proton\s?mail|proton|pm"
+    r"(?:qq|扣扣|q{1,2}邮箱|1\s?6\s?3|1\s?2\s?6|139|188|189|yeah|foxmail|sina|新浪|vip\.?(?:qq|sina|163)|sohu"
+    r"|搜狐|tom|21cn|aliyun|网易"
+    r"|outlook|hotmail|live|msn|g\s?mail|谷歌|googlemail|yahoo|雅虎|ymail|icloud|me|mac|aol|gmx|web"
+    r"|proton\s?mail|proton|pm"
     r"|zoho|yandex|mail|t-online|orange|wanadoo|laposte|free|btinternet|sky|virginmedia|comcast|verizon|att|sbcglobal"
     r"|fastmail|hey|freenet|posteo|naver|rediffmail|bigpond)"
 )
@@ -49,8 +52,10 @@ HIDDEN_TAIL = re.compile(
     re.IGNORECASE,
 )
 HIDDEN_SIGN = re.compile(
-    r"\s{0,3}[\[({<【]\s{0,2}(?:at|@|a|艾特|爱特|圈a)\s{0,2}[\])}>】]\s{0,3}|\s{0,3}(?:艾特|爱特|圈\s?a|小老鼠|at符号|at号)\s{0,3}"
-    r"|\s{0,3}[-_*~]{1,2}(?P<dashed>at)[-_*~]{1,2}\s{0,3}|\s{0,3}(?P<plain>@)\s{0,3}|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
+    r"\s{0,3}[\[({<【]\s{0,2}(?:at|@|a|艾特|爱特|圈a)\s{0,2}[\])}>】]\s{0,3}|\s{0,3}(?:艾特|爱特|圈\s?a|小老鼠"
+    r"|at符号|at号)\s{0,3}"
+    r"|\s{0,3}[-_*~]{1,2}(?P<dashed>at)[-_*~]{1,2}\s{0,3}|\s{0,3}(?P<plain>@)\s{0,3}"
+    r"|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
     r"|(?<=[a-z0-9])(?-i:AT)(?=[a-z0-9])|\s{1,2}@at@?\s{1,2}",
     re.IGNORECASE,
 )
@@ -62,11 +67,10 @@ HEAD = re.compile(
     rf"(?:(?:{LETTER}|[0-9_])(?:{LETTER}|[0-9_]|[.%+!#$&'*/=?^`|~-]){{0,63}}|\"[^\"]{{1,40}}\")\s{{0,3}}\Z"
 )
 CHINESE_HEAD = re.compile(r"[\w.+-]{1,24}\s?\Z")
-ANNOUNCING = re.compile(
-    r".*(?:邮箱|邮件|地址|信箱|电邮|发[到给至]|寄到|联系|[是为到给叫用填写])(?=[\u4e00-\u9fff\w])"
-)
+ANNOUNCING = re.compile(r".*(?:邮箱|邮件|地址|信箱|电邮|发[到给至]|寄到|联系|[是为到给叫用填写])(?=[\u4e00-\u9fff\w])")
 HIDDEN_HEAD = re.compile(
-    r"(?<![a-z0-9._+-])[a-z0-9](?:[a-z0-9._+-]|\s(?:dot|underscore|dash|plus|point)\s|[(\[](?:dot|点)[)\]]|点|下划线|减号){0,63}\Z",
+    r"(?<![a-z0-9._+-])[a-z0-9](?:[a-z0-9._+-]|\s(?:dot|underscore|dash|plus|point)\s|[(\[](?:dot|点)[)\]]|点"
+    r"|下划线|减号){0,63}\Z",
     re.IGNORECASE,
 )
 
@@ -84,12 +88,47 @@ BESIDE = re.compile(
 )
 MENTION = re.compile(r"邮|信箱|mail|contact|reach|write to|invoice|发票|联系|\bsend|ping me|reply", re.IGNORECASE)
 DOMAINS = ("com", "cn", "net", "org", "mail", "dot", "点", "點", "邮", "信箱", ".", "。")
-SIGNS = ("艾特", "爱特", "圈", "老鼠", "@", "(a", "[a", "{a", "<a", "( a", "[ a", "_at", "-at", "*at", "~at", "at符", "at号")
-PROVIDERS = ("qq", "扣扣", "163", "126", "mail", "outlook", "sina", "新浪", "网易", "谷歌", "搜狐", "live", "yahoo", "icloud")
-NOT_A_NAME = frozenset(
-    "look looked looking it them bought buy shop shopping order ordered available purchased sold only was me sale price"
-    " prices cheaper found or back are here us up seen this that one item items is be arrive arrived stay work works store"
-    " working stores and stuff not yet now sell sells selling get got free online returned return staff support people".split()
+SIGNS = (
+    "艾特",
+    "爱特",
+    "圈",
+    "老鼠",
+    "@",
+    "(a",
+    "[a",
+    "{a",
+    "<a",
+    "( a",
+    "[ a",
+    "_at",
+    "-at",
+    "*at",
+    "~at",
+    "at符",
+    "at号",
+)
+PROVIDERS = (
+    "qq",
+    "扣扣",
+    "163",
+    "126",
+    "mail",
+    "outlook",
+    "sina",
+    "新浪",
+    "网易",
+    "谷歌",
+    "搜狐",
+    "live",
+    "yahoo",
+    "icloud",
+)
+NOT_A_NAME = re.compile(
+    r"and|are|arrive|arrived|available|back|be|bought|buy|cheaper|found|free|get|got|here"
+    r"|is|it|item|items|look|looked|looking|me|not|now|one|online|only|or|order|ordered"
+    r"|people|price|prices|purchased|return|returned|sale|seen|sell|selling|sells|shop"
+    r"|shopping|sold|staff|stay|store|stores|stuff|support|that|them|this|up|us|was|work"
+    r"|working|works|yet"
 )
 
 
@@ -130,7 +169,7 @@ def _hidden(reading: Reading) -> Iterator[tuple[int, int]]:
         head = None if tail is None else HIDDEN_HEAD.search(text, max(0, sign.start() - 70), sign.start())
         if tail is None or head is None:
             continue
-        if sign["word"] is None and sign["dashed"] is None or _is_address(head.group(), tail, mentioned=mentioned):
+        if (sign["word"] is None and sign["dashed"] is None) or _is_address(head.group(), tail, mentioned=mentioned):
             yield head.start(), tail.end()
     others = reading.has(("#", "&", "*", "^", "~", "$", "丶", "🐭", "🌀", "井"))
     for sign in SIGN_OF_OTHERS.finditer(text) if others and reading.has(PROVIDERS) else ():
@@ -144,21 +183,25 @@ def _hidden(reading: Reading) -> Iterator[tuple[int, int]]:
     if mentioned:
         for match in BESIDE.finditer(text):
             value = match["value"]
-            if re.search(r"[0-9]|[a-z][._][a-z]", value.lower()) and not re.fullmatch(r"[0-9.,-]{1,4}|.*\.(?:com|cn|net)", value):
+            if re.search(r"[0-9]|[a-z][._][a-z]", value.lower()) and not re.fullmatch(
+                r"[0-9.,-]{1,4}|.*\.(?:com|cn|net)", value
+            ):
                 yield match.span("value")
 
 
 def _may_hide(reading: Reading) -> bool:
     if reading.has(SIGNS) or "AT" in reading.text or ("at" in reading.low and not reading.text.isascii()):
         return True
-    return " at " in reading.low and (reading.has(("dot", "point", "punkt")) or re.search(r"\.[a-z]{2,3}(?![a-z])", reading.low) is not None)
+    return " at " in reading.low and (
+        reading.has(("dot", "point", "punkt")) or re.search(r"\.[a-z]{2,3}(?![a-z])", reading.low) is not None
+    )
 
 
 def _is_address(head: str, tail: re.Match[str], *, mentioned: bool) -> bool:
     """Whether `… at …` is an address, and not `look at amazon.com`."""
     if re.search(r"[0-9_.]|\b(?:dot|underscore)\b", head, re.IGNORECASE):
         return True
-    if head.lower() in NOT_A_NAME:
+    if NOT_A_NAME.fullmatch(head.lower()) is not None:
         return False
     provider = re.fullmatch(PROVIDER, tail["domain"], re.IGNORECASE) is not None
     worded = re.fullmatch(DOT_WORD, tail["dot"], re.IGNORECASE) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -27,16 +28,21 @@ CONNECTIVE = (
 """What may stand between a word and the number or name that it announces."""
 
 CODE_WORDS = (
-    r"订单|单号|运单|快递单?|物流单?|包裹|编号|编码|货号|款号|型号|商品|产品|货品|条形?码|批次|批号|序列号|流水|交易|验证码|取件码|提货码"
+    r"订单|单号|运单|快递单?|物流单?|包裹|编号|编码|货号|款号|型号|商品|产品|货品|条形?码|批次|批号|序列号"
+    r"|流水|交易|验证码|取件码|提货码"
     r"|工单|工号|会员|税号|店铺|发票|合同|积分|优惠码|券码|串号|顺丰|圆通|中通|申通|韵达|京东|极兔|邮政"
-    r"|(?<![a-z])(?:skus?|spu|s/?n|imei|isbn(?:-1[03])?|ean(?:-?13)?|upc|gtin|asin|mpn|orders?|tracking|items?|models?|parts?"
-    r"|serial|invoices?|tickets?|cases?|ref(?:erence)?|lots?|batch|products?|barcode|codes?|receipts?|quotes?|awb|parcels?"
-    r"|shipments?|consignment|waybill|fedex|ups|usps|dhl|ems|versions?|id|article|catalogue?|coupon|voucher|rma|po|firmware"
+    r"|(?<![a-z])(?:skus?|spu|s/?n|imei|isbn(?:-1[03])?|ean(?:-?13)?|upc|gtin|asin|mpn|orders?|tracking|items?"
+    r"|models?|parts?"
+    r"|serial|invoices?|tickets?|cases?|ref(?:erence)?|lots?|batch|products?|barcode|codes?|receipts?|quotes?"
+    r"|awb|parcels?"
+    r"|shipments?|consignment|waybill|fedex|ups|usps|dhl|ems|versions?|id|article|catalogue?|coupon|voucher"
+    r"|rma|po|firmware"
     r"|bestellung|bestellnummer|artikelnummer|artikel|commande|vat)(?![a-z])"
 )
 CODE_BEFORE = re.compile(rf"(?i)(?:{CODE_WORDS}){CONNECTIVE}{{0,12}}\Z")
 CODE_AFTER = re.compile(
-    r"(?i)\s?(?:这[个件款]|的|号)?\s?(?:订单|运单|单号|快递单|货号|款号|型号|sku|编号|条码)|\s?(?:元|块钱?|[万亿]|个|件|次|人|只|毫安|毫升"
+    r"(?i)\s?(?:这[个件款]|的|号)?\s?(?:订单|运单|单号|快递单|货号|款号|型号|sku|编号|条码)|\s?(?:元|块钱?"
+    r"|[万亿]|个|件|次|人|只|毫安|毫升"
     r"|克|千克|公里|米|分钟|小时|字节|粉丝|销量|播放|mah|ml|kg|km|mb|gb|kb|mm|cm|rpm|usd|eur|times|units|pieces|people"
     r"|followers|views|steps|cycles|hours|rupees)(?![a-z])"
 )
@@ -66,7 +72,8 @@ class Reading:
 
     def in_url(self, start: int) -> bool:
         """Whether a web address covers this place."""
-        return any(first <= start < last for first, last in self.urls)
+        place = bisect_right(self.urls, (start, sys.maxsize)) - 1
+        return place >= 0 and start < self.urls[place][1]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,10 +29,12 @@ DEFAULT_REGIONS = ("CN", "US", "GB", "HK", "TW", "DE", "FR")
 WORDY = frozenset({Kind.ADDRESS, Kind.NAME})
 """Of these, what is left beside another find goes as well."""
 COLUMNS = {
-    Kind.PHONE: r"电话|手机号?|座机|联系方式|tel|phone|mobile|cell|fax|telefon|whatsapp|phone.?number|contact.?(?:no|number)",
+    Kind.PHONE: r"电话|手机号?|座机|联系方式|tel|phone|mobile|cell|fax|telefon|whatsapp|phone.?number"
+    r"|contact.?(?:no|number)",
     Kind.EMAIL: r"邮箱|电子邮件|e.?mail|mail.?address",
     Kind.ADDRESS: r"地址|住址|street|address(?:.?line)?|addr|adresse|anschrift|shipping.?to",
-    Kind.NAME: r"姓名|收件人|收货人|联系人|寄件人|签收人|户名|持卡人|(?:full|first|last|sur|customer|recipient|buyer|contact|receiver|consignee"
+    Kind.NAME: r"姓名|收件人|收货人|联系人|寄件人|签收人|户名|持卡人|(?:full|first|last|sur|customer|recipient"
+    r"|buyer|contact|receiver|consignee"
     r"|client|cardholder|shipping|billing).?name|recipient|consignee|receiver",
     Kind.ID_NUMBER: r"身份证|证件号|id.?card|ssn|social.?security|national.?id|nino|驾驶证|驾照",
     Kind.PASSPORT: r"护照|通行证|passport",
@@ -43,7 +46,8 @@ COLUMNS = {
 }
 COLUMN = {
     kind: re.compile(
-        rf"(?:.{{0,20}}[_. \-])?(?:收[货件]人?|联系人?|客户|用户|买家|寄件人?|我的|个人|预留)?(?:{words})(?:号码?|地址|人|账号|id)?(?:[_. \-]?[0-9]{{1,2}})?",
+        rf"(?:.{{0,20}}[_. \-])?(?:收[货件]人?|联系人?|客户|用户|买家|寄件人?|我的|个人"
+        rf"|预留)?(?:{words})(?:号码?|地址|人|账号|id)?(?:[_. \-]?[0-9]{{1,2}})?",
         re.IGNORECASE,
     )
     for kind, words in COLUMNS.items()
@@ -89,9 +93,14 @@ def find_personal_data(
                 found.setdefault(kind, []).append((start, end))
     taken: list[Span] = []
     for kind in Kind:
-        for start, end in _merged(found.get(kind, [])):
-            taken += [Span(kind, *piece) for piece in _left_over(start, end, taken, kind, reading.text)]
-    spans = sorted((span for span in taken if span.kind in wanted), key=lambda span: span.start)
+        pieces = [
+            Span(kind, *piece)
+            for start, end in _merged(found.get(kind, []))
+            for piece in _left_over(start, end, taken, kind, reading.text)
+        ]
+        if pieces:
+            taken = sorted([*taken, *pieces], key=lambda span: span.start)
+    spans = [span for span in taken if span.kind in wanted]
     if reading.places is None:
         return spans
     places = reading.places
@@ -109,14 +118,16 @@ def _merged(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _left_over(start: int, end: int, taken: list[Span], kind: Kind, text: str) -> list[tuple[int, int]]:
-    """What other finds leave of this one: of a number nothing, of an address the pieces beside them."""
-    others = sorted((span.start, span.end) for span in taken if span.start < end and span.end > start)
+    """What other finds, in order and apart, leave of this one: of a number nothing, of an address the rest."""
+    first = bisect_right(taken, start, key=lambda span: span.end)
+    last = bisect_left(taken, end, key=lambda span: span.start)
+    others = [(span.start, span.end) for span in taken[first:last]]
     if not others:
         return [(start, end)]
     if kind not in WORDY:
         return []
     edges = [start, *(edge for other in others for edge in other), end]
-    pieces = [(first, last) for first, last in zip(edges[::2], edges[1::2], strict=True) if last > first]
+    pieces = [piece for piece in zip(edges[::2], edges[1::2], strict=True) if piece[1] > piece[0]]
     return [piece for piece in pieces if sum(map(str.isalnum, text[slice(*piece)])) >= 2]
 
 
@@ -185,6 +196,7 @@ class _Row:
     redactor: Redactor
     counts: Counter[str]
     names: dict[tuple[Kind, str], str] = field(default_factory=dict)
+    given: Counter[Kind] = field(default_factory=Counter)
 
     def walk(self, value: Any, column: str) -> Any:
         match value:
@@ -262,9 +274,7 @@ class _Row:
             return [Span(kind, start, start + len(bare))]
         shift = len(column) + 1
         found = find_personal_data(f"{column}：{text}", regions, kinds)
-        return [
-            Span(span.kind, max(0, span.start - shift), span.end - shift) for span in found if span.end > shift
-        ]
+        return [Span(span.kind, max(0, span.start - shift), span.end - shift) for span in found if span.end > shift]
 
     def _kind_of(self, column: str) -> Kind | None:
         return _kind_of(column.strip(), self.redactor.kinds) if column else None
@@ -275,8 +285,8 @@ class _Row:
         if kind is Kind.PHONE and len(same) == 13 and same.startswith("86"):
             same = same[2:]
         if (kind, same) not in self.names:
-            number = 1 + sum(other is kind for other, _ in self.names)
-            self.names[kind, same] = f"[{kind.upper()}_{number}]"
+            self.given[kind] += 1
+            self.names[kind, same] = f"[{kind.upper()}_{self.given[kind]}]"
         return self.names[kind, same]
 
 
@@ -298,7 +308,11 @@ def _may_be(kind: Kind, text: str) -> bool:
         case Kind.ADDRESS:
             return len(text) >= 4 and re.search(r"(?i)https?://|@|wrong|错", text) is None
         case Kind.NAME:
-            return 0 < letters <= 40 and digits == 0 and not re.fullmatch(r"(?i)n/?a|none|null|unknown|nan|无|未知|匿名", text)
+            return (
+                0 < letters <= 40
+                and digits == 0
+                and not re.fullmatch(r"(?i)n/?a|none|null|unknown|nan|无|未知|匿名", text)
+            )
         case Kind.CHAT_ID:
             return len(text) >= 4 and re.fullmatch(r"(?a)[\w.@+-]+", text) is not None
         case _:
