@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot_llm.cli import guarding, options
+from fewshot_llm.cli import guarding, options, redacting
 from fewshot_llm.cli.failure import refuse_output
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def reply(
     overwrite: options.Overwrite = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    redact: redacting.Redact = False,
+    regions: redacting.Regions = None,
+    redact_orders: redacting.RedactOrders = False,
     min_confidence: Annotated[
         float,
         typer.Option(
@@ -104,6 +107,9 @@ def reply(
     if out_of_scope is not None:
         require_unseen(adapter, examples)
     rows = read_rows(source)
+    redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
+    if redactor is not None:
+        rows = [redactor.row(row) for row in rows]
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     scorer = make_scorer(loaded, language)
 

@@ -170,6 +170,15 @@ class Redactor:
         replaced: str = self.value(text, Counter())
         return replaced
 
+    def row(self, row: Mapping[str, Any], counts: Counter[str] | None = None) -> dict[str, Any]:
+        """A row of a file with placeholders; see `value`.
+
+        Args:
+            row: values by column.
+            counts: the number of replacements by kind is added here.
+        """
+        return _Row(self, Counter() if counts is None else counts).walk_mapping(row, "")
+
     def value(self, value: Any, counts: Counter[str]) -> Any:
         """A row, or any JSON-like value, with placeholders in every text of it.
 
@@ -225,14 +234,16 @@ class _Row:
         return walked if isinstance(values, list) else type(values)(walked)
 
     def walk_mapping(self, mapping: Mapping[Any, Any], column: str) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
-        for key, inner in mapping.items():
-            new = self.walk(key, "") if not isinstance(key, tuple) else tuple(self.walk(part, "") for part in key)
-            # Two writings of one number are one placeholder; both entries stay.
-            while new in result:
+        # Keys come first: those of all rows of a file get the same placeholders, whatever their values are.
+        keys: dict[Any, Any] = {}
+        for key in mapping:
+            new = tuple(self.walk(part, "") for part in key) if isinstance(key, tuple) else self.walk(key, "")
+            while new in keys:  # two writings of one number are one placeholder; both entries stay
                 new = f"{new} (again)"
-            result[new] = self.walk(inner, key if isinstance(key, str) else column)
-        return result
+            keys[new] = key
+        return {
+            new: self.walk(mapping[key], key if isinstance(key, str) else column) for new, key in keys.items()
+        }
 
     def walk_number(self, value: Any, column: str) -> Any:
         try:
