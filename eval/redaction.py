@@ -106,14 +106,20 @@ def print_table(path: Path, *, examples: bool) -> None:
             if there == 0:
                 continue
             interval = wilson(found, there)
-            print(f"| {lang} | {kind} | {found}/{there} | {found / there:.3f} | {interval.low:.3f}–{interval.high:.3f} |")
+            print(
+                f"| {lang} | {kind} | {found}/{there} | {found / there:.3f} | {interval.low:.3f}–{interval.high:.3f} |"
+            )
         interval = wilson(len(counted.alarms), counted.rows)
         print(
             f"| {lang} | phrases with a false alarm | {len(counted.alarms)}/{counted.rows} "
             f"| {len(counted.alarms) / counted.rows:.3f} | {interval.low:.3f}–{interval.high:.3f} |"
         )
         if examples:
-            print("\n".join(["", *(f"missed {line}" for line in counted.missed), *(f"alarm {line}" for line in counted.alarms)]))
+            print(
+                "\n".join(
+                    ["", *(f"missed {line}" for line in counted.missed), *(f"alarm {line}" for line in counted.alarms)]
+                )
+            )
 
 
 def print_speed(path: Path, rows: int = 10_000) -> None:
@@ -125,7 +131,11 @@ def print_speed(path: Path, rows: int = 10_000) -> None:
     began = time.process_time()
     found = sum(len(find_personal_data(text)) for text in texts)
     seconds = time.process_time() - began
-    print(json.dumps({"rows": rows, "seconds": round(seconds, 2), "rows_per_second": round(rows / seconds), "found": found}))
+    print(
+        json.dumps(
+            {"rows": rows, "seconds": round(seconds, 2), "rows_per_second": round(rows / seconds), "found": found}
+        )
+    )
 
 
 def main() -> None:

@@ -107,7 +107,20 @@ def test_a_phone_column_as_pandas_reads_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [5, 3.5, -7, True, None, float("nan"), float("inf"), Decimal("19.99"), Decimal("NaN"), b"\xff\x00", b"ok", 1700000000],
+    [
+        5,
+        3.5,
+        -7,
+        True,
+        None,
+        float("nan"),
+        float("inf"),
+        Decimal("19.99"),
+        Decimal("NaN"),
+        b"\xff\x00",
+        b"ok",
+        1700000000,
+    ],
     ids=repr,
 )
 def test_what_is_not_personal_stays_what_it_was(value: Any) -> None:
@@ -217,8 +230,36 @@ def test_surroundings_do_not_matter(row: dict[str, object], around: tuple[str, s
 
 @pytest.mark.parametrize(
     "unit",
-    ["1", "1 ", "1-", "a@", "a.b.", "@", "路", "省市", "区县", "北京市", "一", "a at ", "A ", "Mr A ", "收件人", "GB29 ", "12 A St, "]
-    + ["http://a ", "13800138000，张三，", "地址：路,", "12 rue de la ", "\u200b", "[PHONE_1]", "1 Aa Bb ", "微信", "路一号"],
+    [
+        "1",
+        "1 ",
+        "1-",
+        "a@",
+        "a.b.",
+        "@",
+        "路",
+        "省市",
+        "区县",
+        "北京市",
+        "一",
+        "a at ",
+        "A ",
+        "Mr A ",
+        "收件人",
+        "GB29 ",
+        "12 A St, ",
+    ]
+    + [
+        "http://a ",
+        "13800138000，张三，",
+        "地址：路,",
+        "12 rue de la ",
+        "\u200b",
+        "[PHONE_1]",
+        "1 Aa Bb ",
+        "微信",
+        "路一号",
+    ],
 )
 def test_a_long_text_costs_its_length(unit: str) -> None:
     def seconds(length: int) -> float:

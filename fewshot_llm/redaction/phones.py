@@ -366,6 +366,8 @@ def _of_regions(reading: Reading, regions: tuple[str, ...]) -> Iterator[tuple[in
                 continue
             national = _groups(format_number(number, PhoneNumberFormat.NATIONAL))
             trunk = digits.startswith("0")
+            if not trunk and sum(national) == len(digits) + 1:
+                national = (national[0] - 1, *national[1:])  # written there with a 0 before it
             if len(groups) == 1:
                 mobile = number_type(number) in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
                 usual = (

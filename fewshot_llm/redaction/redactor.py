@@ -52,6 +52,8 @@ COLUMN = {
     )
     for kind, words in COLUMNS.items()
 }
+OF_THINGS = re.compile(r"(?i)(?:.*[_. -])?(?:name|title|brand|model|text|review|comment|名称|标题|品牌|型号)")
+"""Columns whose name says nothing of a person: a product has a name too."""
 MASKED = re.compile(r"\*{2,}|[xX]{4,}|\[[A-Z_]+_[0-9]+\]")
 
 
@@ -104,7 +106,7 @@ def find_personal_data(
     if reading.places is None:
         return spans
     places = reading.places
-    return [Span(span.kind, places[span.start], places[span.end - 1] + 1) for span in spans]
+    return [Span(span.kind, places[span.start], places[span.end]) for span in spans]
 
 
 def _merged(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -241,9 +243,7 @@ class _Row:
             while new in keys:  # two writings of one number are one placeholder; both entries stay
                 new = f"{new} (again)"
             keys[new] = key
-        return {
-            new: self.walk(mapping[key], key if isinstance(key, str) else column) for new, key in keys.items()
-        }
+        return {new: self.walk(mapping[key], key if isinstance(key, str) else column) for new, key in keys.items()}
 
     def walk_number(self, value: Any, column: str) -> Any:
         try:
@@ -276,7 +276,7 @@ class _Row:
 
     def _spans(self, text: str, column: str) -> list[Span]:
         kinds, regions = self.redactor.kinds, self.redactor.regions
-        if not column or len(text) > 80:
+        if not column or len(text) > 80 or OF_THINGS.fullmatch(column.strip()):
             return find_personal_data(text, regions, kinds)
         kind = self._kind_of(column)
         bare = text.strip()
