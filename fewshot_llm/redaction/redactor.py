@@ -25,7 +25,7 @@ from fewshot_llm.redaction.reading import Rule, digits_of, read
 
 __all__ = ["DEFAULT_REGIONS", "Redactor", "find_personal_data"]
 
-DEFAULT_REGIONS = ("CN", "US", "GB", "HK", "TW", "DE", "FR")
+DEFAULT_REGIONS: tuple[str, ...] = ("CN", "US", "GB", "HK", "TW", "DE", "FR")
 WORDY = frozenset({Kind.ADDRESS, Kind.NAME})
 """Of these, what is left beside another find goes as well."""
 COLUMNS = {
@@ -276,13 +276,15 @@ class _Row:
 
     def _spans(self, text: str, column: str) -> list[Span]:
         kinds, regions = self.redactor.kinds, self.redactor.regions
-        if not column or len(text) > 80 or OF_THINGS.fullmatch(column.strip()):
+        if not column or len(text) > 80:
             return find_personal_data(text, regions, kinds)
         kind = self._kind_of(column)
         bare = text.strip()
         if kind is not None and bare and MASKED.search(text) is None and _may_be(kind, bare):
             start = text.index(bare)
             return [Span(kind, start, start + len(bare))]
+        if OF_THINGS.fullmatch(column.strip()) is not None:
+            return find_personal_data(text, regions, kinds)
         shift = len(column) + 1
         found = find_personal_data(f"{column}：{text}", regions, kinds)
         return [Span(span.kind, max(0, span.start - shift), span.end - shift) for span in found if span.end > shift]
