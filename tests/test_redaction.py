@@ -248,8 +248,6 @@ def test_surroundings_do_not_matter(row: dict[str, object], around: tuple[str, s
         "收件人",
         "GB29 ",
         "12 A St, ",
-    ]
-    + [
         "http://a ",
         "13800138000，张三，",
         "地址：路,",
