@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from fewshot_llm.batch.disk import Disk
 from fewshot_llm.batch.drift import SupportProfile, drift_warnings
 from fewshot_llm.batch.files import Source
@@ -102,7 +104,9 @@ def describe_job(
         "columns": dict(settings.columns),
         "result_columns": dict(result_columns),
         "long_text": settings.long_text.value,
-        "redacted": None if redactor is None else sorted(kind.value for kind in redactor.kinds),
+        "redacted": None
+        if redactor is None
+        else {"kinds": sorted(kind.value for kind in redactor.kinds), "regions": sorted(redactor.regions)},
         "shards": {"format": output.form, "rows": output.rows_per_shard},
         "engine": engine,
     }
@@ -173,11 +177,14 @@ def open_job(
 
 def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> Any:
     declared = source.schema()
+    if declared is not None and settings.redactor is not None:
+        names = settings.redactor.row(dict.fromkeys(declared.names))
+        return pa.schema([column.with_name(name) for column, name in zip(declared, names, strict=True)])
     if declared is not None:
         return written_schema(declared)
     rows = [row.values for row in first if row.problem is None]
     if settings.redactor is not None:
-        rows = [settings.redactor.value(dict(row), Counter()) for row in rows]
+        rows = [settings.redactor.row(dict(row)) for row in rows]
     return input_schema(rows)
 
 

@@ -166,7 +166,7 @@ def _fitted(row: InputRow, labeller: Labeller, settings: Settings) -> Fitted | P
 
 
 def _redact(row: InputRow, redactor: Redactor, counts: Counter[str]) -> InputRow:
-    values = redactor.value(dict(row.values), counts)
+    values = redactor.row(row.values, counts)
     problem = row.problem
     if problem is not None:
         # Raw bytes, half a JSON line: patterns may miss what escapes or a cut have broken up.

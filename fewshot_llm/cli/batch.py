@@ -7,7 +7,7 @@ from functools import partial
 import typer
 
 from fewshot_llm.cli import batch_options as batch_only
-from fewshot_llm.cli import guarding, options, saved
+from fewshot_llm.cli import guarding, options, redacting, saved
 
 __all__ = ["batch"]
 
@@ -24,7 +24,9 @@ def batch(
     price: batch_only.Price = None,
     tolerate: batch_only.Tolerate = 0,
     long_text: batch_only.LongTextName = "error",
-    redact: batch_only.Redact = False,
+    redact: redacting.Redact = False,
+    regions: redacting.Regions = None,
+    redact_orders: redacting.RedactOrders = False,
     cache: batch_only.Cache = None,
     engine: batch_only.Engine = "local",
     workers: batch_only.Workers = 1,
@@ -76,14 +78,13 @@ def batch(
         warn_of,
     )
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.redaction import Redactor
 
     if output is None and not dry_run:
         raise typer.BadParameter("Say where the results go: --output DIR.")
     if engine == "ray" and support is not None and adapter is not None:
         raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
     source = open_source(inputs, limit=limit)
-    redactor = Redactor() if redact else None
+    redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     take_guard = partial(
         guarding.take_guard,
         max_error=max_error,

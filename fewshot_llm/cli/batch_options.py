@@ -79,15 +79,6 @@ LongTextName: TypeAlias = Annotated[
         rich_help_panel=JOB,
     ),
 ]
-Redact: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--redact",
-        help="Replace phone numbers, e-mail, ID and card numbers and addresses by placeholders, before "
-        "anything else is done with a row.",
-        rich_help_panel=JOB,
-    ),
-]
 Cache: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from fewshot_llm.cli import guarding, options, saved
+from fewshot_llm.cli import guarding, options, redacting, saved
 from fewshot_llm.cli.failure import rows_output, say_columns
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def classify(
     calibration_rows: guarding.CalibrationRows = None,
     costs: guarding.CostsFile = None,
     out_of_scope: guarding.OutOfScope = None,
+    redact: redacting.Redact = False,
+    regions: redacting.Regions = None,
+    redact_orders: redacting.RedactOrders = False,
     top_k: TopK = None,
     model: options.Model = "auto",
     adapter: saved.AdapterFolder = None,
@@ -130,6 +134,10 @@ def classify(
     from fewshot_llm.prompting.defence import as_defence
 
     rows = read_rows(source)
+    redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
+    redacted: Counter[str] = Counter()
+    if redactor is not None:
+        rows = [redactor.row(row, redacted) for row in rows]
     require_writable(output, rows)
     evidence = None
     take_guard = partial(
@@ -213,6 +221,7 @@ def classify(
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
             "output": str(output),
             "columns": labelled.columns,
+            **({} if redactor is None else {"redacted": dict(sorted(redacted.items()))}),
             **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
             **({} if evidence is None else {"precision": evidence.to_json()}),
             **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),
@@ -248,6 +257,9 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
         f"{summary['model']}): {labels} → {summary['output']}",
         err=to_stderr,
     )
+    if "redacted" in summary:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in summary["redacted"].items()) or "nothing found"
+        typer.echo(f"redacted: {kinds}", err=True)
     if summary.get("profile"):
         for name, value in summary["profile"].items():
             typer.echo(f"{name.replace('_', ' ')}: {value:,}", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot_llm.cli import guarding, options
+from fewshot_llm.cli import guarding, options, redacting
 from fewshot_llm.cli.failure import rows_output, say_columns
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def reply(
     semicolon: options.Semicolon = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    redact: redacting.Redact = False,
+    regions: redacting.Regions = None,
+    redact_orders: redacting.RedactOrders = False,
     min_confidence: Annotated[
         float,
         typer.Option(
@@ -106,6 +109,9 @@ def reply(
     if out_of_scope is not None:
         require_unseen(adapter, examples)
     rows = read_rows(source)
+    redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
+    if redactor is not None:
+        rows = [redactor.row(row) for row in rows]
     require_writable(output, rows)
     written = result_names(columns_of(rows), REPLY_COLUMNS)
     reply_column, reason_column = written["reply"], written["hand_over"]

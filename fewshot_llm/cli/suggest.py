@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli import options, redacting
 from fewshot_llm.cli.failure import rows_output, say_columns
 
 __all__ = ["suggest"]
@@ -27,6 +27,9 @@ def suggest(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    redact: redacting.Redact = False,
+    regions: redacting.Regions = None,
+    redact_orders: redacting.RedactOrders = False,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -66,6 +69,9 @@ def suggest(
     described, examples = read_support(task, support, text_column, label_column)
     warn_of(examples.report.findings)
     rows = read_rows(source)
+    redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
+    if redactor is not None:
+        rows = [redactor.row(row) for row in rows]
     require_writable(output, rows)
     pool = queries(rows, described, column_names(described, text_column)) if rows else []
     classifier = make_classifier(

@@ -241,3 +241,20 @@ def test_stopped_run_leaves_the_old_file(shop: Path, tiny_model_folder: Path) ->
     assert "Traceback" not in rest
     assert (shop / "out.jsonl").read_text(encoding="utf-8") == "mine"
     assert sorted(os.listdir(shop)) == before
+
+
+def test_redaction_comes_before_the_model_and_the_output(classify: Run, shop: Path) -> None:
+    pytest.importorskip("phonenumbers")
+    rows = [{"text": "call 13800138000", "phone": 13800138000.0}, {"text": "order no. 84736251 is late"}]
+    write_rows(shop / "in.jsonl", rows)
+    told = ("--input", "in.jsonl", "--output", "out.jsonl", "--json", "--overwrite")
+    result = classify(*told, "--redact")
+    assert result.exit_code == 0, result.output
+    first, second = read_rows(shop / "out.jsonl")
+    assert (first["text"], first["phone"]) == ("call [PHONE_1]", "[PHONE_1]")
+    assert second["text"] == "order no. 84736251 is late"
+    assert json.loads(result.stdout)["redacted"] == {"phone": 2}
+    assert classify(*told, "--redact-orders").exit_code == 0
+    assert read_rows(shop / "out.jsonl")[1]["text"] == "order no. [ORDER_1] is late"
+    assert "--redact" in classify(*told, "--regions", "IN").output
+    assert "Not a region" in classify(*told, "--redact", "--regions", "XX").output

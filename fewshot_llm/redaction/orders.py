@@ -1,0 +1,40 @@
+"""Order and tracking numbers, which are looked for on request only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fewshot_llm.redaction.kinds import Kind
+from fewshot_llm.redaction.reading import Find, Reading, beside
+
+__all__ = ["find_orders"]
+
+WORDS = (
+    r"订单(?:编?号码?)?|訂單(?:編號)?|单号|快递(?:单?号)?|运单号?|物流(?:单?号|编号)?|包裹(?:单?号|编号)?"
+    r"|面单号?|交易(?:单?号|编号)|流水号|工单号?|售后单号?|退货单号?|退款单号?|顺丰|圆通|中通|申通|韵达|极兔"
+    r"|京东快递|邮政|取件码|提货码"
+    r"|(?<![a-z])(?:orders?|tracking|waybill|awb|consignment|shipment|parcel|package|invoice|rma|ticket|case"
+    r"|reference|ref|confirmation|transaction|booking|fedex|ups|usps|dhl|ems|royal\s?mail|hermes|evri|dpd"
+    r"|bestellung|bestellnummer|sendungsnummer|commande|colis)(?![a-z])"
+)
+VALUE = r"(?=[a-z-]{0,8}(?:[0-9][a-z -]{0,2}){5})[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])| (?=[0-9]{3})){4,39}(?![a-z0-9])"
+BESIDE = beside(WORDS, VALUE, after=r"\s?(?:这个|的|号|is my|was my|is the)\s?")
+FORMS = re.compile(
+    r"(?<![0-9A-Za-z])(?:SF[0-9]{12,15}|YT[0-9]{10,18}|JD[A-Z]{0,3}[0-9]{10,17}(?:-[0-9-]{1,8})?"
+    r"|JT[0-9]{12,15}|ZT[O0]?[0-9]{10,14}|ST[O0]?[0-9]{10,14}|YD[0-9]{12,15}|DPK[0-9]{10,14}|LP[0-9]{12,16}"
+    r"|EMS?[0-9]{9,13}"
+    r"|(?:7[3-8]|4[36]|77)[0-9]{12,13}"
+    r"|1Z[ ]?[0-9A-Z]{3}[ ]?[0-9A-Z]{3}[ ]?[0-9A-Z]{2}[ ]?[0-9A-Z]{4}[ ]?[0-9A-Z]{4}"
+    r"|9[2-5][0-9]{2}(?: ?[0-9]{4}){4}(?: ?[0-9]{2})|TBA[0-9]{9,13}|[A-Z]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3} ?[A-Z]{2}"
+    r"|[0-9]{3}-[0-9]{7}-[0-9]{7}|GM[0-9]{16,18}|JJD[0-9]{16,20}|H[0-9A-Z]{15})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+
+
+def find_orders(reading: Reading) -> Iterator[Find]:
+    """Order and tracking numbers."""
+    for match in FORMS.finditer(reading.text):
+        yield Kind.ORDER, *match.span()
+    for match in BESIDE.finditer(reading.text):
+        yield Kind.ORDER, *(match.span("value") if match["value"] is not None else match.span("other"))
