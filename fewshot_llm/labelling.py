@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ def label_rows(
     predict: Callable[[Sequence[Example]], Sequence[Prediction]],
     columns: Mapping[str, str] | None = None,
     results: Sequence[str] = RESULT_COLUMNS,
+    unusable: Collection[int] = (),
 ) -> Labelled:
     """Label the rows of a file.
 
@@ -69,6 +70,7 @@ def label_rows(
         predict: gives one prediction per text, for example `FewShotClassifier.predictions`.
         columns: field → column, where a column is not named as the task's field.
         results: the columns to add: `RESULT_COLUMNS`, `GUARDED_COLUMNS` or `TOP_COLUMNS`.
+        unusable: positions of rows that could not be read; they get no label either.
 
     Raises:
         DataFileError: a column already has the name of a result.
@@ -81,10 +83,15 @@ def label_rows(
             "Rename it, or label the file it was made from."
         )
     examples = queries(rows, task, columns) if rows else []
-    readable = [position for position, example in enumerate(examples) if normalise_text(example.text)]
+    readable = [
+        position
+        for position, example in enumerate(examples)
+        if position not in unusable and normalise_text(example.text)
+    ]
     predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
     labelled = tuple({**row, **_result(predictions.get(position), results)} for position, row in enumerate(rows))
-    return Labelled(labelled, tuple(position for position in range(len(rows)) if position not in predictions))
+    without_text = (at for at in range(len(rows)) if at not in predictions and at not in unusable)
+    return Labelled(labelled, tuple(without_text))
 
 
 def _result(prediction: Prediction | None, results: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fewshot_llm.files.encodings import known_encoding
 from fewshot_llm.files.formats import READABLE, distinct_names
 from fewshot_llm.files.tables import as_delimiter
 
-__all__ = ["FileSource", "Limited", "Source", "open_source"]
+__all__ = ["FileSource", "Limited", "Source", "columns_of", "open_source"]
 
 
 LOOKED_AT = 100
@@ -33,6 +33,10 @@ class Source(Protocol):
 
     def count(self) -> int:
         """How many rows there are; reads the input once where no index says so."""
+        ...
+
+    def notes(self) -> tuple[Note, ...]:
+        """How the input is read, where that is not as its name promises."""
         ...
 
     def identity(self) -> list[dict[str, Any]]:
@@ -132,6 +136,10 @@ class Limited:
         """At most `limit`; no more than `limit` rows are read to find out."""
         return sum(1 for _ in self.rows())
 
+    def notes(self) -> tuple[Note, ...]:
+        """The source's."""
+        return self.source.notes()
+
     def identity(self) -> list[dict[str, Any]]:
         """The source's, and the limit."""
         return [*self.source.identity(), {"limit": self.limit}]
@@ -139,6 +147,20 @@ class Limited:
     def schema(self) -> Any | None:
         """The source's."""
         return self.source.schema()
+
+
+def columns_of(source: Source) -> list[str]:
+    """The columns of a source's first rows, in order of first appearance.
+
+    Raises:
+        DataFileError: none of these rows can be read.
+    """
+    first = list(islice(source.rows(), LOOKED_AT))
+    names = list(dict.fromkeys(name for row in first for name in row.values))
+    if first and not names:
+        problem = first[0].problem
+        raise DataFileError(f"{first[0].source}: no row can be read. {problem.reason if problem else ''}")
+    return names
 
 
 def open_source(

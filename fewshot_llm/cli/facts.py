@@ -24,24 +24,32 @@ def facts(
         int, typer.Option("--bins", metavar="N", min=2, max=5, help="Levels of a number, from very low to very high.")
     ] = 5,
     lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the texts.")] = "en",
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Say each row's fields as a text, numbers compared with the labelled rows.
 
-    Adds a column `text` to the rows of --input; --support may be the same file. All other columns stay.
+    Adds a column `text` to the rows of --input; --support may be the same file. All other columns stay. The texts suit
+    tasks such as purchase-intent.
     """
     refuse_output(output, (), overwrite=overwrite)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.cli.parts import Told, say, warn_unreadable
+    from fewshot_llm.files import write_rows
     from fewshot_llm.tabular import Facts
 
-    rows = read_rows(source)
+    told = Told(None, None, delimiter, encoding)
+    rows, known = told.rows(source), told.labelled(support)
+    say(known.notes)
     said = Facts.fit(
-        read_rows(support),
+        known,
         [name.strip() for name in columns.split(",")],
         language=lang,
         codes=[name.strip() for name in codes.split(",") if name.strip()],
         bins=bins,
     )
-    write_rows(output, add_columns(rows, [{"text": said.say(row)} for row in rows], ("text",)), overwrite=overwrite)
+    texts = [{"text": None if at in rows.problems else said.say(row)} for at, row in enumerate(rows)]
+    write_rows(output, add_columns(rows, texts, ("text",)), overwrite=overwrite)
+    warn_unreadable(rows)
     typer.echo(f"{len(rows)} rows → {output}", err=True)

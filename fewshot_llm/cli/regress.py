@@ -15,13 +15,15 @@ COLUMNS = ("predicted_value", "low", "high")
 
 
 def regress(
-    task: options.Task,
+    task: options.RegressionTask,
     support: options.Support,
     source: options.Input,
     output: options.Output,
     overwrite: options.Overwrite = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     grid: Annotated[
         str | None,
         typer.Option("--grid", metavar="N,N,…", help="Numbers to score, ascending. [default: the task's]"),
@@ -57,18 +59,21 @@ def regress(
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.answered_rows import add_answers, answered
-    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.grid import Grid
     from fewshot_llm.estimators.number_ladder import NumberEscalation
     from fewshot_llm.estimators.regressor import FewShotRegressor
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import write_rows
     from fewshot_llm.task import load_task
 
-    described = load_task(task)
-    texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
-    rows = read_rows(source)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, known = load_task(task), told.labelled(support)
+    say(known.notes)
+    texts, targets = answered(known, described, told.columns(described, names_of(known)))
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
     language = choose_language(lang, described, (text.text for text in texts))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     regressor = FewShotRegressor(
@@ -95,9 +100,11 @@ def regress(
                 for row in zip(regressor.predict(asked), *regressor.predict_interval(asked, level), strict=True)
             ],
             COLUMNS,
-            column_names(described, text_column),
+            columns,
+            rows.problems,
         )
     write_rows(output, found, overwrite=overwrite)
+    warn_unreadable(rows)
     if regressor.decision_ is not None:
         typer.echo(regressor.decision_.english, err=True)
     error = regressor.cross_validated_error()

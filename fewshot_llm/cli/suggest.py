@@ -25,6 +25,8 @@ def suggest(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -49,21 +51,25 @@ def suggest(
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.cli.parts import (
-        column_names,
+        Told,
         make_classifier,
-        read_support,
+        names_of,
         warn_of,
+        warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.files import read_rows, write_rows
+    from fewshot_llm.files import write_rows
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
     from fewshot_llm.support.columns import resolve_columns
 
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
     warn_of(examples.report.findings)
-    rows = read_rows(source)
-    pool = queries(rows, described, column_names(described, text_column)) if rows else []
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
+    usable = [{} if position in rows.problems else row for position, row in enumerate(rows)]
+    pool = queries([dict.fromkeys(columns.values()) | row for row in usable], described, columns) if rows else []
     classifier = make_classifier(
         described,
         examples,
@@ -87,10 +93,12 @@ def suggest(
         classifier.fit_support(examples)
     with row_progress("Looking at") as progress:
         found = choose_rows(classifier, pool, count, progress=progress)
-    names = dict.fromkeys(name for row in read_rows(support) for name in row)
-    told = column_names(described, text_column, label_column)
-    columns = resolve_columns(names, described.fields, described.optional_fields, told)
-    write_rows(output, found.rows(columns), overwrite=overwrite)
+    names = names_of(told.labelled(support))
+    where = resolve_columns(
+        names, described.fields, described.optional_fields, told.columns(described, names), task=described.name
+    )
+    write_rows(output, found.rows(where), overwrite=overwrite)
+    warn_unreadable(rows)
     guesses = {label: sum(one.guess == label for one in found.chosen) for label in classifier.labels_}
     summary = {
         "rows": len(rows),

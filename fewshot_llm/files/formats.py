@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "Row",
     "distinct_names",
     "ending_of",
+    "json_list",
     "kind_of",
 ]
 
@@ -97,7 +99,7 @@ class Reading(NamedTuple):
 
 
 class RepeatedName(str):
-    """The name of a column whose header stands in the file more than once: the others are kept as `name_2`, …
+    """The name of a column whose header stands in the file more than once: the others are `name_2` and so on.
 
     Whoever needs that column cannot know which of them is meant.
     """
@@ -106,7 +108,7 @@ class RepeatedName(str):
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Names of columns, those that are there already as `name_2`, …
+    """Names of columns; one that is there already becomes `name_2`, `name_3` and so on.
 
     >>> distinct_names(["text", "text", "text_2"])
     ['text', 'text_3', 'text_2']
@@ -124,6 +126,21 @@ def distinct_names(names: Sequence[str]) -> list[str]:
             taken.add(f"{name}_{number}")
             given.append(f"{name}_{number}")
     return given
+
+
+def json_list(cell: str) -> list[Any] | None:
+    """The list in a cell that holds one as JSON, or `None`.
+
+    >>> json_list('["a", "b"]'), json_list("[sic]")
+    (['a', 'b'], None)
+    """
+    if not cell.strip().startswith("["):
+        return None
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def kind_of(path: Path) -> Kind | None:

@@ -40,13 +40,13 @@ _SHIELD = {"\r": "\ud800", "\n": "\ud801"}
 
 
 def as_delimiter(told: str) -> str:
-    """One character from what a person typed.
+    r"""One character from what a person typed.
 
     Raises:
         DataFileError: it is not one, or cannot be a delimiter.
 
     >>> as_delimiter("tab"), as_delimiter(";")
-    ('\\t', ';')
+    ('\t', ';')
     """
     delimiter = NAMES.get(told.strip().casefold(), told)
     if len(delimiter) != 1 or delimiter in '"\r\n':
@@ -259,7 +259,7 @@ def _sniff(head: bytes, usual: str, told: str | None) -> _Dialect:
 
 
 def _line_end(text: str) -> str:
-    """What ends the first line: `\n`, also behind `\r`, or `\r` alone."""
+    r"""What ends the first line: `\n`, also behind `\r`, or `\r` alone."""
     quoted = False
     for position, letter in enumerate(islice(text, 1 << 16)):
         if letter == '"':
@@ -453,10 +453,12 @@ class _Records:
             return self._bad(line, opened or 0)
 
     def _fresh(self) -> Iterator[list[str]]:
-        quoting = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        space = self._dialect.space_after
         return csv.reader(
-            self._lines, delimiter=self._dialect.delimiter, quoting=quoting, skipinitialspace=space, strict=True
+            self._lines,
+            delimiter=self._dialect.delimiter,
+            quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE,
+            skipinitialspace=self._dialect.space_after,
+            strict=True,
         )
 
     def _text_of_record(self) -> str:
