@@ -255,7 +255,9 @@ def _beginning(stream: BinaryIO) -> bytes:
 
 def _told(found: Encoding, name: str, notes: list[Note]) -> str:
     if len(found.fits) > 1:
-        ways = dict(zip(found.samples, found.fits, strict=True))
+        ways: dict[str, str] = {}
+        for sample, fit in zip(found.samples, found.fits, strict=True):
+            ways.setdefault(sample, fit)
         shown = "; ".join(f"{fit} reads {sample!r}" for sample, fit in list(ways.items())[:4])
         raise DataFileError(
             f"{name} is not UTF-8. It may be {', '.join(found.fits)}: {shown}. Say which (--encoding {found.fits[0]}; "
