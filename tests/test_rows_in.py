@@ -276,7 +276,7 @@ def test_one_row_in_another_encoding_keeps_its_place(write: Write) -> None:
     assert "gb18030" in rows.problems[1].reason
     assert rows.lines == {1: 3}
     "".join(row["text"] for row in rows).encode()
-    with pytest.raises(DataFileError, match="line 3: .*not UTF-8"):
+    with pytest.raises(DataFileError, match=r"line 3: .*not UTF-8"):
         read_rows(path)
 
 
