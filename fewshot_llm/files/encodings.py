@@ -89,6 +89,8 @@ def sniff_encoding(sample: bytes, whole: bool) -> Encoding:
             return Encoding(name, (name,))
     if wide := _without_mark(sample):
         return Encoding(wide, (wide,))
+    if _begins_as_utf8(sample, whole):
+        return Encoding("utf-8")
     lines = re.split(rb"[\r\n]+", sample)
     if not whole and len(lines) > 1:
         del lines[-1]
@@ -137,6 +139,14 @@ class _Recoded(io.RawIOBase):
     def close(self) -> None:
         self._stream.close()
         super().close()
+
+
+def _begins_as_utf8(sample: bytes, whole: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_utf8(line: bytes) -> bool:
