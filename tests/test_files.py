@@ -19,6 +19,7 @@ from fewshot_llm.files import (
     atomic_write_json,
     atomic_write_text,
     iter_rows,
+    load_rows,
     normalise_text,
     read_rows,
     sha256_file,
@@ -55,6 +56,15 @@ def test_columns_are_the_union_in_order_of_appearance(tmp_path: Path, ending: st
     missing = {".parquet": {"b": None}, ".jsonl": {}}.get(ending, {"b": ""})
     assert rows == [{"a": "1"} | missing, {"a": "3", "b": "2"}]
     assert list(rows[0]) == ["a", *missing]
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+def test_bytes_that_are_not_utf8_come_back_unchanged(tmp_path: Path, ending: str) -> None:
+    before, after = tmp_path / f"before{ending}", tmp_path / f"after{ending}"
+    lines = {".jsonl": b'{"text": "go\xffod"}\n{"text": "\xe5\xa5\xbd"}\n', ".csv": b"text\ngo\xffod\n\xe5\xa5\xbd\n"}
+    before.write_bytes(lines[ending])
+    write_rows(after, load_rows(before))
+    assert after.read_bytes() == lines[ending]
 
 
 def test_lone_surrogate_from_a_json_escape_comes_back(tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, enc
 def load_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, encoding: str | None = None) -> Rows:
     """As `read_rows`, but a row that cannot be used keeps its place and is named in `problems`.
 
+    Bytes that are not UTF-8 are kept as lone surrogates (`surrogateescape`), so that `write_rows` can give them back
+    unchanged.
+
     Raises:
         DataFileError: the file is missing, has another ending, or is none of its kind.
     """
@@ -84,8 +87,9 @@ def load_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, enc
     rows = Rows(scan_rows(path, delimiter=delimiter, encoding=encoding, notes=notes), notes)
     if len(rows) == len(rows.problems) == 1 and rows.problems[0].kind == "file-broke-off":
         raise DataFileError(f"{os.fspath(path)}: {rows.problems[0].reason}")
-    for position in rows.problems:
-        rows[position] = _writable(rows[position])
+    for position, problem in rows.problems.items():
+        if problem.kind == "lone-surrogate":
+            rows[position] = _writable(rows[position])
     return rows
 
 
@@ -320,8 +324,7 @@ def _json_line(number: int, line: bytes, encoding: str) -> Reading:
     if not bad_bytes(text):
         return _json_row(number, text)
     # What can be read of it keeps its place beside the others.
-    readable = _json_row(number, line.decode("utf-8", "replace"))
-    return Reading(number, readable.values, bytes_problem(text, encoding))
+    return Reading(number, _json_row(number, text).values, bytes_problem(text, encoding))
 
 
 def _json_row(number: int, text: str) -> Reading:
@@ -420,9 +423,7 @@ def _json(opened: Callable[[], BinaryIO], name: str) -> Iterator[Reading]:
                 yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
                 return
             if bad_bytes(text):
-                readable = json.loads(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-                values = readable if isinstance(readable, dict) else {}
-                yield Reading(line, values, bytes_problem(text, "utf-8"))
+                yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, "utf-8"))
             else:
                 yield _json_value(line, value, "\\u" in text, text[:200])
 

@@ -156,9 +156,7 @@ def _row(record: Cells, columns: Sequence[str], width: int, pad: bool, delimiter
     cells, excerpt = record.cells, _readable(record.text.strip())[:200]
     if record.problem is not None:
         return Reading(record.line, {}, record.problem)
-    values = {
-        name: _readable(cell) if isinstance(cell, str) else cell for name, cell in zip(columns, cells, strict=False)
-    }
+    values = dict(zip(columns, cells, strict=False))
     problem = None
     if bad_bytes(record.text):
         problem = bytes_problem(record.text, encoding)

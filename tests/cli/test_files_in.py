@@ -51,7 +51,7 @@ def test_classify_and_batch_label_the_same_rows(call: Run, shop: Path, case: str
     bad = [position for position, id_ in enumerate(labelled) if id_ is None]
     result = call("classify", "--input", name, "--output", "out.jsonl")
     assert result.exit_code == 0, result.output
-    rows = [json.loads(line) for line in (shop / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (shop / "out.jsonl").read_bytes().decode("utf-8", "replace").splitlines()]
     assert len(rows) == len(labelled)
     assert [row["id"] if row["predicted_label"] else None for row in rows] == labelled
     for position in bad:
