@@ -74,7 +74,7 @@ def known_encoding(name: str) -> str:
     return WIDER.get(plain, codec.name)
 
 
-def sniff_encoding(sample: bytes, whole: bool) -> Encoding:
+def sniff_encoding(sample: bytes, whole: bool, header: bool = False) -> Encoding:
     """Which encoding a file is in, from its beginning.
 
     A file of which single lines are not UTF-8 is UTF-8 with bad lines. One that holds no certain line of UTF-8 is in
@@ -83,6 +83,7 @@ def sniff_encoding(sample: bytes, whole: bool) -> Encoding:
     Args:
         sample: the first bytes.
         whole: whether they are all.
+        header: the first line names the columns: where it is not UTF-8, the file is not.
     """
     for mark, name in MARKS:
         if sample.startswith(mark):
@@ -98,7 +99,8 @@ def sniff_encoding(sample: bytes, whole: bool) -> Encoding:
     broken = [(number, line) for number, line in spoken if not _is_utf8(line)]
     certain = any(_is_utf8(line) and sum(byte > 0x7F for byte in line) > 8 for _, line in spoken)
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
-    if not broken or certain or (len(broken) == 1 and broken[0][0] != first):
+    single = len(broken) == 1 and not (header and broken[0][0] == first)
+    if not broken or certain or single or 2 * len(broken) <= len(spoken):
         return Encoding("utf-8")
     told = b"\n".join(line for _, line in spoken)
     return _fitting(told if len(told) <= MOST else told[:MOST].rpartition(b"\n")[0] or told)

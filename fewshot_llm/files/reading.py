@@ -243,7 +243,8 @@ def _opened(path: str | os.PathLike[str], encoding: str | None, notes: list[Note
         return _Opener(raw, known_encoding(encoding))
     with raw() as stream:
         sample = _beginning(stream)
-    return _Opener(raw, _told(sniff_encoding(sample, len(sample) < SAMPLE), _name(path), notes))
+    header = kind_of(Path(path)) in ("csv", "tsv")
+    return _Opener(raw, _told(sniff_encoding(sample, len(sample) < SAMPLE, header), _name(path), notes))
 
 
 def _beginning(stream: BinaryIO) -> bytes:
