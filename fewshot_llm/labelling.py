@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ def label_rows(
     predict: Callable[[Sequence[Example]], Sequence[Prediction]],
     columns: Mapping[str, str] | None = None,
     results: Sequence[str] = RESULT_COLUMNS,
+    unusable: Collection[int] = (),
 ) -> Labelled:
     """Label the rows of a file.
 
@@ -70,16 +71,22 @@ def label_rows(
         predict: gives one prediction per text, for example `FewShotClassifier.predictions`.
         columns: field → column, where a column is not named as the task's field.
         results: the columns to add: `RESULT_COLUMNS`, `GUARDED_COLUMNS` or `TOP_COLUMNS`.
+        unusable: positions of rows that could not be read; they get no label either.
 
     Raises:
         SupportError: no column for a field.
     """
     written = result_names(columns_of(rows), results)
     examples = queries(rows, task, columns) if rows else []
-    readable = [position for position, example in enumerate(examples) if normalise_text(example.text)]
+    readable = [
+        position
+        for position, example in enumerate(examples)
+        if position not in unusable and normalise_text(example.text)
+    ]
     predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
     labelled = tuple({**row, **_result(predictions.get(position), written)} for position, row in enumerate(rows))
-    return Labelled(labelled, tuple(at for at in range(len(rows)) if at not in predictions), written)
+    without_text = (at for at in range(len(rows)) if at not in predictions and at not in unusable)
+    return Labelled(labelled, tuple(without_text), written)
 
 
 def _result(prediction: Prediction | None, written: Mapping[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from fewshot_llm.errors import DataFileError, nearest
 from fewshot_llm.estimators.prediction import Prediction
@@ -40,18 +40,21 @@ class Reply:
     hand_over: HandOver | None
 
 
-def read_answers(path: str | os.PathLike[str], language: str) -> dict[str, str]:
+def read_answers(
+    path: str | os.PathLike[str], language: str, rows: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, str]:
     """Intent → reply from a file with the columns `intent`, `reply` and perhaps `language`.
 
     Args:
-        path: CSV, JSONL or Parquet by ending.
+        path: of a format that `read_rows` knows.
         language: rows of another language are left out; a row without one is for all, behind one with.
+        rows: what is in the file, where it was read already.
 
     Raises:
         DataFileError: no such columns, an empty reply, or two replies to one intent in one language.
     """
     name = os.fspath(path)
-    rows = read_rows(path)
+    rows = read_rows(path) if rows is None else rows
     for column in ("intent", "reply"):
         if not rows or column not in rows[0]:
             given = ", ".join(map(str, rows[0])) if rows else "nothing"

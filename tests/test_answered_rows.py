@@ -43,3 +43,19 @@ def test_column_that_is_there_already_keeps_its_name() -> None:
 )
 def test_labels_of_a_cell(cell: object, labels: list[str]) -> None:
     assert as_labels(cell) == labels
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("delivery;packaging", ["delivery", "packaging"]),
+        ("delivery、packaging", ["delivery", "packaging"]),
+        ("delivery；price", ["delivery", "price"]),
+        ('["delivery", "price"]', ["delivery", "price"]),
+        ("delivery, price", ["delivery", "price"]),
+        ("delivery, late", ["delivery, late"]),
+        ("in time; dry|price", ["in time; dry", "price"]),
+    ],
+)
+def test_several_labels_in_a_cell(cell: str, labels: list[str]) -> None:
+    assert as_labels(cell, ["delivery", "packaging", "price", "in time; dry"]) == labels

@@ -10,11 +10,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from fewshot_llm.batch.readers import ENDINGS, count_rows, kind_of, read_file
 from fewshot_llm.batch.rows import InputRow
-from fewshot_llm.errors import BatchError
+from fewshot_llm.errors import BatchError, DataFileError
+from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
+from fewshot_llm.files.encodings import known_encoding
+from fewshot_llm.files.formats import READABLE, distinct_names
+from fewshot_llm.files.tables import as_delimiter
 
-__all__ = ["FileSource", "Limited", "Source", "open_source"]
+__all__ = ["FileSource", "Limited", "Source", "columns_of", "open_source"]
+
+
+LOOKED_AT = 100
+"""Rows of a file from which is told what its columns are and how it is read."""
 
 
 class Source(Protocol):
@@ -26,6 +33,10 @@ class Source(Protocol):
 
     def count(self) -> int:
         """How many rows there are; reads the input once where no index says so."""
+        ...
+
+    def notes(self) -> tuple[Note, ...]:
+        """How the input is read, where that is not as its name promises."""
         ...
 
     def identity(self) -> list[dict[str, Any]]:
@@ -43,30 +54,56 @@ class FileSource:
 
     Attributes:
         files: pairs of (name in reports, path).
+        delimiter: between the cells of text tables; found by content where it is left out.
+        encoding: of text files; found by content where it is left out.
     """
 
     files: tuple[tuple[str, Path], ...]
+    delimiter: str | None = None
+    encoding: str | None = None
 
     def rows(self) -> Iterator[InputRow]:
         """Every row of every file, bad ones included."""
         position = 0
         for name, path in self.files:
-            for line, values, problem in read_file(path):
+            for line, values, problem in self._readings(path, []):
                 yield InputRow(position, name, line, values, problem)
                 position += 1
 
+    def notes(self) -> tuple[Note, ...]:
+        """How the files are read, where their beginnings are not as their names promise."""
+        notes: list[Note] = []
+        for _, path in self.files:
+            for _ in islice(self._readings(path, notes), LOOKED_AT):
+                pass
+        return tuple(dict.fromkeys(notes))
+
+    def _readings(self, path: Path, notes: list[Note]) -> Iterator[Reading]:
+        """The file's rows; a file that cannot be read at all is one bad row."""
+        try:
+            yield from scan_rows(path, delimiter=self.delimiter, encoding=self.encoding, notes=notes)
+        except DataFileError as error:
+            yield Reading(1, {}, Problem("unreadable-file", str(error)))
+
     def count(self) -> int:
         """Rows in all; Parquet says so in its footer, other files are read once."""
-        return sum(count_rows(path) for _, path in self.files)
+        return sum(self._count(path) for _, path in self.files)
+
+    def _count(self, path: Path) -> int:
+        try:
+            return count_rows(path, delimiter=self.delimiter, encoding=self.encoding)
+        except DataFileError:
+            return sum(1 for _ in self._readings(path, []))
 
     def identity(self) -> list[dict[str, Any]]:
-        """Name, size and SHA-256 of every file."""
+        """Name, size and SHA-256 of every file, and how they are read where that was told."""
         described = []
         for name, path in self.files:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             described.append({"file": name, "bytes": path.stat().st_size, "sha256": digest})
-        return described
+        told = {"delimiter": self.delimiter, "encoding": self.encoding}
+        return [*described, *([{"read_as": told}] if any(told.values()) else [])]
 
     def schema(self) -> Any | None:
         """The first file's schema if that is Parquet; the other formats have none."""
@@ -77,9 +114,11 @@ class FileSource:
         import pyarrow.parquet as pq
 
         try:
-            return pq.read_schema(path).remove_metadata()
+            found = pq.read_schema(path).remove_metadata()
         except (OSError, pa.ArrowInvalid):
             return None  # reading the rows will report it, with the file's name
+        fields = [field.with_name(str(name)) for field, name in zip(found, distinct_names(found.names), strict=True)]
+        return pa.schema(fields)
 
 
 @dataclass(frozen=True)
@@ -97,6 +136,10 @@ class Limited:
         """At most `limit`; no more than `limit` rows are read to find out."""
         return sum(1 for _ in self.rows())
 
+    def notes(self) -> tuple[Note, ...]:
+        """The source's."""
+        return self.source.notes()
+
     def identity(self) -> list[dict[str, Any]]:
         """The source's, and the limit."""
         return [*self.source.identity(), {"limit": self.limit}]
@@ -106,17 +149,44 @@ class Limited:
         return self.source.schema()
 
 
-def open_source(paths: str | Path | Sequence[str | Path], *, limit: int | None = None) -> Source:
+def columns_of(source: Source) -> list[str]:
+    """The columns of a source's first rows, in order of first appearance.
+
+    Raises:
+        DataFileError: none of these rows can be read.
+    """
+    first = list(islice(source.rows(), LOOKED_AT))
+    names = list(dict.fromkeys(name for row in first for name in row.values))
+    if first and not names:
+        problem = first[0].problem
+        raise DataFileError(f"{first[0].source}: no row can be read. {problem.reason if problem else ''}")
+    return names
+
+
+def open_source(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    limit: int | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> Source:
     """The rows of files, folders, globs or one hub data set.
 
     Args:
-        paths: files (`.jsonl`, `.csv`, `.tsv`, each also `.gz` or `.zst`; `.parquet`), folders (every such file
-            below, sorted), globs (sorted), or one `hub:NAME[@REVISION][:SPLIT]`.
+        paths: files (`.jsonl`, `.json`, `.csv`, `.tsv`, each also `.gz` or `.zst`; `.parquet`, `.xlsx`), folders
+            (every such file below, sorted), globs (sorted), or one `hub:NAME[@REVISION][:SPLIT]`.
         limit: only the first rows.
+        delimiter: between the cells of text tables; found by content where it is left out.
+        encoding: of text files; found by content where it is left out.
 
     Raises:
         BatchError: nothing is there, or a named file has an ending that is not known.
+        DataFileError: no such delimiter or encoding.
     """
+    if delimiter is not None:
+        as_delimiter(delimiter)
+    if encoding is not None:
+        known_encoding(encoding)
     if limit is not None and limit < 1:
         raise BatchError(f"The limit must be at least 1 row; {limit} was given.")
     named = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -132,9 +202,9 @@ def open_source(paths: str | Path | Sequence[str | Path], *, limit: int | None =
         if not files:
             raise BatchError(
                 f"No input rows: {', '.join(map(str, named)) or 'no path'} holds no file that can be read. "
-                f"Expected files ending in {', '.join(ENDINGS)}."
+                f"Expected files ending in {', '.join(READABLE)}."
             )
-        source = FileSource(files)
+        source = FileSource(files, delimiter, encoding)
     return source if limit is None else Limited(source, limit)
 
 
@@ -149,7 +219,7 @@ def _files(path: str) -> Iterable[tuple[str, Path]]:
         raise BatchError(f"There is no input at {path}. Give a file, a folder, a glob or hub:NAME.")
     if kind_of(place) is None:
         raise BatchError(
-            f"The input {place.name} has an ending that is not known. Expected one of {', '.join(ENDINGS)}, "
+            f"The input {place.name} has an ending that is not known. Expected one of {', '.join(READABLE)}, "
             "the text formats also with .gz or .zst."
         )
     return [(place.name, place)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files import Note
 
 __all__ = ["HubSource"]
 
@@ -64,6 +65,10 @@ class HubSource:
         split = (self._open().info.splits or {}).get(self.split)
         known = getattr(split, "num_examples", 0)
         return int(known) if known else sum(1 for _ in self.rows())
+
+    def notes(self) -> tuple[Note, ...]:
+        """Nothing: a data set says how it is read."""
+        return ()
 
     def identity(self) -> list[dict[str, Any]]:
         """Name, revision, configuration and split."""

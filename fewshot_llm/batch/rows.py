@@ -6,25 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fewshot_llm.files import Problem
+
 __all__ = ["InputRow", "Problem", "query_of"]
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u3164\u2800"))
 """Characters that print nothing and yet are neither spaces nor control characters."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a row has no label.
-
-    Attributes:
-        kind: a short fixed name, for counting: `empty-text`, `invalid-utf8`, …
-        reason: one sentence for the person who has to repair the row.
-        excerpt: the beginning of what was read, for finding the row again.
-    """
-
-    kind: str
-    reason: str
-    excerpt: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def attack(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -86,21 +88,21 @@ def attack(
     from fewshot_llm.attacks import attack as attack_rows
     from fewshot_llm.attacks import compare, load_attacks, rows_to_attack
     from fewshot_llm.cli.parts import (
-        column_names,
+        Told,
         make_classifier,
-        read_support,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.evaluation.result_file import read_evaluation
     from fewshot_llm.files import atomic_write_json
-    from fewshot_llm.support import SupportSet
 
     evaluation = None if add_to is None else read_evaluation(add_to)
     attacks = load_attacks(version) if half == "both" else load_attacks(version).of(half)
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
     warn_of(examples.report.findings)
-    labelled = SupportSet.from_file(test, described, column_names(described, text_column, label_column))
+    labelled = told.labelled_set(described, test)
+    told.require_found()
     asked = rows_to_attack(described, examples, labelled, rows, seed)
     asking = make_classifier(
         described,

@@ -38,6 +38,8 @@ def batch(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -65,25 +67,25 @@ def batch(
     """
     from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
     from fewshot_llm.batch.estimate import estimate_job
-    from fewshot_llm.batch.files import open_source
+    from fewshot_llm.batch.files import columns_of
     from fewshot_llm.batch.job import Output
     from fewshot_llm.batch.policy import LongText
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.work import Settings
     from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
-    from fewshot_llm.cli.parts import (
-        column_names,
-        make_classifier,
-        read_support,
-        warn_of,
-    )
+    from fewshot_llm.cli.parts import Told, make_classifier, say, warn_of
     from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.task import load_task
 
     if output is None and not dry_run:
         raise typer.BadParameter("Say where the results go: --output DIR.")
     if engine == "ray" and support is not None and adapter is not None:
         raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
-    source = open_source(inputs, limit=limit)
+    told = Told(text_column, label_column, delimiter, encoding)
+    source = told.source(inputs, limit)
+    say(source.notes())
+    wanted, found = load_task(task), columns_of(source)
+    columns = {field: field for field in wanted.fields} | (told.fields(wanted, found) if found else {})
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     take_guard = partial(
         guarding.take_guard,
@@ -94,9 +96,10 @@ def batch(
         out_of_scope=out_of_scope,
     )
     if support is not None:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
+        guard = take_guard(described, told, examples, adapter)
+        told.require_found()
         classifier = make_classifier(
             described,
             examples,
@@ -120,13 +123,12 @@ def batch(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
-        columns = column_names(described, text_column, label_column)
-        guard = take_guard(described, columns, classifier.support_, adapter)
+        guard = take_guard(described, told, classifier.support_, adapter)
+        told.require_found()
     if guard is not None:
         if engine == "ray" and adapter is not None:
             raise typer.BadParameter("Ray's actors load the --adapter as it was saved, without what is kept back.")
         guarding.fit_guard(classifier, guard, quiet=as_json)
-    columns = {field: field for field in described.fields} | column_names(described, text_column)
     settings = Settings(columns, LongText(long_text), redactor)
     labeller = ClassifierLabeller(classifier)
     if output is None or dry_run:

@@ -16,8 +16,8 @@ Inputs: TypeAlias = Annotated[
     typer.Option(
         "--input",
         metavar="PATH",
-        help="Rows to label: JSONL, CSV or TSV (also .gz, .zst), Parquet, a folder, a glob, or hub:NAME[@REVISION]"
-        "[#CONFIG][:SPLIT]. May be given several times.",
+        help="Rows to label: JSONL, JSON, CSV or TSV (also .gz, .zst), Excel, Parquet, a folder, a glob, or "
+        "hub:NAME[@REVISION][#CONFIG][:SPLIT]. May be given several times.",
         rich_help_panel=DATA,
         show_default=False,
     ),

@@ -30,6 +30,8 @@ def check(
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     report_language: Annotated[
         str, typer.Option("--report-lang", metavar="L", help="Language of the report: en or zh.")
     ] = "en",
@@ -40,11 +42,13 @@ def check(
     Says what cleaning left out (empty texts, duplicates, one text under two labels, unknown labels), which classes
     are thin, and which test rows leak. Exit code 1 where something will make results wrong.
     """
-    from fewshot_llm.cli.parts import read_support
+    from fewshot_llm.cli.parts import Told
     from fewshot_llm.support import doctor
 
-    described, rows = read_support(task, support, text_column, label_column)
-    measured = None if test is None else read_support(task, test, text_column, label_column)[1]
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, rows = told.support(task, support)
+    measured = None if test is None else told.labelled_set(described, test)
+    told.require_found()
     report = doctor(rows, described, measured)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))

@@ -74,6 +74,8 @@ def classify(
     profiled: options.Profiled = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -107,9 +109,10 @@ def classify(
 
     Keeps every column and the order of the rows and adds `predicted_label`, `probability` and `probabilities`, with
     `_2` behind where the input has one of these. The output appears when it is whole: a run that fails or is stopped
-    leaves nothing, and the old file as it was. A row without text keeps its place and gets no label. With --max-error,
-    --costs or --out-of-scope a `reason` says why a row got none. With --top-k labels far behind are never scored:
-    `probabilities` holds the best ones, each a lower bound, and `rest` what the others have at most.
+    leaves nothing, and the old file as it was. A row without text, or that cannot be read, keeps its place and gets no
+    label. With --max-error, --costs or --out-of-scope a `reason` says why a row got none. With --top-k labels far
+    behind are never scored: `probabilities` holds the best ones, each a lower bound, and `rest` what the others have
+    at most.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     if support is None and (escalate or precision is not None):
@@ -119,25 +122,27 @@ def classify(
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
         raise typer.BadParameter("a guard needs every label's probability", param_hint="--top-k")
     from fewshot_llm.cli.parts import (
-        column_names,
+        Told,
         make_classifier,
         open_model,
-        read_support,
         warn_of,
+        warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.parts import model_record
-    from fewshot_llm.files import read_rows, require_writable, write_rows
+    from fewshot_llm.files import require_writable, write_rows
     from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.precision import check_precision
     from fewshot_llm.prompting.defence import as_defence
+    from fewshot_llm.task import load_task
 
-    rows = read_rows(source)
+    told = Told(text_column, label_column, delimiter, encoding)
+    rows, columns = told.unlabelled(load_task(task), source)
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     redacted: Counter[str] = Counter()
     if redactor is not None:
-        rows = [redactor.row(row, redacted) for row in rows]
+        rows.change(partial(redactor.row, counts=redacted))
     require_writable(output, rows)
     evidence = None
     take_guard = partial(
@@ -149,9 +154,10 @@ def classify(
         out_of_scope=out_of_scope,
     )
     if support is not None:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
+        guard = take_guard(described, told, examples, adapter)
+        told.require_found()
         classifier = make_classifier(
             described,
             examples,
@@ -184,8 +190,8 @@ def classify(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
-        columns = column_names(described, text_column, label_column)
-        guard = take_guard(described, columns, classifier.support_, adapter)
+        guard = take_guard(described, told, classifier.support_, adapter)
+        told.require_found()
     decision = getattr(classifier, "decision_", None)
     if escalate and decision is not None:
         typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
@@ -203,8 +209,9 @@ def classify(
                 if top_k is None
                 else classifier.top_predictions(texts, top_k, progress)
             ),
-            column_names(described, text_column),
+            columns,
             TOP_COLUMNS if top_k is not None else RESULT_COLUMNS if guard is None else GUARDED_COLUMNS,
+            unusable=rows.problems,
         )
     seconds = time.perf_counter() - started
     say_columns(labelled.columns)
@@ -214,11 +221,15 @@ def classify(
             "rows": len(rows),
             "labels": labelled.counts,
             "without_text": list(labelled.without_text),
+            "unreadable": [
+                {"row": position, "line": rows.lines.get(position), "kind": problem.kind, "reason": problem.reason}
+                for position, problem in rows.problems.items()
+            ],
             "seconds": round(seconds, 3),
             "rows_per_second": round(len(rows) / seconds, 2),
             "model": model_record(scorer).get("name", model),
             "defence": as_defence(classifier.defence).name,
-            "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
+            "suspicious": _suspicious(classifier.answerer_.inference, rows, columns),
             "output": str(output),
             "columns": labelled.columns,
             **({} if redactor is None else {"redacted": dict(sorted(redacted.items()))}),
@@ -230,6 +241,8 @@ def classify(
         as_json=as_json,
         to_stderr=str(output) == "-" or not as_json,
     )
+    if not as_json:
+        warn_unreadable(rows)
 
 
 def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[int]:

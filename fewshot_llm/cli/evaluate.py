@@ -89,6 +89,8 @@ def evaluate(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     selection: options.Select = "balanced",
     calibration: options.Calibrate = "out-of-fold",
@@ -112,10 +114,9 @@ def evaluate(
     as it is.
     """
     from fewshot_llm.cli.parts import (
-        column_names,
+        Told,
         numbers,
         open_model_or_server,
-        read_support,
         take_calibration,
         take_selection,
         warn_of,
@@ -135,13 +136,17 @@ def evaluate(
     from fewshot_llm.files import atomic_write_json
 
     advice = None
+    told = Told(text_column, label_column, delimiter, encoding)
     if support is None:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
-        told = column_names(described, text_column, label_column)
+        measured = told.labelled_set(described, test)
+        told.require_found()
         with row_progress("Measuring") as progress:
-            result = evaluate_fitted(classifier, test, target=target, columns=told, progress=progress)
+            result = evaluate_fitted(classifier, measured, target=target, progress=progress)
     else:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = told.support(task, support)
+        measured = told.labelled_set(described, test)
+        told.require_found()
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
         loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
@@ -149,14 +154,13 @@ def evaluate(
             result = measure(
                 described,
                 examples,
-                test,
+                measured,
                 model=loaded,
                 shots=wanted_shots,
                 seeds=wanted_seeds,
                 rows_per_class=rows_per_class,
                 target=target,
                 explained=EXPLAINED if report is not None and not without_texts else 0,
-                columns=column_names(described, text_column, label_column),
                 progress=progress,
                 selection=take_selection(selection, loaded),
                 calibration=take_calibration(calibration),
@@ -174,7 +178,9 @@ def evaluate(
             from fewshot_llm.evaluation.tables import recommend_for_file
 
             classifier = FewShotClassifier(described, loaded, shots=max(wanted_shots), language=language)
-            advice = recommend_for_file(classifier, examples, support, [name.strip() for name in table.split(",")])
+            advice = recommend_for_file(
+                classifier, examples, told.labelled(support), [name.strip() for name in table.split(",")]
+            )
     if without_texts:
         result = result.without_texts()
     document = result.to_json()

@@ -30,6 +30,8 @@ def explain(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -52,13 +54,15 @@ def explain(
     plus, speak for the label; orange, and a minus, against it.
     """
     from fewshot_llm.cli.parts import (
+        Told,
         make_classifier,
-        read_support,
         warn_of,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
 
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
+    told.require_found()
     warn_of(examples.report.findings)
     classifier = make_classifier(
         described,

@@ -25,6 +25,8 @@ def facts(
         int, typer.Option("--bins", metavar="N", min=2, max=5, help="Levels of a number, from very low to very high.")
     ] = 5,
     lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="Language of the texts.")] = "en",
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
     excel: options.Excel = False,
     semicolon: options.Semicolon = False,
@@ -33,24 +35,29 @@ def facts(
 
     Adds a column `text` to the rows of --input; --support may be the same file. All other columns stay. Numbers may be
     written `1,299.50`, `1.299,50` or `1 299,50`: each column tells which, or is refused where it can be read both ways.
+    The texts suit tasks such as purchase-intent.
     """
     form = rows_output(output, (), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.cli.parts import Told, say, warn_unreadable
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.tabular import Facts
 
-    rows = read_rows(source)
+    told = Told(None, None, delimiter, encoding)
+    rows, known = told.rows(source), told.labelled(support)
+    say(known.notes)
     require_writable(output, rows)
     written = result_names(columns_of(rows), ("text",))
     said = Facts.fit(
-        read_rows(support),
+        known,
         [name.strip() for name in columns.split(",")],
         language=lang,
         codes=[name.strip() for name in codes.split(",") if name.strip()],
         bins=bins,
         decimal=decimal,
-    ).settle(rows)
-    found = add_columns(rows, [{"text": said.say(row)} for row in rows], ("text",))
+    ).settle([row for at, row in enumerate(rows) if at not in rows.problems])
+    texts = [{"text": None if at in rows.problems else said.say(row)} for at, row in enumerate(rows)]
     say_columns(written)
-    write_rows(output, found, overwrite, excel=form)
+    write_rows(output, add_columns(rows, texts, ("text",)), overwrite, excel=form)
+    warn_unreadable(rows)
     typer.echo(f"{len(rows)} rows → {output}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from fewshot_llm.cli.parts import Told
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.risk_guard import FittedGuard, Guard
     from fewshot_llm.support import SupportSet
@@ -78,7 +79,7 @@ OutOfScope: TypeAlias = Annotated[
 
 def take_guard(
     described: Task,
-    columns: dict[str, str],
+    told: Told,
     examples: SupportSet,
     adapter: Path | None,
     *,
@@ -92,7 +93,7 @@ def take_guard(
 
     Args:
         described: the task.
-        columns: field → column of `calibration_rows`.
+        told: how `calibration_rows` is read.
         examples: the labelled rows that the classifier is fitted on.
         adapter: the folder of one that may have been trained on them.
         max_error: as the option of that name, like all that follow.
@@ -107,7 +108,6 @@ def take_guard(
     """
     from fewshot_llm.risk_evidence import require_unseen
     from fewshot_llm.risk_guard import Guard
-    from fewshot_llm.support import SupportSet
 
     if max_error is None and calibration_rows is not None:
         raise typer.BadParameter("only --max-error is fitted on rows of their own", param_hint="--calibration-rows")
@@ -116,7 +116,7 @@ def take_guard(
             raise typer.BadParameter(f"{share:g} is no share between 0 and 1", param_hint=option)
     if max_error is None and costs is None and out_of_scope is None:
         return None
-    rows = None if calibration_rows is None else SupportSet.from_file(calibration_rows, described, columns)
+    rows = None if calibration_rows is None else told.labelled_set(described, calibration_rows)
     if rows is None:
         require_unseen(adapter, examples)
     return Guard(max_error, confidence, costs, out_of_scope, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -18,9 +18,11 @@ __all__ = [
     "CutLongText",
     "Decimal",
     "Defence",
+    "Delimiter",
     "Device",
     "Dtype",
     "Excel",
+    "Encoding",
     "Input",
     "Json",
     "LabelColumn",
@@ -33,12 +35,14 @@ __all__ = [
     "Permutations",
     "Profiled",
     "RankingTask",
+    "RegressionTask",
     "Seed",
     "Select",
     "SelectionName",
     "Semicolon",
     "Shots",
     "Support",
+    "TaggingTask",
     "Task",
     "TemplateVersion",
     "Test",
@@ -53,18 +57,20 @@ PROMPT = "Prompt"
 MODEL = "Model"
 RESULT = "Result"
 
-Task: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="TASK",
-        help="A built-in task (review-sentiment, customer-intent) or a folder that holds a task.toml.",
-        show_default=False,
-    ),
-]
 
+def _task(built_in: str) -> Any:
+    text = f"A built-in task ({built_in}) or a folder that holds a task.toml."
+    return typer.Argument(metavar="TASK", help=text, show_default=False)
+
+
+Task: TypeAlias = Annotated[str, _task("review-sentiment, customer-intent")]
+RegressionTask: TypeAlias = Annotated[str, _task("review-rating, price-from-title")]
+TaggingTask: TypeAlias = Annotated[str, _task("review-aspects")]
 RankingTask: TypeAlias = Annotated[
     str,
-    typer.Option("--task", metavar="TASK", help="A built-in ranking task, or a folder that holds a task.toml."),
+    typer.Option(
+        "--task", metavar="TASK", help="A built-in ranking task (next-product), or a folder that holds a task.toml."
+    ),
 ]
 
 Support: TypeAlias = Annotated[
@@ -74,7 +80,7 @@ Support: TypeAlias = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="The few labelled rows: JSONL, CSV or Parquet by ending.",
+        help="The few labelled rows: JSONL, JSON, CSV, TSV, Excel or Parquet by ending.",
         rich_help_panel=DATA,
         show_default=False,
     ),
@@ -106,7 +112,8 @@ Input: TypeAlias = Annotated[
         metavar="FILE",
         allow_dash=True,
         callback=_there_or_dash,
-        help="The rows to label: JSONL, CSV or Parquet by ending; - is JSONL on standard input.",
+        help="The rows to label: JSONL, JSON, CSV, TSV, Excel or Parquet by ending, text also .gz or .zst; - is JSONL "
+        "on standard input.",
         rich_help_panel=DATA,
         show_default=False,
     ),
@@ -165,21 +172,42 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=RESULT)
 ]
 TextColumn: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--text-column",
         metavar="C",
-        help="The column that holds the text, where it is not named as the task's field.",
+        help="The column that holds the text, in the files that have it; given twice where files name it differently. "
+        "[default: by its name]",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Delimiter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="D",
+        help="Between the cells of CSV and TSV files: one character, or tab. [default: found by content]",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Encoding: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Of text files, for example gb18030, big5, shift_jis or cp1252. [default: found by content]",
         rich_help_panel=DATA,
         show_default=False,
     ),
 ]
 LabelColumn: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--label-column",
         metavar="C",
-        help="The column that holds the label in labelled files. [default: found by name]",
+        help="The column that holds the label, in the labelled files that have it. [default: by its name]",
         rich_help_panel=DATA,
         show_default=False,
     ),

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from fewshot_llm.errors import DataFileError, SupportError, nearest
+from fewshot_llm.files import Problem, load_rows, read_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fewshot_llm.batch.files import Source
     from fewshot_llm.calibration import CalibrationMethod
     from fewshot_llm.cli.options import CalibrationName, SelectionName, WayName
     from fewshot_llm.estimators.choice_ways import Way
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.files import Note, Rows
     from fewshot_llm.models.language_model import LanguageModel
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote import RemoteScorer
@@ -21,16 +26,18 @@ if TYPE_CHECKING:
     from fewshot_llm.task import Task
 
 __all__ = [
-    "column_names",
+    "Told",
     "make_classifier",
+    "names_of",
     "numbers",
     "open_model",
     "open_model_or_server",
-    "read_support",
+    "say",
     "take_calibration",
     "take_selection",
     "take_way",
     "warn_of",
+    "warn_unreadable",
 ]
 
 
@@ -44,20 +51,131 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def column_names(task: Task, text_column: str | None, label_column: str | None = None) -> dict[str, str]:
-    """Field → column, as the user told it; `--text-column` is the task's main text, its last field."""
-    told = {task.fields[-1]: text_column, "label": label_column}
-    return {field: column for field, column in told.items() if column is not None}
+class Told:
+    """What the user says of the files of one call: columns, delimiter and encoding.
+
+    A column is read in the files that have it; in the others it is found by its name. `require_found` refuses one that
+    is in no file.
+    """
+
+    def __init__(
+        self,
+        text_columns: Sequence[str] | None,
+        label_columns: Sequence[str] | None,
+        delimiter: str | None,
+        encoding: str | None,
+    ) -> None:
+        self._text, self._label = tuple(text_columns or ()), tuple(label_columns or ())
+        self._delimiter, self._encoding = delimiter, encoding
+        self._seen: dict[str, None] = {}
+
+    def columns(self, task: Task, found: Iterable[str]) -> dict[str, str]:
+        """Field (or `label`) → column of a file with these columns, as far as the user told it.
+
+        `--text-column` is the task's main text, its last field.
+        """
+        found = list(found)
+        self._seen.update(dict.fromkeys(map(str, found)))
+        wanted = {task.fields[-1]: self._text, "label": self._label}
+        return {field: there[0] for field, given in wanted.items() if (there := [c for c in given if c in found])}
+
+    def labelled(self, path: Path) -> Rows:
+        """The rows of a file, all of which must be readable."""
+        return read_rows(path, delimiter=self._delimiter, encoding=self._encoding)
+
+    def rows(self, path: Path) -> Rows:
+        """The rows of a file; those that are not readable keep their place. What was noticed is on standard error."""
+        rows = load_rows(path, delimiter=self._delimiter, encoding=self._encoding)
+        say(rows.notes)
+        return rows
+
+    def source(self, paths: Sequence[str], limit: int | None) -> Source:
+        """The input of a batch job."""
+        from fewshot_llm.batch.files import open_source
+
+        return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding)
+
+    def support(self, task: str, path: Path) -> tuple[Task, SupportSet]:
+        """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
+        from fewshot_llm.task import load_task
+
+        described = load_task(task)
+        support = self.labelled_set(described, path)
+        return support.complete(described), support
+
+    def labelled_set(self, task: Task, path: Path) -> SupportSet:
+        """Labelled rows of a task."""
+        from fewshot_llm.support import SupportSet
+
+        rows = self.labelled(path)
+        return SupportSet.from_read(rows, path, task, self.columns(task, names_of(rows)))
+
+    def fields(self, task: Task, found: Iterable[str]) -> dict[str, str]:
+        """Field → column of a file whose rows are to be labelled; says where another column could be meant."""
+        from fewshot_llm.support.columns import resolve_columns
+
+        found = list(found)
+        told = {field: column for field, column in self.columns(task, found).items() if field != "label"}
+        where = resolve_columns(found, task.fields, task.optional_fields, told, labelled=False)
+        for field, others in where.rivals.items():
+            typer.echo(
+                f"note: the column {where.names[field]!r} is read as {field!r}; {', '.join(map(repr, others))} could "
+                "be meant too (--text-column).",
+                err=True,
+            )
+        return dict(where.names)
+
+    def unlabelled(self, task: Task, path: Path) -> tuple[Rows, dict[str, str]]:
+        """The rows of a file that are to be labelled, and field → column.
+
+        A text with NUL characters is a row with a problem.
+        """
+        rows = self.rows(path)
+        if not rows:
+            return rows, {}
+        names = names_of(rows)
+        if not names:
+            raise DataFileError(f"{path}: no row can be read. {next(iter(rows.problems.values())).reason}")
+        columns = self.fields(task, names)
+        for position, row in enumerate(rows):
+            holding = [column for column in columns.values() if "\0" in str(row.get(column) or "")]
+            if holding and position not in rows.problems:
+                reason = f"Column {holding[0]!r} holds NUL characters."
+                rows.problems[position] = Problem("control-characters", reason)
+        return rows, columns
+
+    def require_found(self) -> None:
+        """Refuse a column that is in none of the files that were read.
+
+        Raises:
+            SupportError: there is one.
+        """
+        for option, given in (("--text-column", self._text), ("--label-column", self._label)):
+            if missing := [column for column in given if column not in self._seen]:
+                raise SupportError(
+                    f"No file has the column {missing[0]!r} that {option} names. {nearest(missing[0], self._seen)}"
+                )
 
 
-def read_support(task: str, path: Path, text_column: str | None, label_column: str | None) -> tuple[Task, SupportSet]:
-    """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
-    from fewshot_llm.support import SupportSet
-    from fewshot_llm.task import load_task
+def names_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns of some rows, in order of first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
-    described = load_task(task)
-    support = SupportSet.from_file(path, described, column_names(described, text_column, label_column))
-    return support.complete(described), support
+
+def say(notes: Iterable[Note]) -> None:
+    """How files were read, on standard error."""
+    for note in notes:
+        typer.echo(f"note: {note.english}", err=True)
+
+
+def warn_unreadable(rows: Rows) -> None:
+    """Which rows got no label because they could not be read, on standard error."""
+    for position, problem in list(rows.problems.items())[:10]:
+        line = rows.lines.get(position)
+        place = f"row {position + 1}" + ("" if line is None else f" (line {line})")
+        typer.echo(f"warning: {place} has no label: {problem.reason}", err=True)
+    if len(rows.problems) > 10:
+        typer.echo(f"warning: … and {len(rows.problems) - 10} rows more have no label.", err=True)
 
 
 def warn_of(findings: Iterable[Finding]) -> None:

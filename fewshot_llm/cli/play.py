@@ -60,6 +60,8 @@ def play(
     ] = Path("tuned"),
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -83,7 +85,7 @@ def play(
 
     if find_spec("gradio") is None:
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
-    from fewshot_llm.cli.parts import column_names, open_model, read_support, take_selection, warn_of
+    from fewshot_llm.cli.parts import Told, names_of, open_model, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.playground import Session, SupportFile
@@ -91,14 +93,22 @@ def play(
 
     address = Address(host, port, token)
     with listen(address) as listener:
-        described, examples = read_support(task, support, text_column, label_column)
+        told = Told(text_column, label_column, delimiter, encoding)
+        described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        measured_on = None if test is None else read_support(task, test, text_column, label_column)[1]
+        measured_on = None if test is None else told.labelled_set(described, test)
+        told.require_found()
         language = make_language(lang, described, examples)
         loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
         with waiting("Calibrating on the support set"):
             session = Session(
-                SupportFile(support, described, column_names(described, text_column, label_column)),
+                SupportFile(
+                    support,
+                    described,
+                    told.columns(described, names_of(told.labelled(support))),
+                    delimiter,
+                    encoding,
+                ),
                 make_scorer(loaded, language),
                 settings={
                     "shots": shots,

@@ -34,6 +34,8 @@ def rank(
     excel: options.Excel = False,
     semicolon: options.Semicolon = False,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     way: options.Way = "pmi",
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
@@ -48,29 +50,33 @@ def rank(
 ) -> None:
     """Rank candidates for each row of a file from a few customers' choices.
 
-    Rows have `history` and `candidates` (lists, or titles between `|`) and maybe `user`; labelled ones also what came
-    next. Adds `ranking`, the likeliest first, and `probabilities`.
+    Rows have `history` and `candidates` (lists, also as JSON, or titles between `|`, `;` or `、`) and maybe `user`;
+    labelled ones also what came next. Adds `ranking`, the likeliest first, and `probabilities`.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.cli.parts import open_model_or_server, take_way
+    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, take_way, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.choice import as_choices
     from fewshot_llm.estimators.co_occurrence import read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
-    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.support.columns import resolve_columns
     from fewshot_llm.task import load_task
 
-    described, known, rows = load_task(task), read_rows(support), read_rows(source)
+    told = Told(None, label_column, delimiter, encoding)
+    described, known, rows = load_task(task), told.labelled(support), told.rows(source)
+    say(known.notes)
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
-    names = dict.fromkeys(name for row in known for name in row)
-    told = None if label_column is None else {"label": label_column}
-    column = resolve_columns(names, (), told=told).names["label"]
+    names = names_of(known)
+    label = {field: column for field, column in told.columns(described, names).items() if field == "label"}
+    told.require_found()
+    column = resolve_columns(names, (), told=label, kind=described.kind, task=described.name).names["label"]
     choices = as_choices(known, [row[column] for row in known])
-    asked = as_choices(rows)
+    usable = [row for position, row in enumerate(rows) if position not in rows.problems]
+    asked = as_choices(usable)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
     loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
     ranker = FewShotRanker(
@@ -86,7 +92,11 @@ def rank(
     with waiting("Fitting on the choices"):
         ranker.fit(choices, [choice.chosen for choice in choices], [] if baskets is None else read_baskets(baskets))
     with waiting("Ranking"):
-        found = add_columns(rows, ranker.answers(asked), COLUMNS)
+        answers = iter(ranker.answers(asked) if asked else ())
+        none = dict.fromkeys(COLUMNS)
+        given = [none if position in rows.problems else next(answers) for position in range(len(rows))]
+        found = add_columns(rows, given, COLUMNS)
     say_columns(written)
     write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    warn_unreadable(rows)
     typer.echo(f"{len(rows)} rows → {output}", err=True)

@@ -15,7 +15,7 @@ COLUMNS = ("predicted_value", "low", "high")
 
 
 def regress(
-    task: options.Task,
+    task: options.RegressionTask,
     support: options.Support,
     source: options.Input,
     output: options.Output,
@@ -25,6 +25,8 @@ def regress(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     decimal: options.Decimal = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     grid: Annotated[
         str | None,
         typer.Option("--grid", metavar="N,N,…", help="Numbers to score, ascending. [default: the task's]"),
@@ -60,19 +62,22 @@ def regress(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered
-    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.grid import Grid
     from fewshot_llm.estimators.number_ladder import NumberEscalation
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.estimators.targets import as_numbers
-    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.task import load_task
 
-    described = load_task(task)
-    texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
-    rows = read_rows(source)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, known = load_task(task), told.labelled(support)
+    say(known.notes)
+    texts, targets = answered(known, described, told.columns(described, names_of(known)))
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
     numbers = as_numbers(targets, decimal)
@@ -102,10 +107,12 @@ def regress(
                 for row in zip(regressor.predict(asked), *regressor.predict_interval(asked, level), strict=True)
             ],
             COLUMNS,
-            column_names(described, text_column),
+            columns,
+            rows.problems,
         )
     say_columns(written)
     write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    warn_unreadable(rows)
     if regressor.decision_ is not None:
         typer.echo(regressor.decision_.english, err=True)
     error = regressor.cross_validated_error()

@@ -26,6 +26,8 @@ def render(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -42,7 +44,7 @@ def render(
     The prompt goes to standard output, everything about it to standard error. It is what `classify` scores with the
     same options: the demonstrations are chosen, and control tokens of the model inside a text broken, in the same way.
     """
-    from fewshot_llm.cli.parts import open_model, read_support, take_selection, warn_of
+    from fewshot_llm.cli.parts import Told, open_model, take_selection, warn_of
     from fewshot_llm.estimators.assemble import make_builder, make_language
     from fewshot_llm.scoring.cached import TreeScorer
     from fewshot_llm.scoring.encoding import encode
@@ -53,7 +55,9 @@ def render(
         inference = classifier.answerer_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
-        described, examples = read_support(task, support, text_column, label_column)
+        told = Told(text_column, label_column, delimiter, encoding)
+        described, examples = told.support(task, support)
+        told.require_found()
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
         loaded = open_model(model, language, adapter=None, device="cpu", dtype=None, threads=threads)

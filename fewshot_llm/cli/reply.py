@@ -45,6 +45,8 @@ def reply(
     redact: redacting.Redact = False,
     regions: redacting.Regions = None,
     redact_orders: redacting.RedactOrders = False,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     min_confidence: Annotated[
         float,
         typer.Option(
@@ -89,29 +91,31 @@ def reply(
             "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
         )
     from fewshot_llm.answered_rows import add_answers
-    from fewshot_llm.cli.parts import column_names, open_model_or_server, read_support, take_selection, warn_of
+    from fewshot_llm.cli.parts import Told, open_model_or_server, take_selection, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.hierarchy import fit_levels
     from fewshot_llm.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
     from fewshot_llm.risk_evidence import require_unseen
     from fewshot_llm.risk_guard import Guard
     from fewshot_llm.task import Task as TaskDescription
 
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
     warn_of(examples.report.findings)
     language = make_language(lang, described, examples)
-    table = read_answers(answers, language)
+    table = read_answers(answers, language, told.labelled(answers))
     for line in gaps(table, described.labels):
         typer.echo(f"warning: {line}", err=True)
     if out_of_scope is not None:
         require_unseen(adapter, examples)
-    rows = read_rows(source)
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     if redactor is not None:
-        rows = [redactor.row(row) for row in rows]
+        rows.change(redactor.row)
     require_writable(output, rows)
     written = result_names(columns_of(rows), REPLY_COLUMNS)
     reply_column, reason_column = written["reply"], written["hand_over"]
@@ -143,9 +147,10 @@ def reply(
         def answer(texts: Sequence[Example]) -> list[dict[str, object]]:
             return [vars(one) for one in reply_to(predict(texts, progress), table, min_confidence)]
 
-        found = add_answers(rows, described, answer, REPLY_COLUMNS, column_names(described, text_column))
+        found = add_answers(rows, described, answer, REPLY_COLUMNS, columns, rows.problems)
     say_columns(written)
     write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    warn_unreadable(rows)
     replied = sum(row[reply_column] is not None for row in found)
     reasons = Counter(row[reason_column] or "no_text" for row in found if row[reply_column] is None)
     said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing"

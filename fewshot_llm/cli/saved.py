@@ -22,8 +22,8 @@ SupportFile: TypeAlias = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="The few labelled rows: JSONL, CSV or Parquet by ending. Not needed with --adapter, whose folder records "
-        "them.",
+        help="The few labelled rows: JSONL, JSON, CSV, TSV, Excel or Parquet by ending. Not needed with --adapter, "
+        "whose folder records them.",
         rich_help_panel=DATA,
         show_default=False,
     ),

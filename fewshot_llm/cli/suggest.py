@@ -30,6 +30,8 @@ def suggest(
     redact: redacting.Redact = False,
     regions: redacting.Regions = None,
     redact_orders: redacting.RedactOrders = False,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -54,26 +56,30 @@ def suggest(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.cli.parts import (
-        column_names,
+        Told,
         make_classifier,
-        read_support,
+        names_of,
         warn_of,
+        warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.files import read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.files import require_writable, result_names, write_rows
     from fewshot_llm.suggesting import ADDED_COLUMNS
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
     from fewshot_llm.support.columns import LABEL_WORDS, resolve_columns
 
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
     warn_of(examples.report.findings)
-    rows = read_rows(source)
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     if redactor is not None:
-        rows = [redactor.row(row) for row in rows]
+        rows.change(redactor.row)
     require_writable(output, rows)
-    pool = queries(rows, described, column_names(described, text_column)) if rows else []
+    usable = [{} if position in rows.problems else row for position, row in enumerate(rows)]
+    pool = queries([dict.fromkeys(columns.values()) | row for row in usable], described, columns) if rows else []
     classifier = make_classifier(
         described,
         examples,
@@ -97,13 +103,15 @@ def suggest(
         classifier.fit_support(examples)
     with row_progress("Looking at") as progress:
         found = choose_rows(classifier, pool, count, progress=progress)
-    names = dict.fromkeys(name for row in read_rows(support) for name in row)
-    told = column_names(described, text_column, label_column)
-    columns = resolve_columns(names, described.fields, described.optional_fields, told)
-    suggested = found.rows(columns)
-    written = result_names([columns.names[field] for field in columns.names if field != LABEL_WORDS], ADDED_COLUMNS)
+    names = names_of(told.labelled(support))
+    where = resolve_columns(
+        names, described.fields, described.optional_fields, told.columns(described, names), task=described.name
+    )
+    suggested = found.rows(where)
+    written = result_names([where.names[field] for field in where.names if field != LABEL_WORDS], ADDED_COLUMNS)
     say_columns(written)
     write_rows(output, suggested, overwrite, excel=form, results=tuple(written.values()))
+    warn_unreadable(rows)
     guesses = {label: sum(one.guess == label for one in found.chosen) for label in classifier.labels_}
     summary = {
         "rows": len(rows),

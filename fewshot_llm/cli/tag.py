@@ -15,7 +15,7 @@ COLUMNS = ("predicted_labels", "probabilities")
 
 
 def tag(
-    task: options.Task,
+    task: options.TaggingTask,
     support: options.Support,
     source: options.Input,
     output: options.Output,
@@ -24,6 +24,8 @@ def tag(
     semicolon: options.Semicolon = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     shots: options.Shots = 4,
     seed: options.Seed = 0,
@@ -37,21 +39,24 @@ def tag(
 ) -> None:
     """Give each row of a file every label that applies, from a few labelled rows.
 
-    The label column holds lists, or labels between `|`; an empty one means that none applies. Adds `predicted_labels`
-    and `probabilities`. A row without text gets none.
+    The label column holds lists (also as JSON), or labels between `|`, `;` or `、`; an empty one means that none
+    applies. Adds `predicted_labels` and `probabilities`. A row without text gets none.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
-    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
-    from fewshot_llm.files import columns_of, read_rows, require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.task import load_task
 
-    described = load_task(task)
-    texts, given = answered(read_rows(support), described, column_names(described, text_column, label_column))
-    rows = read_rows(source)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, known = load_task(task), told.labelled(support)
+    say(known.notes)
+    texts, given = answered(known, described, told.columns(described, names_of(known)))
+    rows, columns = told.unlabelled(described, source)
+    told.require_found()
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
     language = choose_language(lang, described, (text.text for text in texts))
@@ -60,11 +65,12 @@ def tag(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
     )
     with waiting("Calibrating on the labelled rows"):
-        tagger.fit(texts, [as_labels(cell) for cell in given])
+        tagger.fit(texts, [as_labels(cell, described.labels) for cell in given])
     with waiting("Labelling"):
-        found = add_answers(rows, described, tagger.answers, COLUMNS, column_names(described, text_column))
+        found = add_answers(rows, described, tagger.answers, COLUMNS, columns, rows.problems)
     say_columns(written)
     write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
+    warn_unreadable(rows)
     counts = Counter(label for row in found for label in row[written["predicted_labels"]] or ())
     said = ", ".join(f"{label} {count}" for label, count in counts.most_common()) or "no labels"
     typer.echo(f"{len(rows)} rows: {said} → {output}", err=True)

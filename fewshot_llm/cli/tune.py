@@ -85,6 +85,8 @@ def tune(
     as_json: options.Json = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
     lang: options.Lang = "auto",
     seed: options.Seed = 0,
     template_version: options.TemplateVersion = None,
@@ -101,7 +103,7 @@ def tune(
     out of fold by more than noise. Texts in another language than English are asked about in English as well, where the
     task has a template and label words for both. The folder that is written can be given to `--adapter`.
     """
-    from fewshot_llm.cli.parts import open_model, read_support, warn_of
+    from fewshot_llm.cli.parts import Told, open_model, warn_of
     from fewshot_llm.errors import AdapterError
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
@@ -116,7 +118,10 @@ def tune(
         check_out(out, overwrite=overwrite)
     except AdapterError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
-    described, examples = read_support(task, support, text_column, label_column)
+    told = Told(text_column, label_column, delimiter, encoding)
+    described, examples = told.support(task, support)
+    measured = None if test is None else told.labelled_set(described, test)
+    told.require_found()
     if is_first():
         warn_of(examples.report.findings)
     check_support(examples)
@@ -136,7 +141,7 @@ def tune(
         force=force,
         overwrite=overwrite,
         watch=_watch(language) if is_first() else Watch(),
-        test=None if test is None else read_support(task, test, text_column, label_column)[1],
+        test=measured,
     )
     if not is_first():
         return

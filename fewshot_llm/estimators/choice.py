@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from fewshot_llm.errors import SupportError
+from fewshot_llm.files import json_list
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.example import as_text, readable_text
 
@@ -58,15 +60,19 @@ class Choice:
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | Choice, chosen: str | None = None) -> Self | Choice:
-        """A choice from a mapping with `history` and `candidates` (lists, or titles joined by `|`), maybe `user`."""
+        """A choice from a mapping with `history` and `candidates`, maybe `user`.
+
+        Both are lists, JSON lists, or titles joined by `|`, `;` or `、`.
+        """
         if isinstance(row, Choice):
             return row if chosen is None else cls(row.history, row.candidates, _title(chosen), row.user)
         for name in ("history", "candidates"):
             if name not in row:
                 raise SupportError(f"A row has no {name!r}; it has {', '.join(map(str, row)) or 'nothing'}.")
+        sign = _sign(row["candidates"])
         return cls(
-            as_titles(row["history"]),
-            as_titles(row["candidates"]),
+            as_titles(row["history"], sign),
+            as_titles(row["candidates"], sign),
             None if chosen is None else _title(chosen),
             as_text(row.get("user")),
         )
@@ -95,16 +101,29 @@ def as_choices(X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any] | None 
     return choices
 
 
-def as_titles(value: Any) -> tuple[str, ...]:
-    """The titles in a cell: a list, or titles between `|`; white space is collapsed, empty ones are left out.
+def as_titles(value: Any, sign: str = r"\|") -> tuple[str, ...]:
+    """The titles in a cell: a list, a JSON list, or titles between signs; white space is collapsed, empty ones go.
+
+    Args:
+        value: the cell.
+        sign: what stands between titles, as a regular expression.
 
     >>> as_titles("tea  cup|saucer")
     ('tea cup', 'saucer')
     """
     if value is None or value != value:
         return ()
-    parts = value.split("|") if isinstance(value, str) else value
+    parts = value
+    if isinstance(value, str):
+        listed = json_list(value)
+        parts = re.split(sign, value) if listed is None else listed
     return tuple(title for part in parts if (title := _title(as_text(part))))
+
+
+def _sign(candidates: Any) -> str:
+    """What stands between titles: the first of `|`, `;` and `、` that a row's candidates hold, of which are two."""
+    signs = (r"\|", "[;；]", "、")
+    return next((sign for sign in signs if isinstance(candidates, str) and re.search(sign, candidates)), signs[0])
 
 
 def _title(text: str) -> str:

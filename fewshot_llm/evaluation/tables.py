@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.out_of_fold import score_held_out
 from fewshot_llm.evaluation.rivals import Recommendation, out_of_fold_scores, recommend, table_estimators
-from fewshot_llm.files import read_rows
 from fewshot_llm.support import SupportSet
 from fewshot_llm.tabular import Facts
 
@@ -61,18 +59,17 @@ def recommend_for_table(
 
 
 def recommend_for_file(
-    classifier: FewShotClassifier, support: SupportSet, file: Path, columns: Sequence[str]
+    classifier: FewShotClassifier, support: SupportSet, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
 ) -> Recommendation:
     """As `recommend_for_table`, for labelled rows in a file whose texts were made of some of its columns.
 
     Args:
         classifier: not fitted yet.
         support: as it was read from the file.
-        file: the labelled rows.
+        rows: of the file.
         columns: those that make the table.
 
     Raises:
         SupportError: an unknown column, and as for `recommend_for_table`.
     """
-    rows = read_rows(file)
     return recommend_for_table(classifier.fit_support(support), rows, Facts.fit(rows, columns), classifier.seed)

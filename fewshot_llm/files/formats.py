@@ -1,22 +1,161 @@
-"""Formats of rows: which endings there are."""
+"""Formats of rows: which endings there are, what a row is, and why one cannot be used."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from fewshot_llm.errors import DataFileError
 
-__all__ = ["DELIMITERS", "ENDINGS", "JSONL_ENDINGS", "Row", "ending_of"]
+__all__ = [
+    "COMPRESSED",
+    "DELIMITERS",
+    "ENDINGS",
+    "JSONL_ENDINGS",
+    "LONGEST_LINE",
+    "READABLE",
+    "Kind",
+    "Note",
+    "Problem",
+    "Reading",
+    "RepeatedName",
+    "Row",
+    "distinct_names",
+    "ending_of",
+    "json_list",
+    "kind_of",
+]
 
 Row = dict[str, Any]
+Kind: TypeAlias = Literal["jsonl", "json", "csv", "tsv", "parquet", "xlsx"]
 
 JSONL_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*JSONL_ENDINGS, *DELIMITERS, ".parquet")
 
+READABLE: dict[str, Kind] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+"""Endings of files that rows are read from; those of text also with `.gz` or `.zst` behind."""
+
+COMPRESSED = (".gz", ".zst")
+BINARY = ("parquet", "xlsx")
+
+LONGEST_LINE = 16 << 20
+"""Characters. A longer line is one bad row and is never held in memory whole; no quoted cell is longer."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a row has no label.
+
+    Attributes:
+        kind: a short fixed name, for counting: `empty-text`, `invalid-utf8`, …
+        reason: one sentence for the person who has to repair the row.
+        excerpt: the beginning of what was read, for finding the row again.
+    """
+
+    kind: str
+    reason: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """How a file was read, where that was not as its name promises.
+
+    Attributes:
+        code: a stable name for programs: `encoding`, `unquoted`, `delimiter`, `repeated-column`, `sheet`.
+        english: one sentence.
+        chinese: the same sentence.
+    """
+
+    code: str
+    english: str
+    chinese: str
+
+
+class Reading(NamedTuple):
+    """One row of a file.
+
+    Attributes:
+        line: 1-based line that the row begins in; row number in a Parquet file.
+        values: its columns; what could be read of them where there is a problem.
+        problem: why the row cannot be used.
+    """
+
+    line: int
+    values: Row
+    problem: Problem | None = None
+
+
+class RepeatedName(str):
+    """The name of a column whose header stands in the file more than once: the others are `name_2` and so on.
+
+    Whoever needs that column cannot know which of them is meant.
+    """
+
+    __slots__ = ()
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names of columns; one that is there already becomes `name_2`, `name_3` and so on.
+
+    >>> distinct_names(["text", "text", "text_2"])
+    ['text', 'text_3', 'text_2']
+    """
+    taken, given = set(names), list[str]()
+    for position, name in enumerate(names):
+        if names.count(name) == 1:
+            given.append(name)
+        elif name not in names[:position]:
+            given.append(RepeatedName(name))
+        else:
+            number = 2
+            while f"{name}_{number}" in taken:
+                number += 1
+            taken.add(f"{name}_{number}")
+            given.append(f"{name}_{number}")
+    return given
+
+
+def json_list(cell: str) -> list[Any] | None:
+    """The list in a cell that holds one as JSON, or `None`.
+
+    >>> json_list('["a", "b"]'), json_list("[sic]")
+    (['a', 'b'], None)
+    """
+    if not cell.strip().startswith("["):
+        return None
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What is in a file by its ending, `None` for a file that no rows are read from.
+
+    >>> kind_of(Path("reviews.jsonl.zst")), kind_of(Path("reviews.txt"))
+    ('jsonl', None)
+    """
+    name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    kind = READABLE.get(name.suffix.lower())
+    return None if kind in BINARY and name != path else kind
+
 
 def ending_of(path: Path) -> str:
+    """The ending of a file to write."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise DataFileError(f"{path} ends in {ending or 'nothing'}; expected one of {', '.join(ENDINGS)}.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewshot_llm.errors import SupportError, nearest
-from fewshot_llm.files import atomic_write, read_rows, write_rows
+from fewshot_llm.files import Rows, atomic_write, read_rows, write_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.support.columns import LABEL, resolve_columns
@@ -27,14 +27,18 @@ class SupportFile:
     """A support file that people correct. Every change is on disk, whole, when the method returns.
 
     Attributes:
-        path: JSONL, CSV, TSV or Parquet.
+        path: a file that rows can be read from and written to.
         task: its fields and labels.
         columns: field (or `label`) → column, where the file names a column otherwise.
+        delimiter: between the cells of a text table, before the first change.
+        encoding: of a text file, likewise.
     """
 
     path: Path
     task: Task
     columns: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    encoding: str | None = None
     _changes: list[_Change] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -49,7 +53,7 @@ class SupportFile:
             DataFileError: the file cannot be read.
             SupportError: no usable rows.
         """
-        return SupportSet.from_file(self.path, self.task, self.columns)
+        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns)
 
     def put(self, example: Example, label: str) -> None:
         """Give a text its label: rows that hold it already are changed, else a row is added at the end.
@@ -67,7 +71,7 @@ class SupportFile:
             raise SupportError("There is no text to label. Type or paste one.")
         if label not in self.task.labels:
             raise SupportError(f"The task {self.task.name} has no label {label!r}. {nearest(label, self.task.labels)}")
-        before, rows = self.path.read_bytes(), read_rows(self.path)
+        before, rows = self.path.read_bytes(), self._rows()
         names = dict.fromkeys(name for row in rows for name in row)
         where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
         changed, found = [], False
@@ -80,6 +84,12 @@ class SupportFile:
             changed.append({**fields, where.names[LABEL]: label})
         write_rows(self.path, changed, overwrite=True)
         self._changes.append(_Change(before, self.path.read_bytes()))
+
+    def _rows(self) -> Rows:
+        """What is there; what is written here is UTF-8 with the usual delimiter."""
+        if self._changes:
+            return read_rows(self.path)
+        return read_rows(self.path, delimiter=self.delimiter, encoding=self.encoding)
 
     def undo(self) -> bool:
         """Put the file back as it was before the last change; False where there is none to take back.

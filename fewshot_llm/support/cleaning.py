@@ -196,7 +196,13 @@ def _guesses(columns: Columns) -> list[Finding]:
     if not columns.guessed:
         return []
     pairs = ", ".join(f"{field} = {columns.names[field]!r}" for field in columns.guessed)
-    return [Finding("guessed-columns", "info", f"Columns guessed by name: {pairs}.", f"按列名推测：{pairs}。")]
+    findings = [Finding("guessed-columns", "info", f"Columns guessed by name: {pairs}.", f"按列名推测：{pairs}。")]
+    for field, others in columns.rivals.items():
+        chosen, listed = columns.names[field], ", ".join(map(repr, others))
+        english = f"The column {chosen!r} is read as {field!r}; {listed} could be meant too. Name another one if so."
+        chinese = f"把列 {chosen!r} 当作 {field!r} 读取；{listed} 也有可能。如不对，请指定列名。"
+        findings.append(Finding("several-columns", "warning", english, chinese))
+    return findings
 
 
 def _require_classes(present: set[str], labels: Sequence[str], report: CleaningReport) -> None:

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fewshot_llm.errors import SupportError, nearest
+from fewshot_llm.files import RepeatedName
 
 __all__ = ["Columns", "resolve_columns"]
 
 LABEL = "label"
 LABEL_WORDS = "label_words"
 
+TITLES = (
+    *("title", "subject", "headline", "summary", "review title", "review headline", "product title", "product name"),
+    *("标题", "主题", "评论标题", "商品标题", "商品名称"),
+)
 KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "text": (
-        *("text", "review", "content", "utterance", "comment", "message", "sentence", "body", "query"),
-        *("评论", "评价", "评论内容", "评价内容", "内容", "文本", "正文", "消息", "留言", "句子"),
+        *("text", "review", "review text", "review body", "review content", "review comment", "content", "utterance"),
+        *("comment", "message", "sentence", "body", "query", "feedback", "rate content", "full text", "tweet"),
+        *("comment text", "comment body", "message body", "comments", "reviews", "description", "question"),
+        *("评论内容", "评价内容", "评论", "评价", "商品评价", "商品评论", "用户评论", "买家评价", "评论文本", "内容"),
+        *("文本", "正文", "消息", "留言", "句子", "问题", "描述"),
     ),
-    "title": ("title", "subject", "headline", "summary", "标题", "主题", "商品名称"),
+    "title": TITLES,
     LABEL: (
         *("label", "category", "intent", "sentiment", "class", "target"),
         *("标签", "情感", "意图", "类别", "分类", "类型"),
     ),
     LABEL_WORDS: ("label_words", "标签词"),
 }
-"""Column names that are understood without being told, in order of preference; case is ignored."""
+"""Column names that are understood without being told, in order of preference. Case, spaces, `_` and `-` are ignored:
+`reviewText`, `Review Text` and `review_text` are one name."""
+
+LABELS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "regression": (
+        *("label", "rating", "stars", "score", "star rating", "review rating", "review score", "overall", "price"),
+        *("value", "评分", "星级", "打分", "分数", "得分", "价格", "金额"),
+    ),
+    "multilabel": ("label", "labels", "tags", "tag", "aspects", "topics", "categories", "标签", "方面", "话题"),
+    "ranking": ("label", "answer", "chosen", "choice", "next", "bought", "clicked", "答案", "选择", "所选", "购买"),
+}
+"""Names of the label's column in rows of tasks of other kinds than classification; they go before the others."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +56,12 @@ class Columns:
     Attributes:
         names: field (or `label`, `label_words`) → column. Fields come first, in reading order.
         guessed: those of them that were not told and whose column is named otherwise.
+        rivals: guessed field → other columns that could be meant.
     """
 
     names: Mapping[str, str]
     guessed: tuple[str, ...] = ()
+    rivals: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The values of the row's fields, in reading order."""
@@ -51,6 +74,8 @@ def resolve_columns(
     optional: Sequence[str] = (),
     told: Mapping[str, str] | None = None,
     labelled: bool = True,
+    kind: str = "classification",
+    task: str = "",
 ) -> Columns:
     """Find the column of each field among those that are there.
 
@@ -60,9 +85,11 @@ def resolve_columns(
         optional: those of them that may be absent.
         told: field → column, from the user; `label` and `label_words` are fields here too.
         labelled: whether a label column is needed.
+        kind: of the task: what a label's column may be called.
+        task: its name; a column that is called like a word of it goes before others.
 
     Raises:
-        SupportError: a needed field has no column; the message says what was found.
+        SupportError: a needed field has no column, or several of one name; the message says what was found.
 
     >>> resolve_columns(["评论", "情感"]).names
     {'text': '评论', 'label': '情感'}
@@ -77,29 +104,53 @@ def resolve_columns(
             raise SupportError(f"There is no column {name!r} for {field!r}. Columns found: {_listed(found)}.")
     names: dict[str, str] = {}
     guessed: list[str] = []
+    rivals: dict[str, tuple[str, ...]] = {}
     taken = set(told.values())
     for field in wanted:
-        column = told.get(field) or _by_name(field, [name for name in found if name not in taken])
-        if column is not None:
+        known = _known(field, fields, kind, task)
+        named = [told[field]] if field in told else _by_name(known, [name for name in found if name not in taken])
+        if named:
+            column = next(name for name in found if name == named[0])
+            if isinstance(column, RepeatedName):
+                raise SupportError(
+                    f"There is more than one column named {str(column)!r}, and one is needed for {field!r}: it cannot "
+                    f"be told which. Rename all but one. Columns found: {_listed(found)}."
+                )
             names[field] = column
             taken.add(column)
             if field not in told and column != field:
                 guessed.append(field)
+                if len(named) > 1:
+                    rivals[field] = tuple(named[1:])
         elif field not in optional and field != LABEL_WORDS:
             raise SupportError(
                 f"No column for {field!r}: the columns found are {_listed(found)}. Name the column to use, for "
                 f'example columns={{"{field}": "{found[0] if found else "…"}"}} (--text-column, --label-column).'
             )
-    return Columns(names, tuple(guessed))
+    return Columns(names, tuple(guessed), rivals)
 
 
-def _by_name(field: str, found: Sequence[str]) -> str | None:
-    by_key = {str(name).strip().casefold(): name for name in reversed(found)}
-    for candidate in (field, *KNOWN_NAMES.get(field, ())):
-        if candidate.casefold() in by_key:
-            return by_key[candidate.casefold()]
-    return None
+def _known(field: str, fields: Sequence[str], kind: str, task: str) -> list[str]:
+    """Names for a field, in order of preference."""
+    names = [field, *KNOWN_NAMES.get(field, ())]
+    if field == LABEL:
+        words = {_key(word) for word in task.replace("-", " ").split()}
+        names = [*LABELS_OF_KIND.get(kind, ()), *names]
+        names.sort(key=lambda name: (name != LABEL, _key(name) not in words))
+    elif field == "text" and "title" not in fields:
+        names += TITLES
+    return names
+
+
+def _by_name(known: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Those of the columns that have a known name, the preferred first."""
+    by_key = {_key(name): name for name in reversed(found)}
+    return [by_key[key] for key in dict.fromkeys(map(_key, known)) if key in by_key]
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]+", "", str(name)).casefold()
 
 
 def _listed(found: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in found) or "none"
+    return ", ".join(repr(str(name)) for name in found) or "none"

@@ -6,12 +6,12 @@ import hashlib
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files import read_rows
+from fewshot_llm.files import Rows, read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
@@ -76,7 +76,12 @@ class SupportSet:
             raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
         names = dict.fromkeys(name for row in rows for name in row)
         where = resolve_columns(
-            names, task.fields if task else ("text",), task.optional_fields if task else (), told=columns
+            names,
+            task.fields if task else ("text",),
+            task.optional_fields if task else (),
+            told=columns,
+            kind=task.kind if task else "classification",
+            task=task.name if task else "",
         )
         cleaned = clean(rows, where, task)
         return cls(cleaned.examples, cleaned.labels, cleaned.label_words, cleaned.report)
@@ -87,17 +92,39 @@ class SupportSet:
         path: str | os.PathLike[str],
         task: Task | None = None,
         columns: Mapping[str, str] | None = None,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
     ) -> SupportSet:
-        """Clean the rows of a JSONL, CSV, TSV or Parquet file (`-`: JSONL on standard input); see `from_rows`.
+        """Clean the rows of a JSONL, JSON, CSV, TSV, Parquet or Excel file (`-`: JSONL on standard input).
+
+        See `from_rows`, and `fewshot_llm.files.read_rows` for the formats. How the file was read, where that is not as
+        its name promises, is among the report's findings.
+
+        Args:
+            path: the file.
+            task: as for `from_rows`.
+            columns: likewise.
+            delimiter: between the cells of a text table; found by content where it is left out.
+            encoding: of a text file; found by content where it is left out.
 
         Raises:
-            DataFileError: the file cannot be read.
+            DataFileError: the file or a row of it cannot be read; with the line.
             SupportError: as in `from_rows`, with the file's name.
         """
+        return cls.from_read(read_rows(path, delimiter=delimiter, encoding=encoding), path, task, columns)
+
+    @classmethod
+    def from_read(
+        cls, rows: Rows, path: str | os.PathLike[str], task: Task | None, columns: Mapping[str, str] | None
+    ) -> SupportSet:
+        """Clean the rows that `read_rows` gave of a file; see `from_file`."""
         try:
-            return cls.from_rows(read_rows(path), task, columns)
+            support = cls.from_rows(rows, task, columns)
         except SupportError as error:
             raise SupportError(f"{os.fspath(path)}: {error}") from error
+        told = tuple(Finding(note.code, "warning", note.english, note.chinese) for note in rows.notes)
+        return replace(support, report=replace(support.report, findings=(*told, *support.report.findings)))
 
     @classmethod
     def from_lists(

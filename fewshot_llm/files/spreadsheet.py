@@ -1,0 +1,108 @@
+"""The first sheet with rows of an Excel workbook: its cells as a person typed them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from fewshot_llm.errors import DataFileError
+from fewshot_llm.files.formats import Note, Reading
+from fewshot_llm.files.tables import Cells, read_table
+
+__all__ = ["read_xlsx"]
+
+DIGITS = 15
+"""Excel keeps so many of a number and shows no more."""
+_CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
+    """The rows of a workbook's first visible sheet that holds any, below a header.
+
+    Whole numbers are `int`, dates and times ISO text, percentages text with their sign, text stays text. The value of
+    a formula is what the program that saved the file computed.
+
+    Raises:
+        DataFileError: it is no workbook, or its first row is a title.
+    """
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about drop-down lists and the like, which are no rows
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, EOFError, SyntaxError) as error:
+        raise DataFileError(
+            f"{path} cannot be read as an Excel workbook ({' '.join(str(error).split())[:120]}). Save it again as "
+            ".xlsx without a password, or as “CSV UTF-8”."
+        ) from error
+    try:
+        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
+        for sheet in sheets:
+            sheet.reset_dimensions()  # programs write wrong ones
+        full = [sheet for sheet in sheets if next(_records(sheet), None) is not None]
+        if len(full) > 1:
+            others = ", ".join(repr(sheet.title) for sheet in full[1:])
+            notes.append(
+                Note(
+                    "sheet",
+                    f"{path.name} has several sheets; {full[0].title!r} is read, not {others}.",
+                    f"{path.name} 有几张工作表；读取的是 {full[0].title!r}，不读 {others}。",
+                )
+            )
+        if full:
+            yield from read_table(_records(full[0]), str(path), notes, pad=True)
+    finally:
+        book.close()
+
+
+def _records(sheet: Any) -> Iterator[Cells]:
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells = [_typed(cell) for cell in row]
+        while cells and cells[-1] is None:
+            cells.pop()
+        if cells:
+            yield Cells(number, cells)
+
+
+def _typed(cell: Any) -> object:
+    """A cell's value as a person typed it, by its number format."""
+    value = cell.value
+    match value:
+        case None | bool():
+            return value
+        case datetime.datetime():
+            whole_day = value.time() == datetime.time() and not re.search("[hs]", str(cell.number_format), re.I)
+            return value.date().isoformat() if whole_day else value.isoformat(sep=" ", timespec="auto")
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case int() | float():
+            return _number(value, str(cell.number_format))
+        case str():
+            if cell.data_type == "e":
+                return None  # #N/A and its like: no value
+            return _CONTROL.sub(lambda match: chr(int(match[1], 16)), value) or None
+        case _:
+            return str(value)
+
+
+def _number(value: float, form: str) -> object:
+    section = re.sub(r'"[^"]*"|\\.|\[[^]]*\]', "", form.split(";")[0])
+    if section.endswith("%"):
+        return f"{_shortest(value * 100)}%"
+    if re.fullmatch("0{2,}", section) and float(value).is_integer():
+        return f"{int(value):0{len(section)}d}"
+    return _shortest(value)
+
+
+def _shortest(value: float) -> int | float:
+    if isinstance(value, int):
+        return value
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(Decimal(repr(rounded))) if rounded.is_integer() else rounded
