@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from fewshot_llm.batch.changes import Change, FileState, ReadHash, change_of
 from fewshot_llm.batch.readers import ENDINGS, count_rows, kind_of, read_file
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError
@@ -36,6 +36,10 @@ class Source(Protocol):
         """The Arrow schema of the columns, where the input has one."""
         ...
 
+    def changes(self) -> list[Change]:
+        """What is, or was read, otherwise than when `identity` was asked last."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileSource:
@@ -46,14 +50,18 @@ class FileSource:
     """
 
     files: tuple[tuple[str, Path], ...]
+    _began: dict[Path, FileState] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _read: dict[Path, ReadHash] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def rows(self) -> Iterator[InputRow]:
         """Every row of every file, bad ones included."""
         position = 0
         for name, path in self.files:
-            for line, values, problem in read_file(path):
+            read = ReadHash()
+            for line, values, problem in read_file(path, read):
                 yield InputRow(position, name, line, values, problem)
                 position += 1
+            self._read[path] = read
 
     def count(self) -> int:
         """Rows in all; Parquet says so in its footer, other files are read once."""
@@ -61,12 +69,19 @@ class FileSource:
 
     def identity(self) -> list[dict[str, Any]]:
         """Name, size and SHA-256 of every file."""
-        described = []
-        for name, path in self.files:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            described.append({"file": name, "bytes": path.stat().st_size, "sha256": digest})
-        return described
+        self._began.update((path, FileState.of(path)) for _, path in self.files)
+        self._read.clear()
+        began = [(name, self._began[path]) for name, path in self.files]
+        return [{"file": name, "bytes": state.size, "sha256": state.sha256} for name, state in began]
+
+    def changes(self) -> list[Change]:
+        """The files that are, or were read, otherwise than when the job began."""
+        found = (
+            change_of(name, path, self._began[path], self._read.get(path))
+            for name, path in self.files
+            if path in self._began
+        )
+        return [change for change in found if change is not None]
 
     def schema(self) -> Any | None:
         """The first file's schema if that is Parquet; the other formats have none."""
@@ -104,6 +119,10 @@ class Limited:
     def schema(self) -> Any | None:
         """The source's."""
         return self.source.schema()
+
+    def changes(self) -> list[Change]:
+        """The source's."""
+        return self.source.changes()
 
 
 def open_source(paths: str | Path | Sequence[str | Path], *, limit: int | None = None) -> Source:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from fewshot_llm.batch.changes import ReadHash
 from fewshot_llm.batch.rows import Problem
 
 __all__ = ["ENDINGS", "Reading", "count_rows", "kind_of", "open_bytes", "read_file"]
@@ -38,30 +39,38 @@ def kind_of(path: Path) -> str | None:
     return None if kind == "parquet" and name != path else kind
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed while they are read."""
+def open_bytes(path: Path, read: ReadHash | None = None) -> BinaryIO:
+    """The file's bytes, decompressed while they are read, and hashed before that into `read`."""
+    plain = path.open("rb") if read is None else read.watch(path.open("rb"))
     match path.suffix.lower():
         case ".gz":
-            return cast(BinaryIO, gzip.open(path, "rb"))
+            unpacked: Any = gzip.GzipFile(fileobj=plain, mode="rb")
+            unpacked.myfileobj = plain  # to be closed with it
+            return cast(BinaryIO, unpacked)
         case ".zst":
             import pyarrow as pa
 
-            return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
+            return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(plain), "zstd")))
         case _:
-            return path.open("rb")
+            return plain
 
 
-def read_file(path: Path) -> Iterator[Reading]:
-    """Every row of one file. A file that breaks off (cut archive, damaged Parquet) ends in one bad row."""
+def read_file(path: Path, read: ReadHash | None = None) -> Iterator[Reading]:
+    """Every row of one file. A file that breaks off (cut archive, damaged Parquet) ends in one bad row.
+
+    Args:
+        path: the file.
+        read: takes the hash of the bytes that are read; a Parquet file is not read front to back and leaves it empty.
+    """
     line = 0
     try:
         match kind_of(path):
             case "jsonl":
-                rows = _jsonl(path)
+                rows = _jsonl(path, read)
             case "csv":
-                rows = _csv(path, ",")
+                rows = _csv(path, ",", read)
             case "tsv":
-                rows = _csv(path, "\t")
+                rows = _csv(path, "\t", read)
             case _:
                 rows = _parquet(path)
         for reading in rows:
@@ -105,8 +114,8 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
             yield number, line[:200] if cut else line, cut
 
 
-def _jsonl(path: Path) -> Iterator[Reading]:
-    with open_bytes(path) as stream:
+def _jsonl(path: Path, read: ReadHash | None) -> Iterator[Reading]:
+    with open_bytes(path, read) as stream:
         for number, line, cut in _lines(stream):
             if cut:
                 reason = f"The line is longer than {LONGEST_LINE >> 20} MiB."
@@ -160,10 +169,10 @@ def _encodable(value: Any) -> bool:
     return True
 
 
-def _csv(path: Path, delimiter: str) -> Iterator[Reading]:
+def _csv(path: Path, delimiter: str, read: ReadHash | None) -> Iterator[Reading]:
     # The module's own limit (128 KiB a field) is global; ours is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    with open_bytes(path) as stream:
+    with open_bytes(path, read) as stream:
         # surrogateescape keeps the file readable past a bad byte; such bytes become lone surrogates.
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         records = csv.reader(text, delimiter=delimiter)
