@@ -50,7 +50,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C, 143 by SIGTERM.",
 )
 
 
