@@ -59,9 +59,7 @@ def test_a_file_that_is_left_alone_is_no_finding(label: Run, tmp_path: Path, nam
     assert _manifest(tmp_path / "out")["input_changed"] == []
 
 
-def test_a_byte_that_changes_is_found_with_size_and_time_as_before(
-    label: Run, tmp_path: Path
-) -> None:
+def test_a_byte_that_changes_is_found_with_size_and_time_as_before(label: Run, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "in.jsonl", ROWS)
     before = path.stat()
 
