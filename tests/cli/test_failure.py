@@ -121,8 +121,8 @@ def common(debug: bool = False) -> None: ...
 
 @app.command()
 def wait(stubborn: bool = False) -> None:
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         time.sleep(60)
     except KeyboardInterrupt as stop:
         stop.add_note("3 of 5 rows are finished.")
