@@ -2,10 +2,10 @@
 
     python eval/speed/batch_stop.py --model smollm2-135m --rows 1000 --after 5
 
-Runs `fewshot-llm batch` three times: undisturbed; stopped by a signal `--after` seconds after its first forward pass;
-resumed. Prints one JSON line: seconds from the signal to the message and to the end of the process, the longest forward
-pass of that run, passes in all and of the two halves, exit code and message, and whether the resumed job's files are
-byte-identical to the undisturbed one's. `leaving_seconds` is what Python and torch need to shut down afterwards.
+Runs `fewshot-llm batch` three times: stopped by a signal `--after` seconds after its first forward pass, resumed, and
+undisturbed. Prints one JSON line: seconds from the signal to the end of the process, and of them those after the
+command's last act; the longest forward pass of that run; passes in all and of the two halves; exit code and message;
+whether the resumed job's files are byte-identical to the undisturbed one's. With `--stop-only` the first run is all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import argparse
 import atexit
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,18 @@ class Outcome:
     seconds_to_exit: float
     leaving_seconds: float
     longest_pass: float
-    passes: int
     passes_before_stop: int
-    passes_after_resume: int
-    identical: bool
+    passes: int | None = None
+    passes_after_resume: int | None = None
+    identical: bool | None = None
 
 
-def stop_and_resume(model: str, folder: Path, *, rows: int, after: float, number: int, words: int = 40) -> Outcome:
+def stop_and_resume(
+    model: str, folder: Path, *, rows: int, after: float, number: int, words: int = 40, stop_only: bool = False
+) -> Outcome:
     """Run the three jobs in `folder`; one shard of `rows` rows, stopped by the signal `number`."""
     (folder / "support.csv").write_text(SUPPORT, encoding="utf-8")
     _rows(folder / "in.jsonl", rows, words)
-    whole = _Run(model, folder, "whole", rows)
-    whole.finish()
     stopped = _Run(model, folder, "stopped", rows)
     stopped.wait_for_passes()
     time.sleep(after)
@@ -62,17 +63,23 @@ def stop_and_resume(model: str, folder: Path, *, rows: int, after: float, number
     stopped.process.send_signal(number)
     code, said = stopped.finish(check=False)
     gone = time.monotonic()
-    halves = stopped.log
-    resumed = _Run(model, folder, "stopped", rows, "--resume")
-    resumed.finish()
-    return Outcome(
+    log = stopped.log
+    outcome = Outcome(
         exit_code=code,
         said=said.strip().splitlines()[-1],
         seconds_to_exit=round(gone - sent, 2),
-        leaving_seconds=round(gone - halves["left"], 2),
-        longest_pass=round(halves["longest"], 2),
+        leaving_seconds=round(gone - log["left"], 2),
+        longest_pass=round(log["longest"], 2),
+        passes_before_stop=log["passes"],
+    )
+    if stop_only:
+        return outcome
+    resumed, whole = _Run(model, folder, "stopped", rows, "--resume"), _Run(model, folder, "whole", rows)
+    resumed.finish()
+    whole.finish()
+    return replace(
+        outcome,
         passes=whole.log["passes"],
-        passes_before_stop=halves["passes"],
         passes_after_resume=resumed.log["passes"],
         identical=_digests(folder / "whole") == _digests(folder / "stopped"),
     )
@@ -110,11 +117,16 @@ def _child(log: Path, arguments: list[str]) -> None:
     """The command line, with a clock around every forward pass of a batch job's thread."""
     seen: dict[str, Any] = {"passes": 0, "longest": 0.0}
 
-    def leave() -> None:
+    end = os._exit
+
+    def leave(code: int | None = None) -> None:
         seen["left"] = time.monotonic()
         log.write_text(json.dumps(seen), encoding="utf-8")
+        if code is not None:
+            end(code)
 
     atexit.register(leave)
+    os._exit = leave  # type: ignore[assignment]  # a stopped command ends so
     from fewshot_llm.cli import main
     from fewshot_llm.scoring import cached
     from fewshot_llm.scoring.session import current_session
@@ -160,6 +172,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=40, help="the longest text")
     parser.add_argument("--after", type=float, default=5.0)
     parser.add_argument("--signal", choices=["SIGINT", "SIGTERM"], default="SIGINT")
+    parser.add_argument("--stop-only", action="store_true")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcome = stop_and_resume(
@@ -169,6 +182,7 @@ def main() -> None:
             after=told.after,
             number=getattr(signal, told.signal),
             words=told.words,
+            stop_only=told.stop_only,
         )
     print(json.dumps(asdict(outcome)))
 

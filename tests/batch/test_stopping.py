@@ -193,16 +193,16 @@ def test_requests_that_are_under_way_are_not_waited_for() -> None:
 def test_a_signal_ends_a_shard_of_1000_rows_within_a_pass_and_a_second(
     tiny_model_folder: Path, name: str, code: int, said: str
 ) -> None:
-    """The bound: the longest forward pass of that very run, and one second. What Python and torch take to shut down is
-    measured apart; two seconds more are for a machine on which other tests run."""
+    """The bound: the longest forward pass of that very run, and one second; five more for a machine on which many tests
+    run at once. On an idle one it is `python eval/speed/batch_stop.py` that says what a stop takes."""
     command = [sys.executable, ROOT / "eval" / "speed" / "batch_stop.py", "--model", tiny_model_folder]
-    command += ["--rows", "1000", "--after", "0.2", "--words", "60", "--signal", name]
+    command += ["--rows", "1000", "--after", "0.2", "--words", "30", "--signal", name]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     outcome = json.loads(done.stdout.splitlines()[-1])
     assert outcome["exit_code"] == code
     assert outcome["said"].startswith(f"Stopped by {said}. 0 of 1,000 rows are finished in ")
-    assert outcome["seconds_to_exit"] - outcome["leaving_seconds"] < outcome["longest_pass"] + 1 + 2
+    assert outcome["seconds_to_exit"] < outcome["longest_pass"] + 1 + 5
     assert outcome["identical"]
     assert 0 < outcome["passes_before_stop"] < outcome["passes"]
     again = outcome["passes_before_stop"] + outcome["passes_after_resume"] - outcome["passes"]
