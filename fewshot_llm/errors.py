@@ -18,6 +18,7 @@ given, what was expected, what to do next. The command line prints it without a 
     ├── ServerError        a remote scorer's server
     ├── BatchError         a batch job or its manifest
     └── DataFileError      reading or writing rows
+        └── BusyError      another process is writing there
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from difflib import get_close_matches
 __all__ = [
     "AdapterError",
     "BatchError",
+    "BusyError",
     "CalibrationError",
     "CertificateError",
     "DataFileError",
@@ -103,6 +105,10 @@ class BatchError(FewshotError):
 
 class DataFileError(FewshotError):
     """Reading or writing rows."""
+
+
+class BusyError(DataFileError):
+    """Another process is writing there at this moment."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

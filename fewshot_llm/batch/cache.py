@@ -4,12 +4,16 @@ A float result depends in its last digits on which prompts were scored together.
 job must therefore find exactly the answers that an undisturbed one finds. Two rules give that: a job sees, of
 other jobs, only what was there when it began; and of its own, only what shards at least `lag` before the asking
 one have stored. Both hold however often a job is killed, and whatever shares the file meanwhile.
+
+Beside the answers it keeps how far the scoring of unfinished shards is (`scoring.session`). Only the shard itself, in
+a later run of the same job, is given that: it goes on with exactly the passes that are left.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fewshot_llm.errors import BatchError
@@ -22,6 +26,9 @@ CREATE TABLE IF NOT EXISTS answers (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, job INTEGER NOT NULL, shard INTEGER NOT NULL, answer TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON answers (key, job);
+CREATE TABLE IF NOT EXISTS unfinished (
+    job INTEGER NOT NULL, shard INTEGER NOT NULL, key TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (job, shard, key)
+);
 """
 
 
@@ -72,11 +79,32 @@ class ResultCache:
     def store(self, answers: Mapping[bytes, str], shard: int) -> None:
         """Keep a shard's new answers: all of them, on the disk, or none."""
         rows = [(key, self._job, shard, answer) for key, answer in answers.items()]
+        with self._writing():
+            self._base.executemany("INSERT OR IGNORE INTO answers (key, job, shard, answer) VALUES (?, ?, ?, ?)", rows)
+
+    def unfinished(self, shard: int) -> dict[str, bytes]:
+        """How far the scoring of a shard was when the job was stopped, by key."""
+        query = "SELECT key, state FROM unfinished WHERE job = ? AND shard = ?"
+        return dict(self._base.execute(query, (self._job, shard)).fetchall())
+
+    def keep_unfinished(self, states: Mapping[str, bytes], shard: int) -> None:
+        """Keep how far the scoring of a shard is: all of it, on the disk, or none."""
+        rows = [(self._job, shard, key, state) for key, state in states.items()]
+        with self._writing():
+            self._base.executemany(
+                "INSERT OR REPLACE INTO unfinished (job, shard, key, state) VALUES (?, ?, ?, ?)", rows
+            )
+
+    def forget_unfinished(self, before: int) -> None:
+        """Shards below `before` are finished: their states are not needed any more."""
+        with self._writing():
+            self._base.execute("DELETE FROM unfinished WHERE job = ? AND shard < ?", (self._job, before))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
             with self._base:
-                self._base.executemany(
-                    "INSERT OR IGNORE INTO answers (key, job, shard, answer) VALUES (?, ?, ?, ?)", rows
-                )
+                yield
         except sqlite3.Error as error:
             raise BatchError(
                 f"The result cache cannot be written: {error}. Nothing is lost; resume the job."

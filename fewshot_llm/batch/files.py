@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
+from fewshot_llm.batch.changes import Change, FileState, ReadHash, change_of
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
@@ -47,6 +47,10 @@ class Source(Protocol):
         """The Arrow schema of the columns, where the input has one."""
         ...
 
+    def changes(self) -> list[Change]:
+        """What is, or was read, otherwise than when `identity` was asked last."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileSource:
@@ -61,12 +65,14 @@ class FileSource:
     files: tuple[tuple[str, Path], ...]
     delimiter: str | None = None
     encoding: str | None = None
+    _began: dict[Path, FileState] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _read: dict[Path, ReadHash] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def rows(self) -> Iterator[InputRow]:
         """Every row of every file, bad ones included."""
         position = 0
         for name, path in self.files:
-            for line, values, problem in self._readings(path, []):
+            for line, values, problem in self._readings(path, [], self._watched(path)):
                 yield InputRow(position, name, line, values, problem)
                 position += 1
 
@@ -78,10 +84,21 @@ class FileSource:
                 pass
         return tuple(dict.fromkeys(notes))
 
-    def _readings(self, path: Path, notes: list[Note]) -> Iterator[Reading]:
+    def _watched(self, path: Path) -> Callable[[BinaryIO], BinaryIO]:
+        """Hashes a file's bytes while they are read; a file that is opened again is hashed anew."""
+
+        def watch(stream: BinaryIO) -> BinaryIO:
+            self._read[path] = ReadHash()
+            return self._read[path].watch(stream)
+
+        return watch
+
+    def _readings(
+        self, path: Path, notes: list[Note], watch: Callable[[BinaryIO], BinaryIO] | None = None
+    ) -> Iterator[Reading]:
         """The file's rows; a file that cannot be read at all is one bad row."""
         try:
-            yield from scan_rows(path, delimiter=self.delimiter, encoding=self.encoding, notes=notes)
+            yield from scan_rows(path, delimiter=self.delimiter, encoding=self.encoding, notes=notes, watch=watch)
         except DataFileError as error:
             yield Reading(1, {}, Problem("unreadable-file", str(error)))
 
@@ -97,13 +114,21 @@ class FileSource:
 
     def identity(self) -> list[dict[str, Any]]:
         """Name, size and SHA-256 of every file, and how they are read where that was told."""
-        described = []
-        for name, path in self.files:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            described.append({"file": name, "bytes": path.stat().st_size, "sha256": digest})
+        self._began.update((path, FileState.of(path)) for _, path in self.files)
+        self._read.clear()
+        began = [(name, self._began[path]) for name, path in self.files]
+        described = [{"file": name, "bytes": state.size, "sha256": state.sha256} for name, state in began]
         told = {"delimiter": self.delimiter, "encoding": self.encoding}
         return [*described, *([{"read_as": told}] if any(told.values()) else [])]
+
+    def changes(self) -> list[Change]:
+        """The files that are, or were read, otherwise than when the job began."""
+        found = (
+            change_of(name, path, self._began[path], self._read.get(path))
+            for name, path in self.files
+            if path in self._began
+        )
+        return [change for change in found if change is not None]
 
     def schema(self) -> Any | None:
         """The first file's schema if that is Parquet; the other formats have none."""
@@ -147,6 +172,10 @@ class Limited:
     def schema(self) -> Any | None:
         """The source's."""
         return self.source.schema()
+
+    def changes(self) -> list[Change]:
+        """The source's."""
+        return self.source.changes()
 
 
 def columns_of(source: Source) -> list[str]:

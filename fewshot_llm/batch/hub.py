@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fewshot_llm.batch.changes import Change
 from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files import Note
@@ -78,6 +79,10 @@ class HubSource:
         """The data set's features as an Arrow schema, where they are declared."""
         features = self._open().features
         return None if features is None else features.arrow_schema.remove_metadata()
+
+    def changes(self) -> list[Change]:
+        """None: a revision does not change."""
+        return []
 
     def _open(self) -> Any:
         from datasets import load_dataset

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,13 +24,17 @@ from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema, output_names, written_schema
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files.locking import sole_writer
 from fewshot_llm.files.values import json_line
 
 __all__ = [
     "BatchReport",
+    "Job",
     "Output",
     "describe_job",
     "finish_job",
+    "how_far",
+    "job_lock",
     "model_fingerprint",
     "open_job",
     "shards_of",
@@ -37,6 +42,7 @@ __all__ = [
 ]
 
 ROWS_PER_SHARD = 1000
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class BatchReport:
         last: the last snapshot: speed, reuse.
         manifest: path of `manifest.json`.
         columns: what the job's own columns are called, by their usual names.
+        changed: a sentence for each input file that changed while the job ran; the manifest says so too.
     """
 
     rows: int
@@ -85,6 +92,58 @@ class BatchReport:
     last: Snapshot
     manifest: Path
     columns: Mapping[str, str]
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is begun or gone on with.
+
+    Attributes:
+        source: its input.
+        output: where it writes.
+        journal: how far it is.
+        schema: of its shards.
+    """
+
+    source: Source
+    output: Output
+    journal: Journal
+    schema: ShardSchema
+
+
+@contextmanager
+def job_lock(folder: Path) -> Iterator[None]:
+    """Within it, no other process writes the output folder, which is made where it is not there. May be nested.
+
+    Raises:
+        BusyError: another job is at it; the message names its process.
+    """
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with sole_writer(folder / LOCK, f"the output folder {folder}"):
+            yield
+    finally:
+        if made:
+            with suppress(OSError):  # a job that began has files there
+                folder.rmdir()
+
+
+def how_far(job: Job, rows: int, kept: int = 0) -> str:
+    """For somebody who has stopped the job: what is finished, and how to go on.
+
+    Args:
+        job: the job.
+        rows: of its input.
+        kept: prompts of unfinished shards that need not be scored again.
+    """
+    done = sum(entry.rows for entry in job.journal.entries)
+    more = f", and {kept:,} prompts of the next ones are scored and kept" if kept else ""
+    return (
+        f"{done:,} of {rows:,} rows are finished in {job.output.folder}{more}. "
+        "Go on with the same command and --resume."
+    )
 
 
 def describe_job(
@@ -127,11 +186,12 @@ def shards_of(source: Source, rows_per_shard: int) -> Iterator[tuple[int, list[I
         number += 1
 
 
-def write_shard(journal: Journal, finished: Finished, schema: ShardSchema, output: Output, disk: Disk) -> ShardEntry:
+def write_shard(job: Job, finished: Finished, disk: Disk) -> ShardEntry:
     """Errors, then the shard, then the journal: each on the disk before the next begins."""
+    journal, output = job.journal, job.output
     lines = b"".join(map(json_line, finished.errors))
     errors_end = disk.append(output.folder / ERRORS, lines, at=journal.errors_end)
-    data = encode_shard(finished.labelled, schema, output.form)
+    data = encode_shard(finished.labelled, job.schema, output.form)
     name = f"shard-{finished.shard:05d}.{output.form}"
     disk.replace_file(output.folder / name, data)
     margins = [row.margin for row in finished.labelled]
@@ -152,9 +212,7 @@ def write_shard(journal: Journal, finished: Finished, schema: ShardSchema, outpu
     return entry
 
 
-def open_job(
-    labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str, disk: Disk
-) -> tuple[Journal, ShardSchema]:
+def open_job(labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str, disk: Disk) -> Job:
     """Check the settings against the input's beginning, and begin the job's journal or go on with it.
 
     Raises:
@@ -170,9 +228,10 @@ def open_job(
     # Names of columns that stand only in other rows are taken too: what is known of them is what the first shard shows.
     seen = dict.fromkeys(name for row in first for name in row.values)
     names = output_names([*columns.names, *seen])
-    job = describe_job(labeller, source, output, settings, engine, names)
+    described = describe_job(labeller, source, output, settings, engine, names)
     begin = Journal.resume if output.resume else Journal.start
-    return begin(output.folder, job, disk), ShardSchema(columns, labeller.labels, names)
+    journal = begin(output.folder, described, disk)
+    return Job(source, output, journal, ShardSchema(columns, labeller.labels, names))
 
 
 def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> Any:
@@ -188,19 +247,25 @@ def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> A
     return input_schema(rows)
 
 
-def finish_job(journal: Journal, output: Output, last: Snapshot, support: SupportProfile | None) -> BatchReport:
-    """Check that no row was lost, and write `manifest.json`."""
-    manifest = journal.finish(last.total)
+def finish_job(job: Job, last: Snapshot, support: SupportProfile | None) -> BatchReport:
+    """Check that no row was lost and whether the input changed, and write `manifest.json`.
+
+    Raises:
+        BatchError: the shards do not account for every row of the input.
+    """
+    changed = job.source.changes()
+    manifest = job.journal.finish(last.total, changed)
     return BatchReport(
         rows=manifest["rows"]["in"],
         labelled=manifest["rows"]["labelled"],
         errors=manifest["errors"],
         labels=manifest["labels"],
         redacted=manifest["redacted"],
-        warnings=tuple(drift_warnings(journal.entries, support)),
+        warnings=tuple(drift_warnings(job.journal.entries, support)),
         last=last,
-        manifest=output.folder / MANIFEST,
+        manifest=job.output.folder / MANIFEST,
         columns=manifest["job"]["result_columns"],
+        changed=tuple(map(str, changed)),
     )
 
 

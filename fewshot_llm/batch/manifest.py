@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fewshot_llm.batch.changes import Change
 from fewshot_llm.batch.disk import Disk
 from fewshot_llm.errors import BatchError
 
@@ -24,6 +25,7 @@ __all__ = ["ERRORS", "JOURNAL", "MANIFEST", "Journal", "ShardEntry", "difference
 JOURNAL = "journal.jsonl"
 MANIFEST = "manifest.json"
 ERRORS = "errors.jsonl"
+CHANGED = "input_changed"
 FORMAT = 1
 
 
@@ -69,9 +71,29 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         old, new = there.get(key), here.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += [f"{key}.{inner}" for inner in differences(old, new)]
+        elif old != new and old is not None and new is not None and _are_parts(old) and _are_parts(new):
+            found.append(f"{key} was changed: {', '.join(_parts_differing(old, new))}")
         elif old != new:
             found.append(f"{key} was {_short(old)} and is {_short(new)}")
     return found
+
+
+def _are_parts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, Mapping) for part in value)
+
+
+def _parts_differing(old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]) -> list[str]:
+    """What differs between the parts of an input: its files, by name."""
+    there, here = ({str(part.get("file", "")): part for part in parts} for parts in (old, new))
+    if len(there) < len(old) or len(here) < len(new):  # names that repeat, as in several folders
+        there, here = ({f"part {number + 1}": part for number, part in enumerate(parts)} for parts in (old, new))
+    found = [f"{name or 'a part'} is there no more" for name in there if name not in here]
+    found += [f"{name or 'a part'} is new" for name in here if name not in there]
+    for name in there:
+        found += [
+            f"{name} {difference}".strip() for difference in differences(there[name], here.get(name, there[name]))
+        ]
+    return found or ["the order of the files"]
 
 
 def _short(value: Any) -> str:
@@ -127,7 +149,8 @@ class Journal:
             return cls.start(folder, job, disk)
         try:
             there = json.loads(lines[0])["job"]
-            entries = [ShardEntry(**json.loads(line)["done"]) for line in lines[1:]]
+            later = [json.loads(line) for line in lines[1:]]
+            entries = [ShardEntry(**line["done"]) for line in later if CHANGED not in line]
         except (ValueError, KeyError, TypeError) as error:
             raise BatchError(f"The journal {path} is damaged: {error}. Start again in another folder.") from error
         here = json.loads(json.dumps({"format": FORMAT, **job}, ensure_ascii=False))
@@ -135,6 +158,12 @@ class Journal:
             raise BatchError(
                 f"The job in {folder} is another one: {'; '.join(differing)}. Resume it with the settings it was "
                 "started with, or start a new job in another folder."
+            )
+        if changed := [line[CHANGED] for line in later if CHANGED in line]:
+            names = ", ".join(str(change["file"]) for change in changed[-1])
+            raise BatchError(
+                f"The input of the job in {folder} changed while it was read ({names}): its rows cannot be trusted to "
+                "be of one input. Start a new job in another folder."
             )
         for entry in entries:
             _check_shard(folder, entry)
@@ -151,30 +180,47 @@ class Journal:
         self._append({"done": asdict(entry)})
         self.entries.append(entry)
 
-    def finish(self, rows_in: int) -> dict[str, Any]:
+    def finish(self, rows_in: int, changed: Sequence[Change] = ()) -> dict[str, Any]:
         """Check that no row was lost, and write `manifest.json`.
+
+        Where the input changed meanwhile, journal and manifest say so, and the manifest counts the rows that were read.
+
+        Args:
+            rows_in: how many rows the input had when the job began.
+            changed: its files that changed since.
 
         Raises:
             BatchError: the shards do not account for every row of the input.
         """
+        if changed:
+            self._append({CHANGED: [change.to_json() for change in changed]})
         labelled = sum(entry.labelled for entry in self.entries)
         errors = total(entry.errors for entry in self.entries)
         in_error = sum(errors.values())
-        if labelled + in_error != rows_in or sum(entry.rows for entry in self.entries) != rows_in:
-            raise BatchError(
-                f"{rows_in} rows came in, but {labelled} were labelled and {in_error} are in error. "
-                "The input changed while it was read, or this is a bug: please report it with the journal."
+        read = sum(entry.rows for entry in self.entries)
+        unequal = BatchError(
+            f"{rows_in} rows came in, but {labelled} were labelled and {in_error} are in error. "
+            + (
+                " ".join(map(str, changed))
+                if changed
+                else "The input changed while it was read, or this is a bug: please report it with the journal."
             )
+        )
+        if labelled + in_error != read or (read != rows_in and not changed):
+            raise unequal
         manifest = {
             "job": self._job,
-            "rows": {"in": rows_in, "labelled": labelled, "errors": in_error},
+            "rows": {"in": read, "labelled": labelled, "errors": in_error},
             "errors": dict(sorted(errors.items())),
             "labels": dict(sorted(total(entry.labels for entry in self.entries).items())),
             "redacted": dict(sorted(total(entry.redacted for entry in self.entries).items())),
+            "input_changed": [change.to_json() for change in changed],
             "shards": [asdict(entry) for entry in self.entries],
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
         self._disk.replace_file(self._folder / MANIFEST, text.encode("utf-8"))
+        if read != rows_in:
+            raise unequal
         return manifest
 
     def _append(self, line: Mapping[str, Any]) -> None:

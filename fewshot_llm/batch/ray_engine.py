@@ -5,7 +5,8 @@ of GPUs, retries when an actor dies. An actor reads its shards from the input it
 machine can read it; only this process writes, so the journal's promise holds as it does locally. Ray's own readers
 are not used: one bad row stops them, and they know no row positions.
 
-Nothing is shared between shards here, so a text is scored once per shard, not once per job.
+Nothing is shared between shards here, so a text is scored once per shard, not once per job. And nothing is kept of an
+unfinished shard when the job is stopped: the actors are ended, and it is scored again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from typing import Any
 from fewshot_llm.batch.disk import Disk
 from fewshot_llm.batch.drift import SupportProfile
 from fewshot_llm.batch.files import Source
-from fewshot_llm.batch.job import BatchReport, Output, finish_job, model_fingerprint, open_job, write_shard
+from fewshot_llm.batch.job import (
+    BatchReport,
+    Output,
+    finish_job,
+    how_far,
+    job_lock,
+    model_fingerprint,
+    open_job,
+    write_shard,
+)
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.progress import Meter, Report
 from fewshot_llm.batch.rows import InputRow
@@ -119,19 +129,25 @@ def run_batch_on_ray(
 
     Raises:
         BatchError: Ray is not installed, the folder's job is another one, or a row would be lost.
+        BusyError: another process writes the folder.
+        KeyboardInterrupt: Ctrl-C; finished shards stay, the running ones are lost. Its note says how to go on.
     """
     disk = disk or Disk()
-    with _connected(cluster):
+    with job_lock(output.folder), _connected(cluster):
         described = make()
-        journal, schema = open_job(described, source, output, settings, "ray", disk)
-        meter = Meter.begin(source.count(), journal.entries, report)
+        job = open_job(described, source, output, settings, "ray", disk)
+        meter = Meter.begin(source.count(), job.journal.entries, report)
         del described  # the actors need the memory
         shards = -(-meter.at.total // output.rows_per_shard)
-        missing = range(len(journal.entries), shards)
-        for finished, tokens, computed in _finished(missing, make, source, output, settings, cluster):
-            entry = write_shard(journal, finished, schema, output, disk)
-            meter.shard_done(entry, tokens, computed)
-    return finish_job(journal, output, meter.at, support)
+        missing = range(len(job.journal.entries), shards)
+        try:
+            for finished, tokens, computed in _finished(missing, make, source, output, settings, cluster):
+                entry = write_shard(job, finished, disk)
+                meter.shard_done(entry, tokens, computed)
+        except KeyboardInterrupt as stop:
+            stop.add_note(how_far(job, meter.at.total))
+            raise
+        return finish_job(job, meter.at, support)
 
 
 def _finished(

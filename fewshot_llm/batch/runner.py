@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TypeAlias
 
 from fewshot_llm.batch.cache import ResultCache
@@ -22,23 +25,34 @@ from fewshot_llm.batch.drift import SupportProfile
 from fewshot_llm.batch.files import Source
 from fewshot_llm.batch.job import (
     BatchReport,
+    Job,
     Output,
     finish_job,
+    how_far,
+    job_lock,
     model_fingerprint,
     open_job,
     shards_of,
     write_shard,
 )
-from fewshot_llm.batch.labeller import Answer, Labeller
-from fewshot_llm.batch.manifest import Journal
+from fewshot_llm.batch.labeller import Answer, Labeller, Rendered
 from fewshot_llm.batch.progress import Meter, Report
 from fewshot_llm.batch.rows import Problem
 from fewshot_llm.batch.work import Finished, Prepared, Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
+from fewshot_llm.scoring.base import Progress
+from fewshot_llm.scoring.session import OFTEN, Session
 
 __all__ = ["run_batch"]
 
 RESULTS = ".results.sqlite"
+
+ANSWERS = "answers"
+"""Under this key all answers of a shard are kept that was scored, but not yet written."""
+
+PATIENCE = 0.2
+"""Seconds between two looks, while shards are scored: for Ctrl-C, which waits for none of them, and for states to keep.
+On Windows a thread that waits without a limit is not interrupted at all."""
 
 Answers: TypeAlias = dict[str, Answer | Problem]
 
@@ -57,6 +71,9 @@ def run_batch(
 ) -> BatchReport:
     """Label every row of `source` into `output.folder`.
 
+    Ctrl-C ends it after the forward pass that is running. Finished shards stay, and of the unfinished ones what was
+    scored is kept: `resume` goes on behind it.
+
     Args:
         labeller: a fitted classifier's labeller.
         source: the input rows, see `open_source`.
@@ -70,29 +87,39 @@ def run_batch(
         disk: the writing system calls; a test's may fail.
 
     Returns:
-        The totals. Rows in error are no exception; look at `errors`.
+        The totals. Rows in error are no exception; look at `errors`, and at `changed`.
 
     Raises:
         BatchError: the folder's job is another one, or a row would be lost.
+        BusyError: another process writes the folder.
         OSError: a write failed (a full disk); `resume` goes on from there.
+        KeyboardInterrupt: Ctrl-C; its note says what is finished and how to go on.
     """
     if workers < 1:
         raise BatchError(f"At least one worker is needed; workers={workers} was given.")
     disk = disk or Disk()
-    journal, schema = open_job(labeller, source, output, settings, f"local, {workers} at once", disk)
-    meter = Meter.begin(source.count(), journal.entries, report)
-    path, name = (cache, str(output.folder.resolve())) if cache else (output.folder / RESULTS, "this")
-    results = ResultCache(path, name, resume=output.resume, lag=workers)
-    try:
-        for scored in _scored(labeller, source, journal, output, settings, results, workers, meter):
-            entry = write_shard(journal, scored.finished, schema, output, disk)
-            meter.shard_done(entry, scored.tokens, scored.computed)
-    finally:
-        results.close()
-    ended = finish_job(journal, output, meter.at, support)
-    if cache is None:
-        for leftover in output.folder.glob(f"{RESULTS}*"):
-            leftover.unlink()
+    with job_lock(output.folder):
+        job = open_job(labeller, source, output, settings, f"local, {workers} at once", disk)
+        meter = Meter.begin(source.count(), job.journal.entries, report)
+        path, name = (cache, str(output.folder.resolve())) if cache else (output.folder / RESULTS, "this")
+        results = ResultCache(path, name, resume=output.resume, lag=workers)
+        scoring = _Scoring(labeller, job, settings, results, workers, meter)
+        try:
+            for scored in scoring.shards():
+                entry = write_shard(job, scored.finished, disk)
+                meter.shard_done(entry, scored.tokens, scored.computed)
+            results.forget_unfinished(len(job.journal.entries))
+        except BaseException as error:
+            kept = scoring.stop()
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(how_far(job, meter.at.total, kept))
+            raise
+        finally:
+            results.close()
+        ended = finish_job(job, meter.at, support)
+        if cache is None:
+            for leftover in output.folder.glob(f"{RESULTS}*"):
+                leftover.unlink()
     return ended
 
 
@@ -108,45 +135,104 @@ class _InWork:
     prepared: Prepared
     known: Answers
     new: Future[Answers]
+    session: Session
 
 
-def _scored(
-    labeller: Labeller,
-    source: Source,
-    journal: Journal,
-    output: Output,
-    settings: Settings,
-    results: ResultCache,
-    workers: int,
-    meter: Meter,
-) -> Iterator[_Scored]:
-    """Shards that the journal lacks, in order."""
-    model = model_fingerprint(labeller)
-    shared = labeller.ruler.shared
-    done = len(journal.entries)
-    waiting: deque[_InWork] = deque()
+@dataclass
+class _Scoring:
+    """The shards that the journal lacks, some of them in work."""
 
-    def finish(work: _InWork) -> _Scored:
-        new = work.new.result()
-        _store(results, model, new, work.prepared.shard)
-        finished = assemble(work.prepared, work.known | new, model)
-        computed = sum(work.prepared.tokens[key] for key in new) + (shared if new else 0)
-        return _Scored(finished, work.prepared.row_tokens + shared * len(work.prepared.rows), computed)
+    labeller: Labeller
+    job: Job
+    settings: Settings
+    results: ResultCache
+    workers: int
+    meter: Meter
+    stopped: Event = field(default_factory=Event)
+    in_work: deque[_InWork] = field(default_factory=deque)
+    kept_at: float = field(default_factory=time.monotonic)
 
-    with ThreadPoolExecutor(workers) as pool:
-        for number, rows in shards_of(source, output.rows_per_shard):
+    def __post_init__(self) -> None:
+        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batch")
+        self.model = model_fingerprint(self.labeller)
+
+    def shards(self) -> Iterator[_Scored]:
+        """Shards, scored, in order. One counts as in work until the next is asked for: by then it is written."""
+        done = len(self.job.journal.entries)
+        for number, rows in shards_of(self.job.source, self.job.output.rows_per_shard):
             if number < done:
                 continue
             # What the next shard finds in the cache must not depend on how fast the others are: see ResultCache.
-            while len(waiting) >= workers:
-                yield finish(waiting.popleft())
-            prepared = prepare(number, rows, labeller, settings)
-            known = _find(results, model, prepared)
-            missing = [one for key, one in prepared.rendered.items() if key not in known]
-            new = pool.submit(answer_new, labeller, missing, meter.scoring())
-            waiting.append(_InWork(prepared, known, new))
-        while waiting:
-            yield finish(waiting.popleft())
+            while len(self.in_work) >= self.workers:
+                yield self._oldest()
+                self.in_work.popleft()
+            self._begin(prepare(number, rows, self.labeller, self.settings))
+        while self.in_work:
+            yield self._oldest()
+            self.in_work.popleft()
+        self.pool.shutdown()
+
+    def _begin(self, prepared: Prepared) -> None:
+        known = _find(self.results, self.model, prepared)
+        missing = [one for key, one in prepared.rendered.items() if key not in known]
+        session = Session(self.stopped, self.results.unfinished(prepared.shard))
+        new: Future[Answers]
+        if (kept := session.find(ANSWERS)) is not None:
+            new = Future()
+            new.set_result({key: Answer(**answer) for key, answer in json.loads(kept).items()})
+        else:
+            new = self.pool.submit(_answer, session, self.labeller, missing, self.meter.scoring())
+        self.in_work.append(_InWork(prepared, known, new, session))
+
+    def _oldest(self) -> _Scored:
+        work = self.in_work[0]
+        while not wait([work.new], timeout=PATIENCE).done:
+            if time.monotonic() - self.kept_at >= OFTEN:
+                self._keep_states()
+                self.kept_at = time.monotonic()
+        new = work.new.result()
+        shared = self.labeller.ruler.shared
+        _store(self.results, self.model, new, work.prepared.shard)
+        self.results.forget_unfinished(work.prepared.shard)
+        finished = assemble(work.prepared, work.known | new, self.model)
+        computed = sum(work.prepared.tokens[key] for key in new) + (shared if new else 0)
+        return _Scored(finished, work.prepared.row_tokens + shared * len(work.prepared.rows), computed)
+
+    def stop(self) -> int:
+        """End the scoring after the passes that are running, and keep what was scored.
+
+        Returns:
+            How many prompts of unfinished shards need not be scored again.
+        """
+        self.stopped.set()
+        self.pool.shutdown(cancel_futures=True)
+        with suppress(BatchError):  # the error that is under way matters more
+            self._keep_states()
+            return sum(self._keep_answers(work) or work.session.prompts for work in self.in_work)
+        return 0
+
+    def _keep_states(self) -> None:
+        for work in self.in_work:
+            if states := work.session.take():
+                self.results.keep_unfinished(states, work.prepared.shard)
+
+    def _keep_answers(self, work: _InWork) -> int:
+        """Keep all answers of a shard that is scored; none where one failed, for that may succeed next time."""
+        if work.new.cancelled() or work.new.exception() is not None:
+            return 0
+        answers = work.new.result()
+        good = {key: asdict(answer) for key, answer in answers.items() if isinstance(answer, Answer)}
+        if len(good) < len(answers):
+            return 0
+        state = json.dumps(good, ensure_ascii=False).encode("utf-8")
+        self.results.keep_unfinished({ANSWERS: state}, work.prepared.shard)
+        return len(good)
+
+
+def _answer(session: Session, labeller: Labeller, rendered: Sequence[Rendered], progress: Progress | None) -> Answers:
+    with session.active():
+        session.check()
+        return answer_new(labeller, rendered, progress)
 
 
 def _cache_key(model: str, key: str) -> bytes:

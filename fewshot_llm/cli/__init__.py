@@ -7,6 +7,8 @@ help panel.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -21,7 +23,7 @@ from fewshot_llm.cli.evaluate import evaluate
 from fewshot_llm.cli.explain import explain
 from fewshot_llm.cli.export import export, verify
 from fewshot_llm.cli.facts import facts
-from fewshot_llm.cli.failure import FailureGroup
+from fewshot_llm.cli.failure import INTERRUPTED, TERMINATED, FailureGroup
 from fewshot_llm.cli.lint import lint
 from fewshot_llm.cli.models import models
 from fewshot_llm.cli.optional_value import VerifyCommand
@@ -50,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad use, 130 stopped by Ctrl-C, 143 by SIGTERM.",
 )
 
 
@@ -105,4 +107,13 @@ app.add_typer(models, name="models", rich_help_panel=MODELS)
 
 def main() -> None:
     """Run the command line; the entry point of `fewshot-llm` and `python -m fewshot_llm`."""
-    app(prog_name="fewshot-llm")
+    try:
+        app(prog_name="fewshot-llm")
+    except SystemExit as end:
+        if end.code not in (INTERRUPTED, TERMINATED):
+            raise
+        # Everything was left in order when the command ended. Taking a model apart would take seconds, and a thread
+        # that waits for a server would be waited for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)

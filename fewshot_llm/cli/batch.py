@@ -13,6 +13,7 @@ __all__ = ["batch"]
 
 
 def batch(
+    ctx: typer.Context,
     task: options.Task,
     inputs: batch_only.Inputs,
     output: batch_only.OutputFolder = None,
@@ -63,12 +64,13 @@ def batch(
     """Label many rows: files of any size, resumed after a crash, bad rows set aside.
 
     The output folder gets shards with every input column and the label, errors.jsonl with every row that could not
-    be labelled, and manifest.json. Exit code 1 when rows are in error, unless --tolerate allows so many.
+    be labelled, and manifest.json. Exit code 1 when rows are in error, unless --tolerate allows so many, and when an
+    input file changed while it was read. Ctrl-C keeps what is labelled so far; --resume goes on from there.
     """
     from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
     from fewshot_llm.batch.estimate import estimate_job
     from fewshot_llm.batch.files import columns_of
-    from fewshot_llm.batch.job import Output
+    from fewshot_llm.batch.job import Output, job_lock
     from fewshot_llm.batch.policy import LongText
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.work import Settings
@@ -81,6 +83,8 @@ def batch(
         raise typer.BadParameter("Say where the results go: --output DIR.")
     if engine == "ray" and support is not None and adapter is not None:
         raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
+    if output is not None and not dry_run:
+        ctx.with_resource(job_lock(output))  # before a model is loaded: who else is at it is known at once
     told = Told(text_column, label_column, delimiter, encoding)
     source = told.source(inputs, limit)
     say(source.notes())
@@ -161,5 +165,5 @@ def batch(
                 labeller, source, place, settings, workers=workers, cache=cache, report=report, support=profile
             )
     print_outcome(outcome, output, as_json=as_json)
-    if sum(outcome.errors.values()) > tolerate:
+    if outcome.changed or sum(outcome.errors.values()) > tolerate:
         raise typer.Exit(1)

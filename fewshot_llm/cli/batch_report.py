@@ -70,7 +70,9 @@ def _line(at: Snapshot) -> str:
 
 
 def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
-    """The totals; warnings of the drift check go to standard error."""
+    """The totals; what changed under the job and warnings of the drift check go to standard error."""
+    for sentence in outcome.changed:
+        typer.echo(f"Error: {sentence}", err=True)
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
     say_columns(outcome.columns)
@@ -83,6 +85,7 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
             "redacted": dict(outcome.redacted),
             "warnings": list(outcome.warnings),
             "columns": dict(outcome.columns),
+            "input_changed": list(outcome.changed),
             "output": str(output),
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))

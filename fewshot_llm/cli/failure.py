@@ -1,10 +1,18 @@
-"""Errors as one readable paragraph, and the exit codes.
+"""Errors as one readable paragraph, the exit codes, and what Ctrl-C does.
 
-0 done · 1 failed · 2 bad use (what the command line alone shows to be wrong) · 130 stopped by Ctrl-C.
+0 done · 1 failed · 2 bad use (what the command line alone shows to be wrong) · 130 stopped by Ctrl-C (SIGINT) · 143
+stopped by SIGTERM: 128 + the signal's number, as shells count.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,10 +26,15 @@ if TYPE_CHECKING:
 
     from fewshot_llm.files.writing import Excel
 
-__all__ = ["FAILED", "INTERRUPTED", "FailureGroup", "refuse_output", "rows_output", "say_columns"]
+__all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "FailureGroup", "refuse_output", "rows_output", "say_columns"]
 
 FAILED = 1
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM: ends a command in the same way as Ctrl-C."""
 
 
 class FailureGroup(TyperGroup):
@@ -37,8 +50,10 @@ class FailureGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; with `--debug` exceptions pass through untouched."""
-        if ctx.params.get("debug"):
-            return super().invoke(ctx)
+        with _stopped_by_signals():
+            return super().invoke(ctx) if ctx.params.get("debug") else self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, BrokenPipeError):
@@ -48,9 +63,11 @@ class FailureGroup(TyperGroup):
             message = error.format_message().rstrip(".")
             _say(f"Error: {message}{'' if message.endswith('?') else '.'} See `{command} --help`.")
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            _say("Stopped by Ctrl-C. A file that was not finished has not been written.")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            by, code = ("SIGTERM", TERMINATED) if isinstance(stop, _TerminatedError) else ("Ctrl-C", INTERRUPTED)
+            notes = getattr(stop, "__notes__", ["A file that was not finished has not been written."])
+            _say(f"Stopped by {by}. {' '.join(notes)}")
+            raise typer.Exit(code) from None
         except FewshotError as error:
             _say(f"Error: {error}")
         except OSError as error:
@@ -111,6 +128,32 @@ def say_columns(written: Mapping[str, str]) -> None:
     """Says what the added columns are called, where the input has columns of their usual names."""
     if any(name != column for name, column in written.items()):
         _say(f"The input has columns of our names already: the results are in {', '.join(written.values())}.")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM interrupt the command, and a second one ends the process at once.
+
+    A signal that the process was told to ignore (`nohup`, a job in a shell's background) stays ignored.
+    """
+    ours: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    alone = threading.current_thread() is threading.main_thread()
+    taken = [number for number, usual in ours.items() if alone and signal.getsignal(number) == usual]
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
+        if sys.stderr.isatty():  # the cursor may be hidden by a bar that nobody will end
+            os.write(sys.stderr.fileno(), b"\x1b[?25h\nStopping. Ctrl-C again ends at once.\n")
+        raise _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+
+    for number in taken:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, ours[number])
 
 
 def _say(paragraph: str) -> None:

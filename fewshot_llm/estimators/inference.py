@@ -11,6 +11,7 @@ from fewshot_llm.normalisation import Normalisation, Sum
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import FloatArray, Progress, Scorer
+from fewshot_llm.scoring.session import check_stop
 from fewshot_llm.support import Example, SupportSet
 
 __all__ = ["Inference", "Question"]
@@ -53,7 +54,11 @@ class Inference:
 
     def prompts(self, queries: Sequence[Example], draw: int = 0) -> list[Prompt]:
         """The prompts that are served for these queries under one draw of demonstrations."""
-        return [self.builder.build(query, self.support, draw) for query in queries]
+        return [self._prompt(query, draw) for query in queries]
+
+    def _prompt(self, query: Example, draw: int) -> Prompt:
+        check_stop()
+        return self.builder.build(query, self.support, draw)
 
     def score_prompts(self, prompts: Sequence[Prompt], draw: int = 0, progress: Progress | None = None) -> FloatArray:
         """Label scores in nats of served prompts, shape [prompts, labels].

@@ -16,7 +16,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
@@ -35,6 +35,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 BROKEN = (OSError, EOFError, ValueError, zlib.error)
 """What a damaged file raises; Arrow's errors are among them."""
+
+
+Watch: TypeAlias = Callable[[BinaryIO], BinaryIO]
 
 
 class Rows(list[Row]):
@@ -132,6 +135,7 @@ def scan_rows(
     delimiter: str | None = None,
     encoding: str | None = None,
     notes: list[Note] | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Reading]:
     """Every row of a file, one at a time, in constant memory; reading twice gives the same.
 
@@ -144,11 +148,14 @@ def scan_rows(
         encoding: likewise.
         notes: gets how the file is read, where that is not as its name promises, before the row that it concerns.
 
+        watch: gets the stream of the file's bytes each time it is opened, before they are decompressed, and gives the
+            stream to read instead; the last one is read to its end. Parquet and Excel files are not read front to back.
+
     Raises:
         DataFileError: the file is missing, has another ending, a title above its header, or an encoding that cannot
             be told.
     """
-    return _scan(path, delimiter, encoding, [] if notes is None else notes, pad=False)
+    return _scan(path, delimiter, encoding, [] if notes is None else notes, pad=False, watch=watch)
 
 
 def count_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, encoding: str | None = None) -> int:
@@ -173,11 +180,16 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 
 def _scan(
-    path: str | os.PathLike[str], delimiter: str | None, encoding: str | None, notes: list[Note], pad: bool
+    path: str | os.PathLike[str],
+    delimiter: str | None,
+    encoding: str | None,
+    notes: list[Note],
+    pad: bool,
+    watch: Watch | None = None,
 ) -> Iterator[Reading]:
     line = 0
     try:
-        for reading in _readings(path, delimiter, encoding, notes, pad):
+        for reading in _readings(path, delimiter, encoding, notes, pad, watch):
             line = reading.line
             yield reading
     except DataFileError:
@@ -188,7 +200,12 @@ def _scan(
 
 
 def _readings(
-    path: str | os.PathLike[str], delimiter: str | None, encoding: str | None, notes: list[Note], pad: bool
+    path: str | os.PathLike[str],
+    delimiter: str | None,
+    encoding: str | None,
+    notes: list[Note],
+    pad: bool,
+    watch: Watch | None,
 ) -> Iterator[Reading]:
     told = None if delimiter is None else as_delimiter(delimiter)
     name = _name(path)
@@ -199,7 +216,7 @@ def _readings(
         from fewshot_llm.files.spreadsheet import read_xlsx
 
         return read_xlsx(Path(path), notes)
-    opened = _opened(path, encoding, notes)
+    opened = _opened(path, encoding, notes, watch)
     if kind in ("csv", "tsv"):
         usual = "," if kind == "csv" else "\t"
         return read_csv(opened, name, notes, usual, delimiter=told, pad=pad, encoding=opened.encoding)
@@ -231,7 +248,9 @@ class _Opener:
         return utf8_stream(self._raw(), self.encoding)
 
 
-def _opened(path: str | os.PathLike[str], encoding: str | None, notes: list[Note]) -> _Opener:
+def _opened(
+    path: str | os.PathLike[str], encoding: str | None, notes: list[Note], watch: Watch | None = None
+) -> _Opener:
     raw: Callable[[], BinaryIO]
     if os.fspath(path) == "-":
         data = sys.stdin.buffer.read()
@@ -241,7 +260,7 @@ def _opened(path: str | os.PathLike[str], encoding: str | None, notes: list[Note
     else:
 
         def raw() -> BinaryIO:
-            return _decompressed(Path(path))
+            return _decompressed(Path(path), watch)
 
     if encoding is not None:
         return _Opener(raw, known_encoding(encoding))
@@ -284,17 +303,22 @@ def _told(found: Encoding, name: str, notes: list[Note]) -> str:
     return found.name
 
 
-def _decompressed(path: Path) -> BinaryIO:
+def _decompressed(path: Path, watch: Watch | None) -> BinaryIO:
     """The file's bytes, decompressed while they are read."""
+    plain: BinaryIO = path.open("rb")
+    if watch is not None:
+        plain = watch(plain)
     match path.suffix.lower():
         case ".gz":
-            return cast(BinaryIO, gzip.open(path, "rb"))
+            unpacked: Any = gzip.GzipFile(fileobj=plain, mode="rb")
+            unpacked.myfileobj = plain  # to be closed with it
+            return cast(BinaryIO, unpacked)
         case ".zst":
             import pyarrow as pa
 
-            return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
+            return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(plain), "zstd")))
         case _:
-            return path.open("rb")
+            return plain
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewshot_llm.errors import SupportError, nearest
 from fewshot_llm.files import Rows, atomic_write, read_rows, write_rows
+from fewshot_llm.files.locking import sole_writer
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.support.columns import LABEL, resolve_columns
 from fewshot_llm.task import Task
 
 __all__ = ["SupportFile"]
+
+WAIT = 10.0
+"""Seconds to wait for another process that is writing the file."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,17 @@ class SupportFile:
 
         Raises:
             SupportError: an empty text, or no such label.
-            DataFileError: the file cannot be read or written.
+            DataFileError: the file cannot be read or written, or another process has been writing it for long.
         """
         text = normalise_text(example.text)
         if not text:
             raise SupportError("There is no text to label. Type or paste one.")
         if label not in self.task.labels:
             raise SupportError(f"The task {self.task.name} has no label {label!r}. {nearest(label, self.task.labels)}")
+        with self._alone():
+            self._put(text, example, label)
+
+    def _put(self, text: str, example: Example, label: str) -> None:
         before, rows = self.path.read_bytes(), self._rows()
         names = dict.fromkeys(name for row in rows for name in row)
         where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
@@ -100,12 +109,17 @@ class SupportFile:
         if not self._changes:
             return False
         change = self._changes[-1]
-        if self.path.read_bytes() != change.after:
-            raise SupportError(
-                f"{self.path.name} was changed by another program since the last correction; taking it back would lose "
-                "that. Edit the file by hand."
-            )
-        with atomic_write(self.path) as temporary:
-            temporary.write_bytes(change.before)
-        self._changes.pop()
+        with self._alone():
+            if self.path.read_bytes() != change.after:
+                raise SupportError(
+                    f"{self.path.name} was changed by another program since the last correction; taking it back would "
+                    "lose that. Edit the file by hand."
+                )
+            with atomic_write(self.path) as temporary:
+                temporary.write_bytes(change.before)
+            self._changes.pop()
         return True
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Two pages may correct one file: each reads it and writes it before the other does."""
+        return sole_writer(self.path.with_name(f".{self.path.name}.lock"), f"the file {self.path.name}", wait=WAIT)

@@ -5,8 +5,9 @@ Agrees with `ReferenceScorer` within 1e-4 in float32, whatever the batch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
@@ -25,7 +26,8 @@ from fewshot_llm.scoring.frontier import Goal
 from fewshot_llm.scoring.head import causal_network, token_log_probs
 from fewshot_llm.scoring.passes import plan_pass, run_body
 from fewshot_llm.scoring.profile import Profile, asked_tokens
-from fewshot_llm.scoring.schedule import path_capacity, schedule
+from fewshot_llm.scoring.schedule import Pass, path_capacity, schedule
+from fewshot_llm.scoring.session import Stopped, current_session
 from fewshot_llm.scoring.token_tree import build_tree
 
 __all__ = ["TreeScorer", "score_rows"]
@@ -119,6 +121,8 @@ def score_rows(
 ) -> tuple[list[LabelScores], Profile]:
     """Scores of all answers of encoded prompts, over one token tree.
 
+    In a `Session` its state is kept, and a call that was stopped goes on behind its last pass.
+
     Args:
         language_model: what to score with.
         rows: encoded prompts.
@@ -127,6 +131,9 @@ def score_rows(
 
     Returns:
         Scores in the order of `rows`, and what they cost.
+
+    Raises:
+        Stopped: the session was stopped.
     """
     network, device = causal_network(language_model.model), language_model.device
     tree = build_tree(rows)
@@ -135,36 +142,131 @@ def score_rows(
     tokens = np.concatenate([trie.edge_tokens for trie in tree.tries])
     order = np.argsort(nodes, kind="stable")
     nodes, tokens = nodes[order], tokens[order]
-    found = np.empty(len(order), dtype=np.float64)
     shared = KeyValues(path_capacity(tree, budget))
     last_nodes = np.sort(np.maximum(tree.last, tree.labels + np.array([trie.inner for trie in tree.tries]) - 1))
-    passes = positions = begun = 0
-    waiting: list[torch.Tensor] = []
-    asked: list[npt.NDArray[np.int64]] = []
-    for step in schedule(tree, budget):
+    steps = list(schedule(tree, budget))
+    session = current_session()
+    key = _call_key(language_model, rows, budget) if session else ""
+    earlier = session.find(key) if session else None
+    at = _Progress(np.empty(len(order), dtype=np.float64))
+    if earlier is not None:
+        at = _Progress.read(earlier, len(order), device)
+    found = at.found
+    computed = passes = positions = 0
+
+    def run(step: Pass) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
+        nonlocal computed, passes, positions
         first, last = np.searchsorted(nodes, [step.start, step.stop])
         read, pairs = np.unique(nodes[first:last], return_inverse=True)
         plan = plan_pass(tree, step, shared, device)
         hidden = run_body(network, tree.ids[step.start : step.stop], plan, read - step.start)
-        asked.append(pairs + sum(map(len, waiting)))
-        waiting.append(hidden)
-        positions += len(read)
-        passes += 1
-        if begun < last and (sum(map(len, waiting)) >= HEAD_ROWS or step.stop == len(tree.ids)):
-            with torch.inference_mode():
-                found[begun:last] = token_log_probs(
-                    network,
-                    torch.cat(waiting),
-                    torch.from_numpy(np.concatenate(asked)).to(device),
-                    torch.from_numpy(tokens[begun:last]).to(device),
-                ).cpu()
-            waiting, asked, begun = [], [], int(last)
-            report(int(np.searchsorted(last_nodes, step.stop)))
+        computed, passes, positions = computed + step.size, passes + 1, positions + len(read)
+        return hidden, pairs
+
+    def scored() -> int:
+        return int(np.searchsorted(last_nodes, steps[at.passes - 1].stop)) if at.passes else 0
+
+    try:
+        for step in _path_of(steps, at.passes):
+            run(step)
+        for step in steps[at.passes :]:
+            hidden, pairs = run(step)
+            last = int(np.searchsorted(nodes, step.stop))
+            at.asked.append(pairs + sum(map(len, at.waiting)))
+            at.waiting.append(hidden)
+            at.passes += 1
+            if at.begun < last and (sum(map(len, at.waiting)) >= HEAD_ROWS or step.stop == len(tree.ids)):
+                with torch.inference_mode():
+                    found[at.begun : last] = token_log_probs(
+                        network,
+                        torch.cat(at.waiting),
+                        torch.from_numpy(np.concatenate(at.asked)).to(device),
+                        torch.from_numpy(tokens[at.begun : last]).to(device),
+                    ).cpu()
+                at.waiting, at.asked, at.begun = [], [], last
+                report(scored())
+            if session:
+                session.keep_often(key, at.write, scored())
+    except Stopped:
+        assert session is not None
+        if at.passes:
+            session.keep(key, at.write(), scored())
+        raise
+    if session:
+        session.keep(key, at.write(), len(rows))
     edges = np.empty_like(found)
     edges[order] = found
-    results, at = [], 0
+    results, start = [], 0
     for trie in tree.tries:
-        own = edges[at : at + len(trie.edge_nodes)]
-        at += len(own)
+        own = edges[start : start + len(trie.edge_nodes)]
+        start += len(own)
         results.append(LabelScores(trie.answer_scores(own), trie.lengths))
-    return results, Profile(computed=len(tree.ids), passes=passes, positions=positions)
+    return results, Profile(computed=computed, passes=passes, positions=positions)
+
+
+@dataclass
+class _Progress:
+    """How far a call of `score_rows` is.
+
+    Attributes:
+        found: log-probabilities of the edges, sorted by node; of the first `begun` they are known.
+        passes: how many were run.
+        begun: edges before the first that waits for the head.
+        waiting: hidden states that the head has not read yet.
+        asked: for each edge from `begun` on, which of them it is read from.
+    """
+
+    found: npt.NDArray[np.float64]
+    passes: int = 0
+    begun: int = 0
+    waiting: list[torch.Tensor] = field(default_factory=list)
+    asked: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def write(self) -> bytes:
+        """Everything, bit by bit."""
+        from safetensors.torch import save
+
+        tensors = {
+            "counts": torch.tensor([self.passes, self.begun]),
+            "found": torch.from_numpy(self.found[: self.begun].copy()),
+        }
+        if self.waiting:
+            tensors["waiting"] = torch.cat(self.waiting).cpu().contiguous()
+            tensors["asked"] = torch.from_numpy(np.concatenate(self.asked).astype(np.int64))
+        return bytes(save(tensors))
+
+    @classmethod
+    def read(cls, state: bytes, edges: int, device: torch.device) -> _Progress:
+        """What `write` gave, for a call with so many edges."""
+        from safetensors.torch import load
+
+        tensors = load(state)
+        passes, begun = tensors["counts"].tolist()
+        found = np.empty(edges, dtype=np.float64)
+        found[:begun] = tensors["found"].numpy()
+        if "waiting" not in tensors:
+            return cls(found, passes, begun)
+        return cls(found, passes, begun, [tensors["waiting"].to(device)], [tensors["asked"].numpy()])
+
+
+def _call_key(language_model: LanguageModel, rows: Sequence[Encoded], budget: int) -> str:
+    """Names everything that a call's scores depend on."""
+    digest = hashlib.sha256(f"{language_model.fingerprint}\n{budget}\n{HEAD_ROWS}\n".encode())
+    answers: dict[tuple[tuple[int, ...], ...], bytes] = {}
+    for row in rows:
+        digest.update(np.array([len(row.context), *row.context], dtype=np.int64).tobytes())
+        if row.answers not in answers:
+            answers[row.answers] = hashlib.sha256(repr(row.answers).encode()).digest()
+        digest.update(answers[row.answers])
+    return digest.hexdigest()
+
+
+def _path_of(steps: Sequence[Pass], done: int) -> list[Pass]:
+    """Those of the first `done` passes whose keys and values the passes behind them see, in order."""
+    wanted = steps[done].path if done < len(steps) else 0
+    chosen = []
+    for step in reversed(steps[:done]):
+        if wanted and step.keep and step.path < wanted:
+            chosen.append(step)
+            wanted = step.path
+    return chosen[::-1]

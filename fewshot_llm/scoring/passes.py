@@ -15,6 +15,7 @@ from fewshot_llm.scoring.blocks import Group
 from fewshot_llm.scoring.kernels import ALIGNMENT
 from fewshot_llm.scoring.last_layer import last_layer_at
 from fewshot_llm.scoring.schedule import Pass
+from fewshot_llm.scoring.session import check_stop
 from fewshot_llm.scoring.token_tree import TokenTree
 
 __all__ = ["length_buckets", "padded_runs", "plan_pass", "run_body"]
@@ -170,10 +171,15 @@ def length_buckets(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def run_body(network: Any, ids: npt.NDArray[np.int64], plan: PassPlan, read: IntArray) -> torch.Tensor:
-    """Last hidden states (after the final norm) at the positions `read` of a pass, shape [read, width]."""
+    """Last hidden states (after the final norm) at the positions `read` of a pass, shape [read, width].
+
+    Raises:
+        Stopped: the thread's session was stopped before the pass began.
+    """
     device = plan.depths.device
     places = torch.from_numpy(read).to(device)
     with torch.inference_mode(), tree_attention(network, plan, places), last_layer_at(network, places):
+        check_stop()  # here, where it is this thread's turn: others may have run a pass since it asked for one
         output = network.base_model(
             input_ids=torch.from_numpy(ids).to(device)[None],
             position_ids=plan.depths[None],

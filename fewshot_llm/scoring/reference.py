@@ -11,6 +11,7 @@ from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
 from fewshot_llm.scoring.encoding import Encoded, encode_slowly
+from fewshot_llm.scoring.session import check_stop
 
 __all__ = ["ReferenceScorer", "best_of", "score_encoded"]
 
@@ -33,6 +34,7 @@ class ReferenceScorer:
         """See `Scorer.log_probs`."""
         results = []
         for done, encoded in enumerate(encode_slowly(self.language_model.tokenizer, prompts), start=1):
+            check_stop()
             results.append(score_encoded(self.language_model, encoded))
             if progress:
                 progress(done, len(prompts))

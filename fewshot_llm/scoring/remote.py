@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+import numpy as np
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.models.language_model import special_tokens_of
@@ -16,12 +21,20 @@ from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.reference import best_of
 from fewshot_llm.scoring.remote_http import Address, Http, parse_address
+from fewshot_llm.scoring.remote_lists import BoundedLabelScores
 from fewshot_llm.scoring.remote_servers import ServerInfo, choose_method, identify
+from fewshot_llm.scoring.session import Session, Stopped, current_session
 
 __all__ = ["PromptLimits", "RemoteScorer", "connect", "is_address"]
 
 UNBOUNDED = 10**9
 """Tokenizers that know no limit say 10**30."""
+
+PATIENCE = 0.2
+"""Seconds between two looks at whether the work was stopped."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -104,17 +117,32 @@ class RemoteScorer:
         return self.score_encoded(encode(self.tokenizer, prompts), progress)
 
     def score_encoded(self, encoded: Sequence[Encoded], progress: Progress | None = None) -> list[LabelScores]:
-        """`log_probs` of prompts whose token ids are known."""
-        results: dict[int, LabelScores] = {}
-        executor = ThreadPoolExecutor(self.in_flight, thread_name_prefix="remote-scorer")
+        """`log_probs` of prompts whose token ids are known.
+
+        In a `Session` the answers that are there are kept, and a call that was stopped asks for the others only.
+        Requests that are under way are not waited for.
+        """
+        session = current_session()
+        key = _call_key(self.fingerprint, encoded) if session else ""
+        earlier = session.find(key) if session else None
+        results = {} if earlier is None else _read(earlier)
+        missing = [at for at in range(len(encoded)) if at not in results]
         try:
-            futures = {executor.submit(self._method.score, self.http, item): at for at, item in enumerate(encoded)}
-            for done, future in enumerate(as_completed(futures), start=1):
-                results[futures[future]] = future.result()
+            asked = [encoded[at] for at in missing]
+            for number, scores in _in_background(
+                lambda item: self._method.score(self.http, item), asked, self.in_flight, session
+            ):
+                results[missing[number]] = scores
                 if progress:
-                    progress(done, len(encoded))
-        finally:
-            executor.shutdown(cancel_futures=True)
+                    progress(len(results), len(encoded))
+                if session:
+                    session.keep_often(key, lambda: _write(results), len(results))
+        except Stopped:
+            assert session is not None
+            session.keep(key, _write(results), len(results))
+            raise
+        if session:
+            session.keep(key, _write(results), len(results))
         return [results[at] for at in range(len(encoded))]
 
     def best(
@@ -126,6 +154,80 @@ class RemoteScorer:
     ) -> list[TopLabels]:
         """See `Scorer.best`."""
         return [best_of(scores, k, offsets) for scores in self.log_probs(prompts, progress)]
+
+
+def _in_background(
+    work: Callable[[T], R], items: Sequence[T], threads: int, session: Session | None
+) -> Iterator[tuple[int, R]]:
+    """Position and result of every item, as they come.
+
+    The threads are daemons: neither an error nor Ctrl-C nor the end of the program waits for a server's answer.
+    """
+    todo = deque(enumerate(items))
+    done: SimpleQueue[tuple[int, R] | BaseException] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            try:
+                at, item = todo.popleft()
+            except IndexError:
+                return
+            try:
+                done.put((at, work(item)))
+            except BaseException as error:
+                done.put(error)
+
+    for number in range(min(threads, len(items))):
+        Thread(target=serve, name=f"remote-scorer_{number}", daemon=True).start()
+    try:
+        for _ in items:
+            while True:
+                if session:
+                    session.check()
+                try:
+                    found = done.get(timeout=PATIENCE)
+                except Empty:
+                    continue
+                break
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        todo.clear()
+
+
+def _call_key(fingerprint: str, encoded: Sequence[Encoded]) -> str:
+    digest = hashlib.sha256(fingerprint.encode())
+    for item in encoded:
+        digest.update(repr((item.context, item.answers)).encode())
+    return digest.hexdigest()
+
+
+def _write(results: dict[int, LabelScores]) -> bytes:
+    """Answers by position; `_read` gives them back bit by bit."""
+    rows = [
+        {
+            "at": at,
+            "log_probs": [float(value).hex() for value in scores.log_probs],
+            "token_counts": scores.token_counts.tolist(),
+            "bounded": scores.bounded.tolist() if isinstance(scores, BoundedLabelScores) else None,
+        }
+        for at, scores in results.items()
+    ]
+    return json.dumps(rows).encode()
+
+
+def _read(state: bytes) -> dict[int, LabelScores]:
+    found: dict[int, LabelScores] = {}
+    for row in json.loads(state):
+        log_probs = np.array([float.fromhex(value) for value in row["log_probs"]])
+        counts = np.array(row["token_counts"], dtype=np.int64)
+        found[row["at"]] = (
+            LabelScores(log_probs, counts)
+            if row["bounded"] is None
+            else BoundedLabelScores(log_probs, counts, np.array(row["bounded"], dtype=bool))
+        )
+    return found
 
 
 def connect(address: str, base: str | None = None) -> RemoteScorer:

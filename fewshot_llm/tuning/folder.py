@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fewshot_llm.errors import AdapterError
+from fewshot_llm.files.locking import sole_writer
 
-__all__ = ["whole_folder"]
+__all__ = ["folder_lock", "require_free", "whole_folder"]
 
 
 @contextmanager
@@ -27,25 +28,42 @@ def whole_folder(folder: Path, *, owned: str, overwrite: bool = False) -> Iterat
         A new, empty folder beside it. What is written there appears all at once, or, on any error, not at all.
 
     Raises:
-        AdapterError: `folder` is in use; raised before anything is written.
+        AdapterError: `folder` holds something; raised before anything is written, and again before it is put in
+            place if somebody else has filled it meanwhile.
+        BusyError: another process is about to write it.
         OSError: the disk is full, or there is no permission; the old folder is as it was.
     """
     folder = folder.absolute()
     require_free(folder, owned=owned, overwrite=overwrite)
     temporary, old = (folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp") for _ in range(2))
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with folder_lock(folder):
+        temporary.mkdir()
+        try:
+            yield temporary
+            require_free(folder, owned=owned, overwrite=overwrite)
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(temporary, folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                os.replace(old, folder)
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Within it, no other process writes `folder`: for what takes long before its folder is put in place.
+
+    Raises:
+        BusyError: another process is at it.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder.with_name(f".{folder.name}.lock"), f"the folder {folder}"):
+        yield
 
 
 def require_free(folder: Path, *, owned: str, overwrite: bool) -> None:

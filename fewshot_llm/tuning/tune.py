@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder import Climbed, Watch, force_lora, run_ladder
 from fewshot_llm.processes import is_first
 from fewshot_llm.support import SupportSet
-from fewshot_llm.tuning.folder import require_free, whole_folder
+from fewshot_llm.tuning.folder import folder_lock, require_free, whole_folder
 from fewshot_llm.tuning.store import AdapterRecord, BaseRecord, PromptRecord, save_adapter_folder
 
 __all__ = ["DECISION", "adapter_record", "check_out", "save_climbed", "tune_to_folder"]
@@ -61,9 +62,24 @@ def tune_to_folder(
         test: labelled rows that are measured on afterwards, and choose nothing.
 
     Raises:
+        BusyError: another process is tuning into the same folder.
         FewshotError: rows, recipe, folder or training are unusable; the message says which.
     """
     check_out(out, overwrite=overwrite)
+    with folder_lock(out) if is_first() else nullcontext():
+        return _tune(inference, escalation, out, force=force, overwrite=overwrite, watch=watch, test=test)
+
+
+def _tune(
+    inference: Inference,
+    escalation: Escalation,
+    out: Path,
+    *,
+    force: bool,
+    overwrite: bool,
+    watch: Watch | None,
+    test: SupportSet | None,
+) -> dict[str, Any]:
     unfinished = out.absolute().with_name(f".{out.absolute().name}.unfinished")
     climb = force_lora if force else run_ladder
     climbed = climb(inference, escalation, watch=watch, checkpoints=unfinished)

@@ -117,3 +117,36 @@ def test_errors_say_where_a_row_stands(batch: Run, shop: Path) -> None:
     (shop / "in.jsonl").write_bytes(b'{"text": "a"}\n\n{"text": "b"\n{"text": "c"}\n')
     batch("--input", "in.jsonl", "--output", "out")
     assert [(e["file"], e["line"], e["row"]) for e in read_errors(shop / "out")] == [("in.jsonl", 3, 1)]
+
+
+def test_a_second_job_is_refused_before_a_model_is_loaded(batch: Run, run: Run, shop: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fewshot_llm.batch.job import job_lock
+
+    with ThreadPoolExecutor(1) as pool:
+        with job_lock(shop / "out"):
+            told = ("batch", "review-sentiment", "--support", "support.csv", "--model", "no-such-model")
+            result = pool.submit(run, *told, "--input", "reviews.jsonl", "--output", "out").result()
+        assert result.exit_code == 1
+        assert "The output folder out is in use by process" in result.stderr
+        assert not (shop / "out").exists()
+    assert batch("--input", "reviews.jsonl", "--output", "out").exit_code == 0
+
+
+def test_an_input_that_changes_fails_the_command(batch: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fewshot_llm.batch import runner
+
+    finish = runner.finish_job
+
+    def changed(*given: object) -> object:
+        write_jsonl(shop / "in.jsonl", [{"text": "quite another"}])
+        return finish(*given)  # type: ignore[arg-type]
+
+    write_jsonl(shop / "in.jsonl", [{"text": "fine"}, {"text": "late"}])
+    monkeypatch.setattr(runner, "finish_job", changed)
+    result = batch("--input", "in.jsonl", "--output", "out", "--tolerate", "5", "--json")
+    assert result.exit_code == 1
+    assert "in.jsonl changed while the job ran" in result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["input_changed"]
+    assert json.loads((shop / "out" / "manifest.json").read_text())["input_changed"][0]["file"] == "in.jsonl"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,82 @@ def test_module_and_command_are_the_same() -> None:
     done = subprocess.run([sys.executable, "-m", "fewshot_llm", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "Usage: fewshot-llm" in done.stdout
+
+
+WAITING = """
+import sys, time, typer
+from fewshot_llm.cli.failure import FailureGroup
+app = typer.Typer(cls=FailureGroup)
+
+@app.callback()
+def common(debug: bool = False) -> None: ...
+
+@app.command()
+def wait(stubborn: bool = False) -> None:
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt as stop:
+        stop.add_note("3 of 5 rows are finished.")
+        if not stubborn:
+            raise
+        print("asked", flush=True)
+        time.sleep(60)
+
+app()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+class TestSignals:
+    @pytest.fixture
+    def start(self) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+        """Starts a command that waits; it is waiting when this returns."""
+        begun: list[subprocess.Popen[str]] = []
+
+        def start(*arguments: str, ignored: bool = False) -> subprocess.Popen[str]:
+            # A job in a shell's background ignores Ctrl-C; pytest may be one.
+            usual = signal.SIG_IGN if ignored else signal.SIG_DFL
+            process = subprocess.Popen(
+                [sys.executable, "-c", WAITING, "wait", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, usual),
+            )
+            begun.append(process)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            return process
+
+        yield start
+        for process in begun:
+            process.kill()
+            process.communicate()
+
+    @pytest.mark.parametrize(("name", "code", "by"), [("SIGINT", 130, "Ctrl-C"), ("SIGTERM", 143, "SIGTERM")])
+    def test_a_signal_ends_the_command_with_a_line(self, start, name, code, by):  # type: ignore[no-untyped-def]
+        process = start()
+        process.send_signal(getattr(signal, name))
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (code, f"Stopped by {by}. 3 of 5 rows are finished.\n")
+
+    @pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
+    def test_a_second_signal_ends_the_process_at_once(self, start, second):  # type: ignore[no-untyped-def]
+        process = start("--stubborn")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "asked\n"
+        number = getattr(signal, second)
+        process.send_signal(number)
+        assert process.wait(timeout=20) == -number
+
+    def test_what_the_process_was_told_to_ignore_stays_ignored(self, start):  # type: ignore[no-untyped-def]
+        process = start(ignored=True)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+
+    def test_handlers_are_as_before_afterwards(self) -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        CliRunner().invoke(app, ["fail", "known"])
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

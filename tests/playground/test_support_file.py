@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,22 @@ def test_told_columns(tmp_path: Path) -> None:
     file = SupportFile(tmp_path / "a.csv", TASK, {"text": "body", "label": "truth"})
     file.put(Example.of("fine"), "positive")
     assert read_rows(file.path)[-1] == {"body": "fine", "truth": "positive"}
+
+
+def test_two_pages_correct_one_file_and_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "support.csv"
+    write_rows(path, ROWS)
+    code = """
+import sys
+from pathlib import Path
+from fewshot_llm import load_task
+from fewshot_llm.playground import SupportFile
+from fewshot_llm.support import Example
+file = SupportFile(Path(sys.argv[1]), load_task("review-sentiment"))
+for number in range(15):
+    file.put(Example.of(f"text {number} of {sys.argv[2]}"), "negative")
+"""
+    pages = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in ("one", "two")]
+    assert [page.wait(120) for page in pages] == [0, 0]
+    assert len(read_rows(path)) == 3 + 2 * 15
+    assert [found.name for found in tmp_path.iterdir()] == ["support.csv"]

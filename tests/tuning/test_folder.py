@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from fewshot_llm.errors import AdapterError
-from fewshot_llm.tuning.folder import require_free, whole_folder
+from fewshot_llm.errors import AdapterError, BusyError
+from fewshot_llm.tuning.folder import folder_lock, require_free, whole_folder
 
 
 def fill(folder, text, **how):
@@ -46,3 +48,21 @@ def test_what_is_in_use_is_refused(tmp_path):
         require_free(tmp_path / "file", owned="mark.json", overwrite=True)
     (tmp_path / "empty").mkdir()
     fill(tmp_path / "empty", "1")
+
+
+def test_two_at_once_are_refused_and_what_came_meanwhile_is_not_replaced(tmp_path):
+    with folder_lock(tmp_path / "b"), ThreadPoolExecutor(1) as pool:
+        with pytest.raises(BusyError, match="in use by process"):
+            pool.submit(fill, tmp_path / "b", "2").result()
+        fill(tmp_path / "b", "1")
+
+    def slow() -> None:
+        with whole_folder(tmp_path / "c", owned="mark.json") as partial:
+            (partial / "mark.json").write_text("late")
+            (tmp_path / "c").mkdir()
+            (tmp_path / "c" / "mark.json").write_text("first")
+
+    with pytest.raises(AdapterError, match="is there already"):
+        slow()
+    assert (tmp_path / "c" / "mark.json").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
