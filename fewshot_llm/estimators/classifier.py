@@ -164,6 +164,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Args:
             support: the labelled rows. Its label words, where it has some, replace the task's.
         """
+        self._forget_fitted()
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         inference = assemble(self, support)

@@ -118,6 +118,7 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
             SupportError: texts and labels differ in number, an unknown label, fewer than two texts.
             CalibrationError: no label applies to any text, or every one to every text.
         """
+        self._forget_fitted()
         task = _multilabel_task(self.task, self.labels, y)
         truth = indicator(y, task.labels)
         asked = pair_task(task)

@@ -111,6 +111,7 @@ class FewShotRanker(TextEstimator):
         Raises:
             SupportError: a choice is unusable (see `Choice`), or fewer choices than `shots` are there.
         """
+        self._forget_fitted()
         choices = as_choices(X, y)
         if self.shots < 0 or self.shots > len(choices):
             raise SupportError(

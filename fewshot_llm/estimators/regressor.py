@@ -131,6 +131,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         Warns:
             UserWarning: rows were left out; `support_.report` says which and why.
         """
+        self._forget_fitted()
         if self.escalation is not None and not self.interval_folds:
             raise ModelError("An escalation needs rows that are held out. Use interval_folds=5 or more.")
         if self.permutations < 1 or self.interval_folds == 1 or self.interval_folds < 0:
