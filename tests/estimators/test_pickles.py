@@ -199,7 +199,7 @@ def test_a_server_is_named_without_the_key_and_asked_only_when_given_again(folde
         assert b"very-secret" not in data
         assert root.encode() in data
         again = pickle.loads(data)
-        with pytest.raises(ServerError, match="give the address again"):
+        with pytest.raises(ServerError, match="Give the address again"):
             again.predict(TEXTS)
         with pytest.raises(ServerError, match="fitted with"):
             pickle.loads(data).attach_model(plain)
