@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -110,6 +111,23 @@ class Task(BaseModel):
                 "Another one needs a template and label words in the task's folder."
             )
         return self._words(language, self.labels)
+
+    def label_of(self, written: str) -> str | None:
+        """The label that was meant: its name or its words in any language, whatever the case, width and white space.
+
+        >>> Task(name="spam", labels=("spam", "not_spam")).label_of(" Not Spam　")
+        'not_spam'
+        """
+        return self._spellings.get(normalise_text(written))
+
+    @cached_property
+    def _spellings(self) -> dict[str, str]:
+        spellings: dict[str, str] = {}
+        for language in self.languages:
+            for label, words in self.words(language).items():
+                spellings.setdefault(normalise_text(words), label)
+        # A label's name goes before another one's words.
+        return spellings | {normalise_text(label): label for label in self.labels}
 
     def _words(self, language: str, labels: tuple[str, ...]) -> dict[str, str]:
         given = self.label_words.get(language, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +22,7 @@ from fewshot_llm.estimators.assemble import (
 from fewshot_llm.estimators.correction import CorrectionMethod, Linear
 from fewshot_llm.estimators.grid import Grid
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support
+from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support, warn_of_losses, warn_of_rows, without_text
 from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
 from fewshot_llm.estimators.targets import as_numbers, require_variety
@@ -121,15 +120,15 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         """Clean the rated texts, assemble the prompt and fit the correction out of fold.
 
         Args:
-            X: texts or mappings of fields: a list, an array, a pandas Series or frame.
-            y: one number per text.
+            X: texts or mappings of fields: a list, an array, a Series or frame of pandas or polars, a pyarrow table.
+            y: one number per text. A row whose number is missing (`None`, NaN, `NA`, empty) is left out.
 
         Raises:
             SupportError: targets are no numbers, all alike, or outside the grid; or no two texts are usable.
             FewshotError: a parameter does not fit; the message says which.
 
         Warns:
-            UserWarning: rows were left out; `support_.report` says which and why.
+            UserWarning: rows were left out, and which; `support_.report` says why.
         """
         self._forget_fitted()
         if self.escalation is not None and not self.interval_folds:
@@ -141,14 +140,19 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             )
         task = _regression_task(self.task)
         numbers = as_numbers(y)
-        require_variety(numbers)
+        there = ~np.isnan(numbers)
+        require_variety(numbers[there])
         rows = as_rows(X, task)
         language = choose_language(self.language, task, (Example.of(row).text for row in rows))
-        grid = self.grid or (Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers, task.scale))
-        grid.require_inside(numbers.tolist())
+        grid = self.grid or (
+            Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers[there], task.scale)
+        )
+        grid.require_inside(numbers[there].tolist())
         task = grid.task(task)
-        support = as_support(X, [grid.labels[position] for position in grid.nearest(numbers)], task)
-        _warn_of_losses(support)
+        nearest = grid.nearest(np.where(there, numbers, grid.values[0]))
+        labels = [grid.labels[at] if known else None for at, known in zip(nearest, there, strict=True)]
+        support = as_support(rows, labels, task)
+        warn_of_losses(support, stacklevel=2)
         targets = numbers[list(support.report.kept)]
         require_variety(targets)
 
@@ -186,7 +190,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         return self.model_.inference.support
 
     def predict(self, X: Any, progress: Progress | None = None) -> FloatArray:
-        """A number for each text, shape [rows]."""
+        """A number for each text, shape [rows]; warns of texts that are missing or empty, and answers them as empty."""
         return self.model_.grid.from_scale(self.model_.on_scale(self._queries(X), progress))
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
@@ -219,7 +223,9 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
-        return as_examples(X, self.model_.inference.builder.task)
+        queries = as_examples(X, self.model_.inference.builder.task)
+        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
+        return queries
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -231,9 +237,3 @@ def _regression_task(task: TaskLike) -> Task:
     if task.kind != "regression":
         raise TaskError(f"The task {task.name} is of the kind {task.kind}; a regressor needs one of kind regression.")
     return task
-
-
-def _warn_of_losses(support: SupportSet) -> None:
-    lost = [finding.english for finding in support.report.findings if finding.severity == "error" and finding.rows]
-    if lost:
-        warnings.warn(" ".join(lost), stacklevel=3)

@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 
 from fewshot_llm.errors import SupportError
+from fewshot_llm.estimators.inputs import labelled_rows
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = ["as_numbers", "require_variety"]
 
 
 def as_numbers(y: Any) -> FloatArray:
-    """Targets as finite numbers, shape [rows].
+    """Targets as finite numbers, shape [rows]; NaN where one is missing (`None`, NaN, `NA`, an empty text).
 
     Raises:
-        SupportError: one is missing or no number; the message names the first.
+        SupportError: one is no number; the message names the first. Or all are missing.
     """
-    numbers = []
-    for position, value in enumerate(y):
+    numbers, (values, there) = [], labelled_rows(y)
+    known = set(there)
+    for position, value in enumerate(values):
+        if position not in known:
+            numbers.append(math.nan)
+            continue
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -130,21 +130,11 @@ def _read(
     return Example({name: part for name, part in parts.items() if part}, label)
 
 
-def _spellings(task: Task) -> dict[str, str]:
-    """Every way to write one of the task's labels → the label; a label's name goes before another one's words."""
-    spellings: dict[str, str] = {}
-    for language in task.languages:
-        for label, words in task.words(language).items():
-            spellings.setdefault(normalise_text(words), label)
-    return spellings | {normalise_text(label): label for label in task.labels}
-
-
 def _understood(read: Sequence[tuple[int, Example]], task: Task, notes: Notes) -> list[tuple[int, Example]]:
     """The rows whose label is one of the task's, with the label's own spelling."""
-    spellings = _spellings(task)
     understood = []
     for position, example in read:
-        label = spellings.get(normalise_text(str(example.label)))
+        label = task.label_of(str(example.label))
         if label is None:
             continue
         if label != example.label:
@@ -174,10 +164,9 @@ def _distinct(found: Sequence[tuple[int, Example]], notes: Notes) -> list[tuple[
 
 def _unknown_labels(read: Sequence[tuple[int, Example]], task: Task) -> list[Finding]:
     """A finding for each label that the task does not know."""
-    spellings = _spellings(task)
     unknown: dict[str, list[int]] = defaultdict(list)
     for position, example in read:
-        if normalise_text(str(example.label)) not in spellings:
+        if task.label_of(str(example.label)) is None:
             unknown[str(example.label)].append(position)
     findings = []
     for label, rows in unknown.items():

@@ -17,6 +17,7 @@ from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
 from fewshot_llm.support.example import Example, as_text
 from fewshot_llm.support.finding import Finding
+from fewshot_llm.support.tables import column_values, is_table, table_rows
 from fewshot_llm.task import Task
 
 __all__ = ["Leak", "SupportSet", "queries"]
@@ -62,8 +63,10 @@ class SupportSet:
     ) -> SupportSet:
         """Clean rows given as mappings.
 
+        A row without a label (`None`, NaN, pandas' `NA` and `NaT`, an empty text) is left out, and `report` names it.
+
         Args:
-            rows: one mapping per row.
+            rows: one mapping per row; or a table, see `from_frame`.
             task: its fields and labels; without one, a row has a `text` and any label.
             columns: field → column, for example `{"text": "评论", "label": "情感"}`. Fields that are left out are
                 found by name, and the report says which.
@@ -71,7 +74,7 @@ class SupportSet:
         Raises:
             SupportError: no rows, no such columns, or fewer than two classes with an example.
         """
-        rows = list(rows)
+        rows = table_rows(rows) if is_table(rows) else list(rows)
         if not rows:
             raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
         names = dict.fromkeys(name for row in rows for name in row)
@@ -103,12 +106,14 @@ class SupportSet:
     def from_lists(
         cls, texts: Iterable[str | Mapping[str, Any]], labels: Iterable[Any], task: Task | None = None
     ) -> SupportSet:
-        """Clean texts (or mappings of fields) with one label each; see `from_rows`.
+        """Clean texts (or mappings of fields) with one label each, in lists, arrays or Series; see `from_rows`.
 
         Raises:
             SupportError: as in `from_rows`, or there are more texts than labels or fewer.
         """
-        texts, labels = list(texts), list(labels)
+        if is_table(texts):
+            texts = table_rows(texts)
+        texts, labels = column_values(texts), column_values(labels)
         if len(texts) != len(labels):
             raise SupportError(f"There are {len(texts)} texts but {len(labels)} labels. Give one label for each text.")
         main = task.fields[-1] if task else "text"
@@ -142,8 +147,8 @@ class SupportSet:
 
     @classmethod
     def from_frame(cls, frame: Any, task: Task | None = None, columns: Mapping[str, str] | None = None) -> SupportSet:
-        """Clean the rows of a pandas frame, or of anything with `to_dict("records")`; see `from_rows`."""
-        return cls.from_rows(frame.to_dict("records"), task, columns)
+        """Clean the rows of a pandas or polars frame or a pyarrow table; see `from_rows`."""
+        return cls.from_rows(table_rows(frame), task, columns)
 
     def __len__(self) -> int:
         return len(self.examples)
