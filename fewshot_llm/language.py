@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["UNSPACED", "detect_language", "normalise_text", "readable_label"]
+__all__ = ["JOINED", "UNSPACED", "detect_language", "normalise_text", "readable_label"]
 
 UNSPACED = "㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟"
 """Characters of scripts without spaces between words, as they stand inside a regular expression's brackets."""
@@ -14,6 +14,13 @@ UNSPACED = "㐀-鿿豈-﫿぀-ヿ가-힯𠀀-𯨟"
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_EMOJI = "\U0001f000-\U0001faff\u2190-\u2bff"
+_JOINED_EMOJI = re.compile(
+    rf"(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])|(?<=\U0001f3f4)[\U000e0020-\U000e007e]+\U000e007f"
+)
+JOINED = re.compile(rf"{_JOINED_EMOJI.pattern}|(?<=[^\W\d_a-zA-Z])[\u200c\u200d]|(?<=[\u0900-\u0dff])[\u200c\u200d]")
+"""Invisible characters that belong to what is seen: in a family or flag of emoji, between letters that join."""
 
 
 def detect_language(texts: Iterable[str], languages: Sequence[str]) -> str:
@@ -58,12 +65,15 @@ def readable_label(label: str) -> str:
 def normalise_text(text: str) -> str:
     r"""The form in which two texts count as the same: for duplicates and leaks.
 
-    Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters
-    removed, runs of whitespace made one space.
+    Unicode NFKC with case folding (so full-width letters equal half-width ones), invisible format characters removed
+    (not those that make one emoji of several), runs of whitespace made one space.
 
     >>> normalise_text("  ＧＯＯＤ   Quality\n")
     'good quality'
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    emoji = {at for found in _JOINED_EMOJI.finditer(folded) for at in range(*found.span())}
+    visible = "".join(
+        character for at, character in enumerate(folded) if at in emoji or unicodedata.category(character) != "Cf"
+    )
     return " ".join(visible.split())

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fewshot_llm.errors import TaskError, nearest
-from fewshot_llm.language import detect_language, normalise_text, readable_label
+from fewshot_llm.language import JOINED, detect_language, normalise_text, readable_label
 
 __all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder"]
 
@@ -259,11 +259,14 @@ def _require_distinct(task: str, what: str, values: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for value in values:
         key = normalise_text(value)
-        if not key or value != value.strip() or not value.isprintable():
+        if not key or value != value.strip() or not JOINED.sub("", value).isprintable():
             raise TaskError(
                 f"A {what} of the task {task} is {value!r}; expected words without white space around them, and "
                 "no control characters (the template owns the white space)."
             )
         if key in seen:
-            raise TaskError(f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}.")
+            cure = " Write them alike, or merge them with merge_labels=True." if what == "label" else ""
+            raise TaskError(
+                f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}.{cure}"
+            )
         seen[key] = value

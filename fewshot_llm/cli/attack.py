@@ -57,6 +57,7 @@ def attack(
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -98,7 +99,7 @@ def attack(
 
     evaluation = None if add_to is None else read_evaluation(add_to)
     attacks = load_attacks(version) if half == "both" else load_attacks(version).of(half)
-    described, examples = read_support(task, support, text_column, label_column)
+    described, examples = read_support(task, support, text_column, label_column, merge_labels)
     warn_of(examples.report.findings)
     labelled = SupportSet.from_file(test, described, column_names(described, text_column, label_column))
     asked = rows_to_attack(described, examples, labelled, rows, seed)

@@ -34,6 +34,7 @@ def batch(
     rows_per_shard: batch_only.RowsPerShard = 1000,
     prometheus: batch_only.Prometheus = None,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -93,7 +94,7 @@ def batch(
         out_of_scope=out_of_scope,
     )
     if support is not None:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
         guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
         classifier = make_classifier(

@@ -28,6 +28,7 @@ def check(
             show_default=False,
         ),
     ] = None,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     report_language: Annotated[
@@ -43,8 +44,8 @@ def check(
     from fewshot_llm.cli.parts import read_support
     from fewshot_llm.support import doctor
 
-    described, rows = read_support(task, support, text_column, label_column)
-    measured = None if test is None else read_support(task, test, text_column, label_column)[1]
+    described, rows = read_support(task, support, text_column, label_column, merge_labels)
+    measured = None if test is None else read_support(task, test, text_column, label_column, merge_labels)[1]
     report = doctor(rows, described, measured)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))

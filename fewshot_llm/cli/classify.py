@@ -69,6 +69,7 @@ def classify(
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     profiled: options.Profiled = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -138,7 +139,7 @@ def classify(
         out_of_scope=out_of_scope,
     )
     if support is not None:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
         guard = take_guard(described, column_names(described, text_column, label_column), examples, adapter)
         classifier = make_classifier(

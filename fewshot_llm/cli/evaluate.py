@@ -87,6 +87,7 @@ def evaluate(
     ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -141,7 +142,7 @@ def evaluate(
         with row_progress("Measuring") as progress:
             result = evaluate_fitted(classifier, test, target=target, columns=told, progress=progress)
     else:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
         loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)

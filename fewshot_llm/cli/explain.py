@@ -28,6 +28,7 @@ def explain(
         typer.Option("--text", metavar="T", help="The text to explain.", rich_help_panel=options.DATA),
     ],
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -58,7 +59,7 @@ def explain(
     )
     from fewshot_llm.cli.progress import row_progress, waiting
 
-    described, examples = read_support(task, support, text_column, label_column)
+    described, examples = read_support(task, support, text_column, label_column, merge_labels)
     warn_of(examples.report.findings)
     classifier = make_classifier(
         described,

@@ -50,13 +50,16 @@ def column_names(task: Task, text_column: str | None, label_column: str | None =
     return {field: column for field, column in told.items() if column is not None}
 
 
-def read_support(task: str, path: Path, text_column: str | None, label_column: str | None) -> tuple[Task, SupportSet]:
+def read_support(
+    task: str, path: Path, text_column: str | None, label_column: str | None, merge_labels: bool
+) -> tuple[Task, SupportSet]:
     """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
     from fewshot_llm.support import SupportSet
     from fewshot_llm.task import load_task
 
     described = load_task(task)
-    support = SupportSet.from_file(path, described, column_names(described, text_column, label_column))
+    columns = column_names(described, text_column, label_column)
+    support = SupportSet.from_file(path, described, columns, merge_labels=merge_labels)
     return support.complete(described), support
 
 

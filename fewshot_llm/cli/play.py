@@ -58,6 +58,7 @@ def play(
             "--tuned", metavar="DIR", file_okay=False, help="The folder that tuning writes.", rich_help_panel=PAGE
         ),
     ] = Path("tuned"),
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -91,9 +92,9 @@ def play(
 
     address = Address(host, port, token)
     with listen(address) as listener:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
-        measured_on = None if test is None else read_support(task, test, text_column, label_column)[1]
+        measured_on = None if test is None else read_support(task, test, text_column, label_column, merge_labels)[1]
         language = make_language(lang, described, examples)
         loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
         with waiting("Calibrating on the support set"):

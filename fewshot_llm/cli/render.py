@@ -24,6 +24,7 @@ def render(
         typer.Option("--text", metavar="T", help="The text to label.", rich_help_panel=options.DATA),
     ] = "…",
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -53,7 +54,7 @@ def render(
         inference = classifier.answerer_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
-        described, examples = read_support(task, support, text_column, label_column)
+        described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
         loaded = open_model(model, language, adapter=None, device="cpu", dtype=None, threads=threads)

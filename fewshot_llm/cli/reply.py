@@ -38,6 +38,7 @@ def reply(
     source: options.Input,
     output: options.Output,
     overwrite: options.Overwrite = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     min_confidence: Annotated[
@@ -95,7 +96,7 @@ def reply(
     from fewshot_llm.risk_guard import Guard
     from fewshot_llm.task import Task as TaskDescription
 
-    described, examples = read_support(task, support, text_column, label_column)
+    described, examples = read_support(task, support, text_column, label_column, merge_labels)
     warn_of(examples.report.findings)
     language = make_language(lang, described, examples)
     table = read_answers(answers, language)

@@ -23,6 +23,7 @@ def suggest(
     ] = 20,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -60,7 +61,7 @@ def suggest(
     from fewshot_llm.support import queries
     from fewshot_llm.support.columns import resolve_columns
 
-    described, examples = read_support(task, support, text_column, label_column)
+    described, examples = read_support(task, support, text_column, label_column, merge_labels)
     warn_of(examples.report.findings)
     rows = read_rows(source)
     pool = queries(rows, described, column_names(described, text_column)) if rows else []

@@ -83,6 +83,7 @@ def tune(
         ),
     ] = None,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     lang: options.Lang = "auto",
@@ -116,7 +117,7 @@ def tune(
         check_out(out, overwrite=overwrite)
     except AdapterError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
-    described, examples = read_support(task, support, text_column, label_column)
+    described, examples = read_support(task, support, text_column, label_column, merge_labels)
     if is_first():
         warn_of(examples.report.findings)
     check_support(examples)
@@ -136,7 +137,7 @@ def tune(
         force=force,
         overwrite=overwrite,
         watch=_watch(language) if is_first() else Watch(),
-        test=None if test is None else read_support(task, test, text_column, label_column)[1],
+        test=None if test is None else read_support(task, test, text_column, label_column, merge_labels)[1],
     )
     if not is_first():
         return

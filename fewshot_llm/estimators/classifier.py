@@ -36,6 +36,7 @@ from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.support.spellings import alike_spellings
 from fewshot_llm.support.tables import is_table
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         cut_long_text: cut the middle out of a text that does not fit the context, instead of refusing it.
         defence: against texts that talk to the labeller: `none`, `standard`, or a `Defence`.
         guard: which answers are kept back and what errors cost: a `Guard` (see `fewshot_llm.risk_guard`).
+        merge_labels: in `fit`, take labels that differ only in case, underscores, hyphens and white space as the most
+            frequent of them, with a warning that says so.
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
@@ -116,6 +119,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         cut_long_text: bool = False,
         defence: DefenceName | Defence = "none",
         guard: Guard | None = None,
+        merge_labels: bool = False,
     ) -> None:
         self.task = task
         self.model = model
@@ -138,6 +142,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.cut_long_text = cut_long_text
         self.defence = defence
         self.guard = guard
+        self.merge_labels = merge_labels
 
     def fit(self, X: Any, y: Any) -> Self:
         """Clean the labelled texts, assemble the prompt and calibrate on them.
@@ -161,6 +166,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         given, there = labelled_rows(y)
         known = column_or_1d(np.array([given[row] for row in there]), warn=True)
+        if self.merge_labels and known.dtype.kind in "OUST":
+            names = [label_name(value) for value in known.tolist()]
+            merged = alike_spellings(names)
+            rows = [row for row, name in zip(there, names, strict=True) if name in merged]
+            told = ", ".join(f"{name!r} → {best!r}" for name, best in merged.items())
+            warn_of_rows(rows, f"{{n}} rows have another spelling of a label, which was merged: {told}.", 2)
+            known = np.array([merged.get(name, name) for name in names])
         check_classification_targets(known)
         values = {label_name(value): value for value in known.tolist() if not isinstance(value, str)}
         found = dict.fromkeys(map(label_name, known.tolist()))

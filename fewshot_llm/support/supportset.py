@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fewshot_llm.errors import SupportError
+from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.files import read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
@@ -60,6 +61,8 @@ class SupportSet:
         rows: Iterable[Mapping[str, Any]],
         task: Task | None = None,
         columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean rows given as mappings.
 
@@ -70,6 +73,8 @@ class SupportSet:
             task: its fields and labels; without one, a row has a `text` and any label.
             columns: field → column, for example `{"text": "评论", "label": "情感"}`. Fields that are left out are
                 found by name, and the report says which.
+            merge_labels: take labels that differ only in case, underscores, hyphens and white space as the most
+                frequent of them; the report says which.
 
         Raises:
             SupportError: no rows, no such columns, or fewer than two classes with an example.
@@ -81,7 +86,7 @@ class SupportSet:
         where = resolve_columns(
             names, task.fields if task else ("text",), task.optional_fields if task else (), told=columns
         )
-        cleaned = clean(rows, where, task)
+        cleaned = clean(rows, where, task, merge_labels=merge_labels)
         return cls(cleaned.examples, cleaned.labels, cleaned.label_words, cleaned.report)
 
     @classmethod
@@ -90,6 +95,8 @@ class SupportSet:
         path: str | os.PathLike[str],
         task: Task | None = None,
         columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean the rows of a JSONL, CSV, TSV or Parquet file (`-`: JSONL on standard input); see `from_rows`.
 
@@ -98,13 +105,18 @@ class SupportSet:
             SupportError: as in `from_rows`, with the file's name.
         """
         try:
-            return cls.from_rows(read_rows(path), task, columns)
+            return cls.from_rows(read_rows(path), task, columns, merge_labels=merge_labels)
         except SupportError as error:
             raise SupportError(f"{os.fspath(path)}: {error}") from error
 
     @classmethod
     def from_lists(
-        cls, texts: Iterable[str | Mapping[str, Any]], labels: Iterable[Any], task: Task | None = None
+        cls,
+        texts: Iterable[str | Mapping[str, Any]],
+        labels: Iterable[Any],
+        task: Task | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean texts (or mappings of fields) with one label each, in lists, arrays or Series; see `from_rows`.
 
@@ -121,11 +133,16 @@ class SupportSet:
             {**(text if isinstance(text, Mapping) else {main: text}), "label": label}
             for text, label in zip(texts, labels, strict=True)
         ]
-        return cls.from_rows(rows, task)
+        return cls.from_rows(rows, task, merge_labels=merge_labels)
 
     @classmethod
     def from_dataset(
-        cls, dataset: Any, task: Task | None = None, columns: Mapping[str, str] | None = None
+        cls,
+        dataset: Any,
+        task: Task | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean the rows of a `datasets.Dataset`; numbers of a `ClassLabel` column become its names.
 
@@ -143,12 +160,19 @@ class SupportSet:
                 number = row[column]
                 # datasets marks a missing class by -1.
                 row[column] = names[number] if number is not None and number >= 0 else None
-        return cls.from_rows(rows, task, columns)
+        return cls.from_rows(rows, task, columns, merge_labels=merge_labels)
 
     @classmethod
-    def from_frame(cls, frame: Any, task: Task | None = None, columns: Mapping[str, str] | None = None) -> SupportSet:
+    def from_frame(
+        cls,
+        frame: Any,
+        task: Task | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
+    ) -> SupportSet:
         """Clean the rows of a pandas or polars frame or a pyarrow table; see `from_rows`."""
-        return cls.from_rows(table_rows(frame), task, columns)
+        return cls.from_rows(table_rows(frame), task, columns, merge_labels=merge_labels)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -223,6 +247,10 @@ class SupportSet:
         """The task with what these rows bring: their labels where the task has none of its own, and label words."""
         if task.labels and not self.label_words:
             return task
+        alike = Counter(map(normalise_text, self.labels)).most_common(1)
+        if not task.labels and alike and alike[0][1] > 1:
+            told = [finding.english for finding in self.report.findings if finding.code == "label-spellings"]
+            raise TaskError(" ".join(["Some labels of the rows read alike.", *told]))
         return task.with_labels(task.labels or self.labels, self.label_words)
 
     def leak_check(self, test: Iterable[str | Mapping[str, Any] | Example]) -> list[Leak]:

@@ -12,7 +12,8 @@ __all__ = ["column_values", "is_table", "table_rows"]
 
 def is_table(value: Any) -> bool:
     """Whether this is a table with named columns: a frame of pandas or polars, a table of pyarrow, a `Dataset`."""
-    return not isinstance(value, Mapping) and any(hasattr(value, name) for name in ("columns", "column_names"))
+    signs = ("collect_schema", "columns", "column_names")  # a lazy frame's columns are costly to ask for
+    return not isinstance(value, Mapping) and any(hasattr(value, name) for name in signs)
 
 
 def table_rows(table: Any) -> list[dict[str, Any]]:

@@ -98,6 +98,7 @@ def test_labels_are_understood_as_on_the_command_line(words, tmp_path):
     [
         pd.DataFrame({"text": TEXTS}, index=range(9, 3, -1)),
         polars.DataFrame({"text": TEXTS}),
+        polars.DataFrame({"text": TEXTS}).lazy(),
         pyarrow.table({"text": TEXTS}),
         datasets.Dataset.from_dict({"text": TEXTS}),
         polars.Series(TEXTS),
