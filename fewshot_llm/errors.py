@@ -33,6 +33,7 @@ __all__ = [
     "DataFileError",
     "ExportError",
     "FewshotError",
+    "FewshotWarning",
     "ModelError",
     "PullError",
     "ScoringError",
@@ -47,6 +48,10 @@ __all__ = [
 
 class FewshotError(Exception):
     """Anything the user can put right."""
+
+
+class FewshotWarning(UserWarning):
+    """Something a user should know of a run that goes on; the command line prints it as `warning: …`."""
 
 
 class TaskError(FewshotError):

@@ -158,6 +158,6 @@ def batch(
             outcome = run_batch(
                 labeller, source, place, settings, workers=workers, cache=cache, report=report, support=profile
             )
-    print_outcome(outcome, output, as_json=as_json)
+    print_outcome(outcome, output, as_json=as_json, shots=classifier.demonstrations_.to_json())
     if sum(outcome.errors.values()) > tolerate:
         raise typer.Exit(1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -68,7 +69,7 @@ def _line(at: Snapshot) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
+def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: Mapping[str, Any]) -> None:
     """The totals; warnings of the drift check go to standard error."""
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -80,6 +81,7 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
             "labels": dict(outcome.labels),
             "redacted": dict(outcome.redacted),
             "warnings": list(outcome.warnings),
+            "shots": dict(shots),
             "output": str(output),
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))

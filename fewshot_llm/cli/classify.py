@@ -208,6 +208,7 @@ def classify(
             "model": model_record(scorer).get("name", model),
             "defence": as_defence(classifier.defence).name,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, column_names(described, text_column)),
+            "shots": classifier.demonstrations_.to_json(),
             "output": str(output),
             **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
             **({} if evidence is None else {"precision": evidence.to_json()}),

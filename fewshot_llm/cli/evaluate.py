@@ -117,6 +117,7 @@ def evaluate(
         numbers,
         open_model_or_server,
         read_support,
+        spoken_language,
         take_calibration,
         take_selection,
         warn_of,
@@ -145,7 +146,8 @@ def evaluate(
         described, examples = read_support(task, support, text_column, label_column, merge_labels)
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        spoken = spoken_language(model, language, (example.text for example in examples))
+        loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
         with row_progress("Measuring") as progress:
             result = measure(
                 described,

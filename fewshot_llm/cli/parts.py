@@ -27,6 +27,7 @@ __all__ = [
     "open_model",
     "open_model_or_server",
     "read_support",
+    "spoken_language",
     "take_calibration",
     "take_selection",
     "take_way",
@@ -96,6 +97,22 @@ def open_model_or_server(
     return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
 
 
+def spoken_language(model: str, language: str, texts: Iterable[str]) -> str:
+    """The language that the model has to have read; says where `auto` therefore takes another one than usual."""
+    from fewshot_llm.estimators.assemble import text_language
+    from fewshot_llm.language import language_name
+    from fewshot_llm.models.registry import resolve_auto
+
+    spoken = text_language(language, texts)
+    if model == "auto" and spoken != language:
+        typer.echo(
+            f"note: the texts look like {language_name(spoken)}; auto takes {resolve_auto(spoken)}, which has read it. "
+            f"The prompt is written in {language_name(language)}.",
+            err=True,
+        )
+    return spoken
+
+
 def make_classifier(
     described: Task,
     examples: SupportSet,
@@ -129,7 +146,8 @@ def make_classifier(
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
     language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     return FewShotClassifier(
         described,
         loaded,

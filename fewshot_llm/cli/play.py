@@ -84,7 +84,7 @@ def play(
 
     if find_spec("gradio") is None:
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
-    from fewshot_llm.cli.parts import column_names, open_model, read_support, take_selection, warn_of
+    from fewshot_llm.cli.parts import column_names, open_model, read_support, spoken_language, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.playground import Session, SupportFile
@@ -96,11 +96,12 @@ def play(
         warn_of(examples.report.findings)
         measured_on = None if test is None else read_support(task, test, text_column, label_column, merge_labels)[1]
         language = make_language(lang, described, examples)
-        loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
+        spoken = spoken_language(model, language, (example.text for example in examples))
+        loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
         with waiting("Calibrating on the support set"):
             session = Session(
                 SupportFile(support, described, column_names(described, text_column, label_column)),
-                make_scorer(loaded, language),
+                make_scorer(loaded, spoken),
                 settings={
                     "shots": shots,
                     "seed": seed,

@@ -51,7 +51,7 @@ def rank(
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.cli.parts import open_model_or_server, take_way
+    from fewshot_llm.cli.parts import open_model_or_server, spoken_language, take_way
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.choice import as_choices
@@ -68,7 +68,8 @@ def rank(
     choices = as_choices(known, [row[column] for row in known])
     asked = as_choices(rows)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (" ".join(choice.history) for choice in choices))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     ranker = FewShotRanker(
         described,
         loaded,

@@ -57,7 +57,7 @@ def regress(
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.answered_rows import add_answers, answered
-    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.parts import column_names, open_model_or_server, spoken_language
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.grid import Grid
@@ -70,7 +70,8 @@ def regress(
     texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
     language = choose_language(lang, described, (text.text for text in texts))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (text.text for text in texts))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     regressor = FewShotRegressor(
         described,
         loaded,

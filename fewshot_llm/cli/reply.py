@@ -85,7 +85,14 @@ def reply(
             "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
         )
     from fewshot_llm.answered_rows import add_answers
-    from fewshot_llm.cli.parts import column_names, open_model_or_server, read_support, take_selection, warn_of
+    from fewshot_llm.cli.parts import (
+        column_names,
+        open_model_or_server,
+        read_support,
+        spoken_language,
+        take_selection,
+        warn_of,
+    )
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -105,8 +112,9 @@ def reply(
     if out_of_scope is not None:
         require_unseen(adapter, examples)
     rows = read_rows(source)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-    scorer = make_scorer(loaded, language)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    scorer = make_scorer(loaded, spoken)
 
     def make(level: TaskDescription) -> FewShotClassifier:
         return FewShotClassifier(

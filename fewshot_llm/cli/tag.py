@@ -40,7 +40,7 @@ def tag(
     """
     refuse_output(output, (source, support), overwrite=overwrite)
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
-    from fewshot_llm.cli.parts import column_names, open_model_or_server
+    from fewshot_llm.cli.parts import column_names, open_model_or_server, spoken_language
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
@@ -51,7 +51,8 @@ def tag(
     texts, given = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
     language = choose_language(lang, described, (text.text for text in texts))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (text.text for text in texts))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     tagger = FewShotMultiLabelClassifier(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
     )

@@ -102,7 +102,7 @@ def tune(
     out of fold by more than noise. Texts in another language than English are asked about in English as well, where the
     task has a template and label words for both. The folder that is written can be given to `--adapter`.
     """
-    from fewshot_llm.cli.parts import open_model, read_support, warn_of
+    from fewshot_llm.cli.parts import open_model, read_support, spoken_language, warn_of
     from fewshot_llm.errors import AdapterError
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
@@ -123,8 +123,9 @@ def tune(
     check_support(examples)
     take_recipe(recipe, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
-    loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
-    scorer = make_scorer(loaded, language)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
+    scorer = make_scorer(loaded, spoken)
     builder = make_builder(
         described, language, scorer, template=template_version, seed=seed, layout=layout, cut_long_text=cut_long_text
     )

@@ -29,6 +29,7 @@ from fewshot_llm.estimators.inputs import (
     without_text,
 )
 from fewshot_llm.estimators.prediction import Prediction
+from fewshot_llm.estimators.shots import DEFAULT_SHOTS, ShownShots, shown_shots, warn_of_shots
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.normalisation import Normalisation, NormalisationName
 from fewshot_llm.prompting.chat import Layout
@@ -100,7 +101,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         task: TaskLike = "review-sentiment",
         model: ModelLike = "auto",
         *,
-        shots: int = 4,
+        shots: int = DEFAULT_SHOTS,
         selection: Selection | None = None,
         calibration: CalibrationMethod | None = None,
         normalisation: NormalisationName | Normalisation = "sum",
@@ -196,6 +197,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         inference = assemble(self, support)
+        warn_of_shots(inference)
         for name in {"climbed_", "decision_", "guard_"} & set(vars(self)):  # of an earlier fit
             delattr(self, name)
         if self.escalation is not None:
@@ -224,6 +226,12 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """The support set after cleaning; its `report` says what was left out."""
         check_is_fitted(self)
         return self.answerer_.inference.support
+
+    @property
+    def demonstrations_(self) -> ShownShots:
+        """How many demonstrations were asked for, and how many a prompt shows."""
+        check_is_fitted(self)
+        return shown_shots(self.answerer_.inference)
 
     @property
     def calibrations_(self) -> tuple[Calibration, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fewshot_llm.errors import SupportError
+from fewshot_llm.errors import FewshotWarning, SupportError
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.support.example import is_missing
@@ -114,7 +114,9 @@ def warn_of_rows(rows: Sequence[int], english: str, stacklevel: int = 3) -> None
     """
     if rows:
         shown = ", ".join(map(str, rows[:20])) + (", …" if len(rows) > 20 else "")
-        warnings.warn(f"{english.format(n=len(rows))} Positions from 0: {shown}.", stacklevel=stacklevel + 1)
+        warnings.warn(
+            f"{english.format(n=len(rows))} Positions from 0: {shown}.", FewshotWarning, stacklevel=stacklevel + 1
+        )
 
 
 def warn_of_losses(support: SupportSet, stacklevel: int = 3) -> None:

@@ -21,6 +21,7 @@ from fewshot_llm.estimators.assemble import (
     choose_language,
     make_builder,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples, label_name, warn_of_rows, without_text
@@ -32,6 +33,7 @@ from fewshot_llm.estimators.label_pairs import (
     pair_support,
     pair_task,
 )
+from fewshot_llm.estimators.shots import warn_of_shots
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
@@ -135,7 +137,7 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         if len({example.text for example in examples}) < 2 or not all(example.text.strip() for example in examples):
             raise SupportError("A multi-label classifier needs two different texts at least, and none of them empty.")
         language = choose_language(self.language, task, (example.text for example in examples))
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (example.text for example in examples)))
         builder = make_builder(
             asked,
             language,
@@ -148,6 +150,7 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         )
         self.words_: tuple[str, ...] = tuple(task.words(language).values())
         self.inference_ = Inference(builder, scorer, pair_support(examples, truth, self.words_))
+        warn_of_shots(self.inference_)
         margins = held_out_margins(self.inference_, examples, self.words_, self.seed)
         self.reading_: LabelReading = fit_reading(margins, truth)
         self.classes_ = np.array(task.labels)

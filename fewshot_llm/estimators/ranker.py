@@ -19,6 +19,7 @@ from fewshot_llm.estimators.assemble import (
     TemplateLike,
     choose_language,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.choice import Choice, as_choices
 from fewshot_llm.estimators.choice_mix import ChoiceMix, first_only, fit_choice_mix
@@ -183,7 +184,7 @@ class FewShotRanker(TextEstimator):
     def _setting(self, choices: Sequence[Choice]) -> Setting:
         task = _ranking_task(self.task)
         language = choose_language(self.language, task, (" ".join(choice.history) for choice in choices))
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (" ".join(choice.history) for choice in choices)))
         return Setting(task, language, scorer, self.template, self.layout, self.seed)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -18,6 +18,7 @@ from fewshot_llm.estimators.assemble import (
     choose_language,
     make_builder,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.correction import CorrectionMethod, Linear
 from fewshot_llm.estimators.grid import Grid
@@ -25,6 +26,7 @@ from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support, warn_of_losses, warn_of_rows, without_text
 from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
+from fewshot_llm.estimators.shots import warn_of_shots
 from fewshot_llm.estimators.targets import as_numbers, require_variety
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
@@ -34,6 +36,8 @@ from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotRegressor"]
+
+REGRESSOR_SHOTS = 2
 
 
 class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
@@ -81,7 +85,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         model: ModelLike = "auto",
         *,
         grid: Grid | None = None,
-        shots: int = 2,
+        shots: int = REGRESSOR_SHOTS,
         selection: Selection | None = None,
         correction: CorrectionMethod | None = None,
         permutations: int = 1,
@@ -156,7 +160,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         targets = numbers[list(support.report.kept)]
         require_variety(targets)
 
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (example.text for example in support)))
         builder = make_builder(
             task,
             language,
@@ -169,6 +173,8 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             cut_long_text=self.cut_long_text,
         )
         inference, method = Inference(builder, scorer, support), self.correction or Linear()
+        if self.shots != REGRESSOR_SHOTS:
+            warn_of_shots(inference, stacklevel=2)
         scaled = grid.on_scale(targets)
         self.model_: NumberModel = fit_number_model(inference, grid, scaled, method, self.permutations)
         self.folds_: FoldModels | None = (
