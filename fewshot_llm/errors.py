@@ -35,6 +35,7 @@ __all__ = [
     "DataFileError",
     "ExportError",
     "FewshotError",
+    "FewshotWarning",
     "ModelError",
     "PullError",
     "ScoringError",
@@ -49,6 +50,10 @@ __all__ = [
 
 class FewshotError(Exception):
     """Anything the user can put right."""
+
+
+class FewshotWarning(UserWarning):
+    """Something a user should know of a run that goes on; the command line prints it as `warning: …`."""
 
 
 class TaskError(FewshotError):

@@ -28,7 +28,7 @@ class Reply:
     """What is said to one message.
 
     Attributes:
-        intent: the most probable one.
+        intent: the most probable one; empty for a message without text.
         reply: the shop's own words; `None` where a person has to answer.
         confidence: probability of the intent.
         hand_over: why a person has to answer; `None` where the reply may go out.
@@ -106,7 +106,8 @@ def reply_to(predictions: Iterable[Prediction], answers: Mapping[str, str], min_
     replies = []
     for found in predictions:
         reason = _hand_over(found, answers, min_confidence)
-        replies.append(Reply(found.label, None if reason else answers[found.label], found.probability, reason))
+        intent = found.label or ""
+        replies.append(Reply(intent, None if reason else answers[intent], found.probability, reason))
     return replies
 
 

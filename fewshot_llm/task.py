@@ -6,13 +6,14 @@ import os
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fewshot_llm.errors import TaskError, nearest
-from fewshot_llm.language import detect_language, normalise_text, readable_label
+from fewshot_llm.language import JOINED, detect_language, normalise_text, readable_label
 
 __all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder"]
 
@@ -110,6 +111,23 @@ class Task(BaseModel):
                 "Another one needs a template and label words in the task's folder."
             )
         return self._words(language, self.labels)
+
+    def label_of(self, written: str) -> str | None:
+        """The label that was meant: its name or its words in any language, whatever the case, width and white space.
+
+        >>> Task(name="spam", labels=("spam", "not_spam")).label_of(" Not Spam　")
+        'not_spam'
+        """
+        return self._spellings.get(normalise_text(written))
+
+    @cached_property
+    def _spellings(self) -> dict[str, str]:
+        spellings: dict[str, str] = {}
+        for language in self.languages:
+            for label, words in self.words(language).items():
+                spellings.setdefault(normalise_text(words), label)
+        # A label's name goes before another one's words.
+        return spellings | {normalise_text(label): label for label in self.labels}
 
     def _words(self, language: str, labels: tuple[str, ...]) -> dict[str, str]:
         given = self.label_words.get(language, {})
@@ -241,11 +259,14 @@ def _require_distinct(task: str, what: str, values: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for value in values:
         key = normalise_text(value)
-        if not key or value != value.strip() or not value.isprintable():
+        if not key or value != value.strip() or not JOINED.sub("", value).isprintable():
             raise TaskError(
                 f"A {what} of the task {task} is {value!r}; expected words without white space around them, and "
                 "no control characters (the template owns the white space)."
             )
         if key in seen:
-            raise TaskError(f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}.")
+            cure = " Write them alike, or merge them with merge_labels=True." if what == "label" else ""
+            raise TaskError(
+                f"The task {task} has two {what} values that read alike: {seen[key]!r} and {value!r}.{cure}"
+            )
         seen[key] = value

@@ -141,9 +141,7 @@ class ClassifierLabeller:
     def answer(self, rendered: Sequence[Rendered], progress: Progress | None = None) -> list[Answer]:
         """The classifier's predictions."""
         predictions = self.classifier.predictions([dict(one.query) for one in rendered], progress)
-        return [
-            Answer(p.label, p.probabilities, p.margin, p.abstained, getattr(p, "reason", None)) for p in predictions
-        ]
+        return [Answer(p.label or "", p.probabilities, p.margin, p.abstained, p.reason) for p in predictions]
 
     @property
     def _inference(self) -> Inference:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +38,7 @@ from fewshot_llm.cli.suggest import suggest
 from fewshot_llm.cli.suite import suite
 from fewshot_llm.cli.tag import tag
 from fewshot_llm.cli.tune import tune
+from fewshot_llm.errors import FewshotWarning
 
 __all__ = ["app", "main"]
 
@@ -105,8 +107,20 @@ app.command("lint", rich_help_panel=SERVE)(lint)
 app.add_typer(models, name="models", rich_help_panel=MODELS)
 
 
+_SHOW = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Ours without the place in the code, which says nothing to who runs a command."""
+    if issubclass(category, FewshotWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        _SHOW(message, category, *where, **more)
+
+
 def main() -> None:
     """Run the command line; the entry point of `fewshot-llm` and `python -m fewshot_llm`."""
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="fewshot-llm")
     except SystemExit as end:

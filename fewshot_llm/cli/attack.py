@@ -57,6 +57,7 @@ def attack(
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -98,7 +99,7 @@ def attack(
 
     evaluation = None if add_to is None else read_evaluation(add_to)
     attacks = load_attacks(version) if half == "both" else load_attacks(version).of(half)
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
     warn_of(examples.report.findings)
     labelled = told.labelled_set(described, test)

@@ -37,6 +37,7 @@ def batch(
     rows_per_shard: batch_only.RowsPerShard = 1000,
     prometheus: batch_only.Prometheus = None,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -85,7 +86,7 @@ def batch(
         raise typer.BadParameter("Ray's actors load either what --support fitted or an --adapter: give one of them.")
     if output is not None and not dry_run:
         ctx.with_resource(job_lock(output))  # before a model is loaded: who else is at it is known at once
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     source = told.source(inputs, limit)
     say(source.notes())
     wanted, found = load_task(task), columns_of(source)
@@ -164,6 +165,6 @@ def batch(
             outcome = run_batch(
                 labeller, source, place, settings, workers=workers, cache=cache, report=report, support=profile
             )
-    print_outcome(outcome, output, as_json=as_json)
+    print_outcome(outcome, output, as_json=as_json, shots=classifier.demonstrations_.to_json())
     if outcome.changed or sum(outcome.errors.values()) > tolerate:
         raise typer.Exit(1)

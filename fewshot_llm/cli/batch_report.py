@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -69,7 +70,7 @@ def _line(at: Snapshot) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
+def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: Mapping[str, Any]) -> None:
     """The totals; what changed under the job and warnings of the drift check go to standard error."""
     for sentence in outcome.changed:
         typer.echo(f"Error: {sentence}", err=True)
@@ -86,6 +87,7 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool) -> None:
             "warnings": list(outcome.warnings),
             "columns": dict(outcome.columns),
             "input_changed": list(outcome.changed),
+            "shots": dict(shots),
             "output": str(output),
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))

@@ -28,6 +28,7 @@ def check(
             show_default=False,
         ),
     ] = None,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -45,7 +46,7 @@ def check(
     from fewshot_llm.cli.parts import Told
     from fewshot_llm.support import doctor
 
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, rows = told.support(task, support)
     measured = None if test is None else told.labelled_set(described, test)
     told.require_found()

@@ -72,6 +72,7 @@ def classify(
     semicolon: options.Semicolon = False,
     as_json: options.Json = False,
     profiled: options.Profiled = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -137,7 +138,7 @@ def classify(
     from fewshot_llm.prompting.defence import as_defence
     from fewshot_llm.task import load_task
 
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     rows, columns = told.unlabelled(load_task(task), source)
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
     redacted: Counter[str] = Counter()
@@ -230,6 +231,7 @@ def classify(
             "model": model_record(scorer).get("name", model),
             "defence": as_defence(classifier.defence).name,
             "suspicious": _suspicious(classifier.answerer_.inference, rows, columns),
+            "shots": classifier.demonstrations_.to_json(),
             "output": str(output),
             "columns": labelled.columns,
             **({} if redactor is None else {"redacted": dict(sorted(redacted.items()))}),

@@ -87,6 +87,7 @@ def evaluate(
     ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -117,6 +118,7 @@ def evaluate(
         Told,
         numbers,
         open_model_or_server,
+        spoken_language,
         take_calibration,
         take_selection,
         warn_of,
@@ -136,7 +138,7 @@ def evaluate(
     from fewshot_llm.files import atomic_write_json
 
     advice = None
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     if support is None:
         described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
         measured = told.labelled_set(described, test)
@@ -149,7 +151,8 @@ def evaluate(
         told.require_found()
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        spoken = spoken_language(model, language, (example.text for example in examples))
+        loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
         with row_progress("Measuring") as progress:
             result = measure(
                 described,

@@ -28,6 +28,7 @@ def explain(
         typer.Option("--text", metavar="T", help="The text to explain.", rich_help_panel=options.DATA),
     ],
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -60,7 +61,7 @@ def explain(
     )
     from fewshot_llm.cli.progress import row_progress, waiting
 
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
     told.require_found()
     warn_of(examples.report.findings)

@@ -28,6 +28,7 @@ __all__ = [
     "LabelColumn",
     "Lang",
     "Layout",
+    "MergeLabels",
     "Model",
     "Normalisation",
     "Output",
@@ -210,6 +211,16 @@ LabelColumn: TypeAlias = Annotated[
         help="The column that holds the label, in the labelled files that have it. [default: by its name]",
         rich_help_panel=DATA,
         show_default=False,
+    ),
+]
+
+MergeLabels: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--merge-labels",
+        help="Labels that differ only in case, underscores, hyphens or white space (cancel_order, Cancel order) become "
+        "the most frequent of them.",
+        rich_help_panel=DATA,
     ),
 ]
 

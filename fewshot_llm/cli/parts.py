@@ -33,6 +33,7 @@ __all__ = [
     "open_model",
     "open_model_or_server",
     "say",
+    "spoken_language",
     "take_calibration",
     "take_selection",
     "take_way",
@@ -52,7 +53,7 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
 
 
 class Told:
-    """What the user says of the files of one call: columns, delimiter and encoding.
+    """What the user says of the files of one call: columns, delimiter, encoding, whether spellings of a label are one.
 
     A column is read in the files that have it; in the others it is found by its name. `require_found` refuses one that
     is in no file.
@@ -64,9 +65,10 @@ class Told:
         label_columns: Sequence[str] | None,
         delimiter: str | None,
         encoding: str | None,
+        merge_labels: bool = False,
     ) -> None:
         self._text, self._label = tuple(text_columns or ()), tuple(label_columns or ())
-        self._delimiter, self._encoding = delimiter, encoding
+        self._delimiter, self._encoding, self._merge_labels = delimiter, encoding, merge_labels
         self._seen: dict[str, None] = {}
 
     def columns(self, task: Task, found: Iterable[str]) -> dict[str, str]:
@@ -108,7 +110,7 @@ class Told:
         from fewshot_llm.support import SupportSet
 
         rows = self.labelled(path)
-        return SupportSet.from_read(rows, path, task, self.columns(task, names_of(rows)))
+        return SupportSet.from_read(rows, path, task, self.columns(task, names_of(rows)), self._merge_labels)
 
     def fields(self, task: Task, found: Iterable[str]) -> dict[str, str]:
         """Field → column of a file whose rows are to be labelled; says where another column could be meant."""
@@ -211,6 +213,22 @@ def open_model_or_server(
     return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
 
 
+def spoken_language(model: str, language: str, texts: Iterable[str]) -> str:
+    """The language that the model has to have read; says where `auto` therefore takes another one than usual."""
+    from fewshot_llm.estimators.assemble import text_language
+    from fewshot_llm.language import language_name
+    from fewshot_llm.models.registry import resolve_auto
+
+    spoken = text_language(language, texts)
+    if model == "auto" and spoken != language:
+        typer.echo(
+            f"note: the texts look like {language_name(spoken)}; auto takes {resolve_auto(spoken)}, which has read it. "
+            f"The prompt is written in {language_name(language)}.",
+            err=True,
+        )
+    return spoken
+
+
 def make_classifier(
     described: Task,
     examples: SupportSet,
@@ -244,7 +262,8 @@ def make_classifier(
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
     language = make_language(lang, described, examples)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     return FewShotClassifier(
         described,
         loaded,

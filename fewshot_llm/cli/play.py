@@ -58,6 +58,7 @@ def play(
             "--tuned", metavar="DIR", file_okay=False, help="The folder that tuning writes.", rich_help_panel=PAGE
         ),
     ] = Path("tuned"),
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -85,7 +86,7 @@ def play(
 
     if find_spec("gradio") is None:
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
-    from fewshot_llm.cli.parts import Told, names_of, open_model, take_selection, warn_of
+    from fewshot_llm.cli.parts import Told, names_of, open_model, spoken_language, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.playground import Session, SupportFile
@@ -93,13 +94,14 @@ def play(
 
     address = Address(host, port, token)
     with listen(address) as listener:
-        told = Told(text_column, label_column, delimiter, encoding)
+        told = Told(text_column, label_column, delimiter, encoding, merge_labels)
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
         measured_on = None if test is None else told.labelled_set(described, test)
         told.require_found()
         language = make_language(lang, described, examples)
-        loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
+        spoken = spoken_language(model, language, (example.text for example in examples))
+        loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
         with waiting("Calibrating on the support set"):
             session = Session(
                 SupportFile(
@@ -109,7 +111,7 @@ def play(
                     delimiter,
                     encoding,
                 ),
-                make_scorer(loaded, language),
+                make_scorer(loaded, spoken),
                 settings={
                     "shots": shots,
                     "seed": seed,

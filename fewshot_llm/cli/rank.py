@@ -55,7 +55,15 @@ def rank(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, take_way, warn_unreadable
+    from fewshot_llm.cli.parts import (
+        Told,
+        names_of,
+        open_model_or_server,
+        say,
+        spoken_language,
+        take_way,
+        warn_unreadable,
+    )
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.choice import as_choices
@@ -78,7 +86,8 @@ def rank(
     usable = [row for position, row in enumerate(rows) if position not in rows.problems]
     asked = as_choices(usable)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    spoken = spoken_language(model, language, (" ".join(choice.history) for choice in choices))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
     ranker = FewShotRanker(
         described,
         loaded,

@@ -24,6 +24,7 @@ def render(
         typer.Option("--text", metavar="T", help="The text to label.", rich_help_panel=options.DATA),
     ] = "…",
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -55,7 +56,7 @@ def render(
         inference = classifier.answerer_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
-        told = Told(text_column, label_column, delimiter, encoding)
+        told = Told(text_column, label_column, delimiter, encoding, merge_labels)
         described, examples = told.support(task, support)
         told.require_found()
         warn_of(examples.report.findings)

@@ -40,6 +40,7 @@ def reply(
     overwrite: options.Overwrite = False,
     excel: options.Excel = False,
     semicolon: options.Semicolon = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     redact: redacting.Redact = False,
@@ -91,7 +92,14 @@ def reply(
             "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
         )
     from fewshot_llm.answered_rows import add_answers
-    from fewshot_llm.cli.parts import Told, open_model_or_server, take_selection, warn_of, warn_unreadable
+    from fewshot_llm.cli.parts import (
+        Told,
+        open_model_or_server,
+        spoken_language,
+        take_selection,
+        warn_of,
+        warn_unreadable,
+    )
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -102,7 +110,7 @@ def reply(
     from fewshot_llm.risk_guard import Guard
     from fewshot_llm.task import Task as TaskDescription
 
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
     warn_of(examples.report.findings)
     language = make_language(lang, described, examples)
@@ -119,8 +127,9 @@ def reply(
     require_writable(output, rows)
     written = result_names(columns_of(rows), REPLY_COLUMNS)
     reply_column, reason_column = written["reply"], written["hand_over"]
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
-    scorer = make_scorer(loaded, language)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    scorer = make_scorer(loaded, spoken)
 
     def make(level: TaskDescription) -> FewShotClassifier:
         return FewShotClassifier(

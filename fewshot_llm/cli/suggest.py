@@ -25,6 +25,7 @@ def suggest(
     excel: options.Excel = False,
     semicolon: options.Semicolon = False,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     redact: redacting.Redact = False,
@@ -69,7 +70,7 @@ def suggest(
     from fewshot_llm.support import queries
     from fewshot_llm.support.columns import LABEL_WORDS, resolve_columns
 
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
     warn_of(examples.report.findings)
     rows, columns = told.unlabelled(described, source)

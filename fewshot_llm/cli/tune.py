@@ -83,6 +83,7 @@ def tune(
         ),
     ] = None,
     as_json: options.Json = False,
+    merge_labels: options.MergeLabels = False,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     delimiter: options.Delimiter = None,
@@ -103,7 +104,7 @@ def tune(
     out of fold by more than noise. Texts in another language than English are asked about in English as well, where the
     task has a template and label words for both. The folder that is written can be given to `--adapter`.
     """
-    from fewshot_llm.cli.parts import Told, open_model, warn_of
+    from fewshot_llm.cli.parts import Told, open_model, spoken_language, warn_of
     from fewshot_llm.errors import AdapterError
     from fewshot_llm.escalation import Escalation
     from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
@@ -118,7 +119,7 @@ def tune(
         check_out(out, overwrite=overwrite)
     except AdapterError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from None
-    told = Told(text_column, label_column, delimiter, encoding)
+    told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
     measured = None if test is None else told.labelled_set(described, test)
     told.require_found()
@@ -127,8 +128,9 @@ def tune(
     check_support(examples)
     take_recipe(recipe, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
-    loaded = open_model(model, language, adapter=None, device=device, dtype=dtype, threads=threads)
-    scorer = make_scorer(loaded, language)
+    spoken = spoken_language(model, language, (example.text for example in examples))
+    loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
+    scorer = make_scorer(loaded, spoken)
     builder = make_builder(
         described, language, scorer, template=template_version, seed=seed, layout=layout, cut_long_text=cut_long_text
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from fewshot_llm.errors import ModelError, TaskError, TemplateError, nearest
+from fewshot_llm.errors import FewshotWarning, ModelError, TaskError, TemplateError, nearest
 from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.language import language_name, written_language
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.registry import EMBEDDED, has_read, resolve_auto
 from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
@@ -39,6 +42,8 @@ __all__ = [
     "make_scorer",
     "make_task",
     "scorer_of",
+    "text_language",
+    "warn_of_language",
 ]
 
 TaskLike: TypeAlias = str | os.PathLike[str] | Task
@@ -61,7 +66,8 @@ def assemble(classifier: FewShotClassifier, support: SupportSet, scorer: Scorer 
     words = {**support.label_words, **(classifier.label_words or {})}
     task = make_task(classifier.task, classifier.labels, words, support.labels)
     language = make_language(classifier.language, task, support)
-    scorer = scorer or scorer_of(classifier, language)
+    texts = [example.text for example in support]
+    scorer = scorer or scorer_of(classifier, text_language(language, texts))
     builder = make_builder(
         task,
         language,
@@ -143,6 +149,29 @@ def choose_language(language: str, task: Task, texts: Iterable[str]) -> str:
     return language
 
 
+def text_language(language: str, texts: Iterable[str]) -> str:
+    """The language that a model has to have read: the texts', and where nothing tells it the prompt's.
+
+    >>> text_language("en", ["Быстрая доставка"])
+    'ru'
+    """
+    return written_language(texts) or language
+
+
+def warn_of_language(name: str, language: str, stacklevel: int = 3) -> None:
+    """Say where an embedded model has not read texts in a language."""
+    if name not in EMBEDDED or has_read(EMBEDDED[name], language):
+        return
+    has = ", ".join(language_name(code) for code in EMBEDDED[name].languages)
+    warnings.warn(
+        f"The texts look like {language_name(language)}, and {name} has read {has}: its answers may be worth little. "
+        f"Take {resolve_auto(language)} (which --model auto takes), or another model that has read "
+        f"{language_name(language)}.",
+        FewshotWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
 def make_template(template: TemplateLike, task: Task, language: str) -> Template:
     """The template itself, a version of the task's, or its newest.
 
@@ -167,6 +196,9 @@ def make_scorer(
 ) -> Scorer:
     """The scorer for a model given by name, path or hub id, as `auto`, loaded, already in a scorer, or on a server.
 
+    `language` is the texts' (see `text_language`): `auto` takes a model that has read it, and an embedded model that
+    has not is warned of.
+
     A server's address is `http://HOST:PORT/v1#NAME`; an adapter folder then only names the base model's tokenizer.
 
     The last model that was loaded by name stays in memory, so that a grid search loads it once.
@@ -177,8 +209,6 @@ def make_scorer(
     if isinstance(model, str) and is_address(model):
         return connect(model, None if adapter is None else os.fspath(adapter))
     if isinstance(model, str | os.PathLike):
-        from fewshot_llm.models.registry import resolve_auto
-
         name = resolve_auto(language) if model == "auto" else os.fspath(model)
         folder = None if adapter is None else os.fspath(adapter)
         model = _load_once(name, folder, device, dtype, _stamp(name), _stamp(folder))
@@ -188,6 +218,7 @@ def make_scorer(
             f"this one is a loaded {type(model).__name__}. Load it with load_model(name, adapter=…, device=…, dtype=…)."
         )
     if isinstance(model, LanguageModel):
+        warn_of_language(model.name, language)
         from fewshot_llm.scoring.choose import choose_scorer
 
         return choose_scorer(model, batch_tokens)

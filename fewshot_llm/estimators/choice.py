@@ -11,6 +11,7 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.files import json_list
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.example import as_text, readable_text
+from fewshot_llm.support.tables import column_values, is_table, table_rows
 
 __all__ = ["Choice", "as_choices", "as_titles"]
 
@@ -84,18 +85,21 @@ class Choice:
 
 
 def as_choices(X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any] | None = None) -> list[Choice]:
-    """Choices of rows, each with what was chosen where `y` says so.
+    """Choices of rows, each with what was chosen where `y` says so; rows whose answer is missing are left out.
 
     Raises:
         SupportError: a row is unusable; the message says which and why.
     """
-    rows = X.to_dict("records") if hasattr(X, "to_dict") else list(X)
-    if y is not None and len(y) != len(rows):
-        raise SupportError(f"There are {len(rows)} choices but {len(y)} answers. Give one for each.")
+    rows = table_rows(X) if is_table(X) else list(X)
+    answers = None if y is None else [as_text(value) for value in column_values(y)]
+    if answers is not None and len(answers) != len(rows):
+        raise SupportError(f"There are {len(rows)} choices but {len(answers)} answers. Give one for each.")
     choices = []
     for position, row in enumerate(rows):
+        if answers is not None and not answers[position].strip():
+            continue
         try:
-            choices.append(Choice.of(row, None if y is None else as_text(y[position])))
+            choices.append(Choice.of(row, None if answers is None else answers[position]))
         except SupportError as error:
             raise SupportError(f"Row {position}: {error}") from error
     return choices

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from scipy.special import log_softmax
@@ -103,10 +103,7 @@ class ByTitle:
 
     def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`."""
-        ask = _title_asker(setting, shown)
-        return lambda choices, progress: [
-            s[:, None] for s in ask([(c.history, c.candidates) for c in choices], progress)
-        ]
+        return _TitleFeatures(_TitleAsker.of(setting, shown))
 
 
 @dataclass(frozen=True)
@@ -119,20 +116,7 @@ class ByPmi:
 
     def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`."""
-        ask = _title_asker(setting, shown)
-
-        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
-            titles = tuple(dict.fromkeys(title for choice in choices for title in choice.candidates))
-            if not titles:
-                return []
-            # All titles after the one empty history: a single prompt, whose prefix is computed once.
-            (alone,) = ask([((NOTHING[setting.language],), titles)], None)
-            prior = dict(zip(titles, alone.tolist(), strict=True))
-            found = ask([(choice.history, choice.candidates) for choice in choices], progress)
-            before = [np.array([prior[title] for title in choice.candidates]) for choice in choices]
-            return [np.column_stack([scores - base, base]) for scores, base in zip(found, before, strict=True)]
-
-        return features
+        return _PmiFeatures(_TitleAsker.of(setting, shown))
 
 
 @dataclass(frozen=True)
@@ -149,21 +133,7 @@ class ByYesNo:
             history = setting.join(choice.history)
             examples += [Example({"candidate": title, "history": history}, word) for title, word in pairs]
         support = SupportSet(tuple(examples), words)
-        builder = setting.builder(words, len(examples))
-
-        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
-            prompts = [
-                builder.build(Example({"candidate": title, "history": setting.join(choice.history)}), support)
-                for choice in choices
-                for title in choice.candidates
-            ]
-            rows = iter(setting.scorer.log_probs(prompts, progress))
-            return [
-                np.array([[row.log_probs[0] - row.log_probs[1]] for row in (next(rows) for _ in choice.candidates)])
-                for choice in choices
-            ]
-
-        return features
+        return _YesNoFeatures(setting, support, setting.builder(words, len(examples)))
 
 
 @dataclass(frozen=True)
@@ -192,60 +162,123 @@ class ByLetter:
             order = chance.sample(choice.candidates, len(choice.candidates))
             examples.append(_lettered(setting, choice, order, letters[order.index(str(choice.chosen))]))
         support, builder = SupportSet(tuple(examples), letters), setting.builder(letters, len(examples))
-
-        def by_position(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
-            """Log P(letter) of each order, shape [permutations, candidates]."""
-            prompts = [
-                replace(
-                    builder.build(_lettered(setting, choice, _shifted(choice.candidates, by), None), support),
-                    answers=letters[: len(choice.candidates)],
-                )
-                for choice in choices
-                for by in self._shifts(choice)
-            ]
-            rows = iter(setting.scorer.log_probs(prompts, progress))
-            return [log_softmax(np.stack([next(rows).log_probs for _ in self._shifts(c)]), axis=1) for c in choices]
-
+        unfair = _LetterFeatures(setting, support, builder, letters, self.permutations, np.zeros(len(letters)))
         sums, counts = np.zeros(len(letters)), np.zeros(len(letters))
-        for choice, table in zip(spare, by_position(spare, None), strict=True):
+        for choice, table in zip(spare, unfair.by_position(spare, None), strict=True):
             centred = table.mean(axis=0) - table.mean()
             sums[: len(choice.candidates)] += centred
             counts[: len(choice.candidates)] += 1
-        bias = sums / np.maximum(counts, 1)
+        return replace(unfair, bias=sums / np.maximum(counts, 1))
 
-        def features(choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
-            found = []
-            for choice, table in zip(choices, by_position(choices, progress), strict=True):
-                fair = table - bias[: len(choice.candidates)]
-                back = [np.roll(row, by) for row, by in zip(fair, self._shifts(choice), strict=True)]
-                found.append(np.mean(back, axis=0)[:, None])
-            return found
 
-        return features
+@dataclass(frozen=True)
+class _TitleAsker:
+    """Asks for the titles' log-probabilities after histories."""
+
+    setting: Setting
+    support: SupportSet
+    builder: PromptBuilder
+
+    @classmethod
+    def of(cls, setting: Setting, shown: Sequence[Choice]) -> Self:
+        words = tuple(dict.fromkeys(str(choice.chosen) for choice in shown)) or ("…",)
+        examples = [Example({"history": setting.join(choice.history)}, choice.chosen) for choice in shown]
+        return cls(setting, SupportSet(tuple(examples), words), setting.builder(words, len(examples)))
+
+    def __call__(
+        self, asked: Sequence[tuple[Sequence[str], tuple[str, ...]]], progress: Progress | None
+    ) -> list[FloatArray]:
+        rows = self.setting.scorer.log_probs([self._prompt(*pair) for pair in asked], progress)
+        return [row.log_probs for row in rows]
+
+    def _prompt(self, history: Sequence[str], titles: tuple[str, ...]) -> Prompt:
+        built = self.builder.build(Example({"history": self.setting.join(history)}), self.support)
+        return replace(built, answers=tuple(neutralise(title, self.builder.special_tokens) for title in titles))
+
+
+@dataclass(frozen=True)
+class _TitleFeatures:
+    ask: _TitleAsker
+
+    def __call__(self, choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+        return [s[:, None] for s in self.ask([(c.history, c.candidates) for c in choices], progress)]
+
+
+@dataclass(frozen=True)
+class _PmiFeatures:
+    ask: _TitleAsker
+
+    def __call__(self, choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+        titles = tuple(dict.fromkeys(title for choice in choices for title in choice.candidates))
+        if not titles:
+            return []
+        # All titles after the one empty history: a single prompt, whose prefix is computed once.
+        (alone,) = self.ask([((NOTHING[self.ask.setting.language],), titles)], None)
+        prior = dict(zip(titles, alone.tolist(), strict=True))
+        found = self.ask([(choice.history, choice.candidates) for choice in choices], progress)
+        before = [np.array([prior[title] for title in choice.candidates]) for choice in choices]
+        return [np.column_stack([scores - base, base]) for scores, base in zip(found, before, strict=True)]
+
+
+@dataclass(frozen=True)
+class _YesNoFeatures:
+    setting: Setting
+    support: SupportSet
+    builder: PromptBuilder
+
+    def __call__(self, choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+        prompts = [
+            self.builder.build(
+                Example({"candidate": title, "history": self.setting.join(choice.history)}), self.support
+            )
+            for choice in choices
+            for title in choice.candidates
+        ]
+        rows = iter(self.setting.scorer.log_probs(prompts, progress))
+        return [
+            np.array([[row.log_probs[0] - row.log_probs[1]] for row in (next(rows) for _ in choice.candidates)])
+            for choice in choices
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class _LetterFeatures:
+    """With the bias of each letter, which is taken away."""
+
+    setting: Setting
+    support: SupportSet
+    builder: PromptBuilder
+    letters: tuple[str, ...]
+    permutations: int
+    bias: FloatArray
+
+    def __call__(self, choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+        found = []
+        for choice, table in zip(choices, self.by_position(choices, progress), strict=True):
+            fair = table - self.bias[: len(choice.candidates)]
+            back = [np.roll(row, by) for row, by in zip(fair, self._shifts(choice), strict=True)]
+            found.append(np.mean(back, axis=0)[:, None])
+        return found
+
+    def by_position(self, choices: Sequence[Choice], progress: Progress | None) -> list[FloatArray]:
+        """Log P(letter) of each order, shape [permutations, candidates]."""
+        prompts = [
+            replace(
+                self.builder.build(
+                    _lettered(self.setting, choice, _shifted(choice.candidates, by), None), self.support
+                ),
+                answers=self.letters[: len(choice.candidates)],
+            )
+            for choice in choices
+            for by in self._shifts(choice)
+        ]
+        rows = iter(self.setting.scorer.log_probs(prompts, progress))
+        return [log_softmax(np.stack([next(rows).log_probs for _ in self._shifts(c)]), axis=1) for c in choices]
 
     def _shifts(self, choice: Choice) -> list[int]:
         """By how many places the list is turned: evenly spread, each only once."""
         many = len(choice.candidates)
         return sorted({round(turn * many / self.permutations) % many for turn in range(self.permutations)})
-
-
-def _title_asker(
-    setting: Setting, shown: Sequence[Choice]
-) -> Callable[[Sequence[tuple[Sequence[str], tuple[str, ...]]], Progress | None], list[FloatArray]]:
-    """Asks for the titles' log-probabilities after histories."""
-    words = tuple(dict.fromkeys(str(choice.chosen) for choice in shown)) or ("…",)
-    examples = [Example({"history": setting.join(choice.history)}, choice.chosen) for choice in shown]
-    support, builder = SupportSet(tuple(examples), words), setting.builder(words, len(examples))
-
-    def prompt(history: Sequence[str], titles: tuple[str, ...]) -> Prompt:
-        built = builder.build(Example({"history": setting.join(history)}), support)
-        return replace(built, answers=tuple(neutralise(title, builder.special_tokens) for title in titles))
-
-    def ask(asked: Sequence[tuple[Sequence[str], tuple[str, ...]]], progress: Progress | None) -> list[FloatArray]:
-        rows = setting.scorer.log_probs([prompt(*pair) for pair in asked], progress)
-        return [row.log_probs for row in rows]
-
-    return ask
 
 
 def _shifted(titles: Sequence[str], by: int) -> list[str]:

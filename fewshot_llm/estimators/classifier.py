@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,8 +18,18 @@ from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.assemble import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
 from fewshot_llm.estimators.evidence import calibrate
-from fewshot_llm.estimators.inputs import as_examples, as_support, label_name, sorted_classes
+from fewshot_llm.estimators.inputs import (
+    as_examples,
+    as_support,
+    label_name,
+    labelled_rows,
+    sorted_classes,
+    warn_of_losses,
+    warn_of_rows,
+    without_text,
+)
 from fewshot_llm.estimators.prediction import Prediction
+from fewshot_llm.estimators.shots import DEFAULT_SHOTS, ShownShots, shown_shots, warn_of_shots
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.normalisation import Normalisation, NormalisationName
 from fewshot_llm.prompting.chat import Layout
@@ -28,6 +37,8 @@ from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.support.spellings import alike_spellings
+from fewshot_llm.support.tables import is_table
 
 if TYPE_CHECKING:
     from fewshot_llm.escalation import Escalation
@@ -67,6 +78,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         cut_long_text: cut the middle out of a text that does not fit the context, instead of refusing it.
         defence: against texts that talk to the labeller: `none`, `standard`, or a `Defence`.
         guard: which answers are kept back and what errors cost: a `Guard` (see `fewshot_llm.risk_guard`).
+        merge_labels: in `fit`, take labels that differ only in case, underscores, hyphens and white space as the most
+            frequent of them, with a warning that says so.
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
@@ -88,7 +101,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         task: TaskLike = "review-sentiment",
         model: ModelLike = "auto",
         *,
-        shots: int = 4,
+        shots: int = DEFAULT_SHOTS,
         selection: Selection | None = None,
         calibration: CalibrationMethod | None = None,
         normalisation: NormalisationName | Normalisation = "sum",
@@ -107,6 +120,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         cut_long_text: bool = False,
         defence: DefenceName | Defence = "none",
         guard: Guard | None = None,
+        merge_labels: bool = False,
     ) -> None:
         self.task = task
         self.model = model
@@ -129,31 +143,46 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.cut_long_text = cut_long_text
         self.defence = defence
         self.guard = guard
+        self.merge_labels = merge_labels
 
     def fit(self, X: Any, y: Any) -> Self:
         """Clean the labelled texts, assemble the prompt and calibrate on them.
 
         Args:
-            X: texts or mappings of fields: a list, an array, a pandas Series or frame.
-            y: one label per text; strings, or any values that scikit-learn takes for classes.
+            X: texts or mappings of fields: a list, an array, a Series or frame of pandas or polars, a pyarrow table.
+            y: one label per text; strings, or any values that scikit-learn takes for classes. White space around a
+                label, its case and its width do not count where the task knows it. A row whose label is missing
+                (`None`, NaN, `NA`, `NaT`, empty) is left out.
 
         Raises:
             SupportError: nothing usable is left, or fewer than two classes are.
             FewshotError: a parameter does not fit; the message says which.
 
         Warns:
-            UserWarning: rows were left out; `support_.report` says which and why.
+            UserWarning: rows were left out, and which; `support_.report` says why.
         """
         if y is None:
             raise ValueError("This classifier requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        values = {label_name(value): value for value in y.tolist()}
-        task = make_task(self.task, self.labels, self.label_words, tuple(values))
-        support = as_support(X, y.tolist(), task)
-        lost = [f.english for f in support.report.findings if f.severity == "error" and f.rows]
-        if lost:
-            warnings.warn(" ".join(lost), stacklevel=2)
+        if getattr(y, "ndim", 1) > 1 or is_table(y):
+            y = column_or_1d(y, warn=True)
+        given, there = labelled_rows(y)
+        known = column_or_1d(np.array([given[row] for row in there]), warn=True)
+        if self.merge_labels and known.dtype.kind in "OUST":
+            names = [label_name(value) for value in known.tolist()]
+            merged = alike_spellings(names)
+            rows = [row for row, name in zip(there, names, strict=True) if name in merged]
+            told = ", ".join(f"{name!r} → {best!r}" for name, best in merged.items())
+            warn_of_rows(rows, f"{{n}} rows have another spelling of a label, which was merged: {told}.", 2)
+            known = np.array([merged.get(name, name) for name in names])
+        check_classification_targets(known)
+        values = {label_name(value): value for value in known.tolist() if not isinstance(value, str)}
+        found = dict.fromkeys(map(label_name, known.tolist()))
+        task = make_task(self.task, self.labels, self.label_words, tuple(found))
+        labels: list[Any] = [None] * len(given)
+        for row, value in zip(there, known.tolist(), strict=True):
+            labels[row] = value
+        support = as_support(X, labels, task)
+        warn_of_losses(support, stacklevel=2)
         self.fit_support(support)
         self.classes_ = sorted_classes([values.get(label, label) for label in self.labels_])
         return self
@@ -164,9 +193,11 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Args:
             support: the labelled rows. Its label words, where it has some, replace the task's.
         """
+        self._forget_fitted()
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         inference = assemble(self, support)
+        warn_of_shots(inference)
         for name in {"climbed_", "decision_", "guard_"} & set(vars(self)):  # of an earlier fit
             delattr(self, name)
         if self.escalation is not None:
@@ -197,29 +228,45 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return self.answerer_.inference.support
 
     @property
+    def demonstrations_(self) -> ShownShots:
+        """How many demonstrations were asked for, and how many a prompt shows."""
+        check_is_fitted(self)
+        return shown_shots(self.answerer_.inference)
+
+    @property
     def calibrations_(self) -> tuple[Calibration, ...]:
         """One per permutation, biases in the order of `labels_`."""
         check_is_fitted(self)
         return self.answerer_.calibrations
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
-        """The most probable label of each text (by a guard's costs, the cheapest), shape [rows], of the type of `y`."""
-        queries, by = self._queries(X), self.answerer_
+        """The most probable label of each text (by a guard's costs, the cheapest), shape [rows], of the type of `y`.
+
+        Warns:
+            UserWarning: texts are missing or empty, and which. They get a label like any text, as scikit-learn's
+                scorers need one for each row; `predictions` gives them none.
+        """
+        queries, by = self._queries_with_text(X), self.answerer_
         found = self.guard_.best(by, queries, progress) if hasattr(self, "guard_") else by.best(queries, progress)
         return self.classes_[np.argsort(self._columns())][found]
 
     def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
-        """Calibrated probabilities, shape [rows, classes], columns as in `classes_`."""
+        """Calibrated probabilities, shape [rows, classes], columns as in `classes_`; warns as `predict` does."""
         return np.exp(self.predict_log_proba(X, progress))
 
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
-        queries = self._queries(X)
+        queries = self._queries_with_text(X)
         return self.answerer_.answer(queries, progress).log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
-        """Label, probabilities, margin and prompt fingerprint of each text, in order; with a guard its verdict too."""
-        queries = self._queries(X)
+        """Label, probabilities, margin and prompt fingerprint of each text, in order; with a guard its verdict too.
+
+        A missing or empty text gets no label: `label` is None, `abstained` true and `reason` `"empty-text"`.
+        """
+        return self._where_text(X, lambda queries: self._predictions(queries, progress))
+
+    def _predictions(self, queries: Sequence[Example], progress: Progress | None) -> list[Prediction]:
         answers = self.answerer_.answer(queries, progress)
         found = [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
@@ -243,11 +290,15 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""
-        found = self.answerer_.top(self._queries(X), k, progress)
-        return [
-            Prediction.from_top(self.labels_, top, found.temperature, fingerprint)
-            for top, fingerprint in zip(found.found, found.fingerprints, strict=True)
-        ]
+
+        def search(queries: Sequence[Example]) -> list[Prediction]:
+            found = self.answerer_.top(queries, k, progress)
+            return [
+                Prediction.from_top(self.labels_, top, found.temperature, fingerprint)
+                for top, fingerprint in zip(found.found, found.fingerprints, strict=True)
+            ]
+
+        return self._where_text(X, search)
 
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the fitted classifier as JSON, support rows and template text; the base model is only named.
@@ -311,6 +362,17 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
         return as_examples(X, self.answerer_.inference.builder.task)
+
+    def _queries_with_text(self, X: Any) -> list[Example]:
+        queries = self._queries(X)
+        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
+        return queries
+
+    def _where_text(self, X: Any, predict: Callable[[list[Example]], list[Prediction]]) -> list[Prediction]:
+        queries = self._queries(X)
+        empty = set(without_text(queries))
+        found = iter(predict([query for row, query in enumerate(queries) if row not in empty]))
+        return [Prediction.of_no_text() if row in empty else next(found) for row in range(len(queries))]
 
     def _columns(self) -> list[int]:
         """For each of `classes_` its position in `labels_`."""

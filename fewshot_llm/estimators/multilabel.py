@@ -21,9 +21,10 @@ from fewshot_llm.estimators.assemble import (
     choose_language,
     make_builder,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples
+from fewshot_llm.estimators.inputs import as_examples, label_name, warn_of_rows, without_text
 from fewshot_llm.estimators.label_pairs import (
     LabelReading,
     ask_pairs,
@@ -32,11 +33,14 @@ from fewshot_llm.estimators.label_pairs import (
     pair_support,
     pair_task,
 )
+from fewshot_llm.estimators.shots import warn_of_shots
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example
+from fewshot_llm.support.example import is_missing
+from fewshot_llm.support.tables import column_values
 from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotMultiLabelClassifier"]
@@ -112,22 +116,28 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         Args:
             X: texts or mappings of fields.
             y: the labels of each text as a sequence, or an array of zeros and ones, shape [texts, labels], with the
-                task's labels in order. A text without any label is a text to which none applies.
+                task's labels in order. A text without any label (an empty list) is a text to which none applies; one
+                whose labels are missing (`None`, NaN, or such a gap among them) is left out with a warning.
 
         Raises:
             SupportError: texts and labels differ in number, an unknown label, fewer than two texts.
             CalibrationError: no label applies to any text, or every one to every text.
         """
+        self._forget_fitted()
+        y, there = _labelled(y)
         task = _multilabel_task(self.task, self.labels, y)
-        truth = indicator(y, task.labels)
+        truth = indicator(y, task)
         asked = pair_task(task)
         examples = as_examples(X, task)
-        if len(examples) != len(truth):
-            raise SupportError(f"There are {len(examples)} texts but labels for {len(truth)}. Give some for each text.")
+        if len(examples) != len(there):
+            raise SupportError(f"There are {len(examples)} texts but labels for {len(there)}. Give some for each text.")
+        examples = [example for example, known in zip(examples, there, strict=True) if known]
+        gaps = np.flatnonzero(~there).tolist()
+        warn_of_rows(gaps, "{n} rows whose labels are missing (None or NaN) were left out.", 2)
         if len({example.text for example in examples}) < 2 or not all(example.text.strip() for example in examples):
             raise SupportError("A multi-label classifier needs two different texts at least, and none of them empty.")
         language = choose_language(self.language, task, (example.text for example in examples))
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (example.text for example in examples)))
         builder = make_builder(
             asked,
             language,
@@ -140,6 +150,7 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         )
         self.words_: tuple[str, ...] = tuple(task.words(language).values())
         self.inference_ = Inference(builder, scorer, pair_support(examples, truth, self.words_))
+        warn_of_shots(self.inference_)
         margins = held_out_margins(self.inference_, examples, self.words_, self.seed)
         self.reading_: LabelReading = fit_reading(margins, truth)
         self.classes_ = np.array(task.labels)
@@ -154,24 +165,35 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         return self.reading_.probabilities(self._margins(X, progress))
 
     def labels_of(self, X: Any, progress: Progress | None = None) -> list[tuple[str, ...]]:
-        """The labels that apply to each text."""
-        return [tuple(self.classes_[row.astype(bool)].tolist()) for row in self.predict(X, progress)]
+        """The labels that apply to each text; warns of texts that are missing or empty, and gives those none."""
+        given = self.predict(X, progress)
+        empty = set(without_text(as_examples(X, self.inference_.builder.task)))
+        return [() if at in empty else tuple(self.classes_[row.astype(bool)].tolist()) for at, row in enumerate(given)]
 
     def answers(self, X: Any) -> list[dict[str, Any]]:
-        """Per text `predicted_labels` and every label's probability, as columns for a file."""
-        margins = self._margins(X, None)
+        """Per text `predicted_labels` and every label's probability, as columns for a file.
+
+        Both are None for a text that is missing or empty.
+        """
+        check_is_fitted(self)
+        queries = as_examples(X, self.inference_.builder.task)
+        empty = set(without_text(queries))
+        margins = self._margins([query for at, query in enumerate(queries) if at not in empty], None)
         names = self.classes_.tolist()
-        return [
+        found = iter(
             {
                 "predicted_labels": [name for name, applies in zip(names, given, strict=True) if applies],
                 "probabilities": dict(zip(names, p.tolist(), strict=True)),
             }
             for given, p in zip(self.reading_.decide(margins), self.reading_.probabilities(margins), strict=True)
-        ]
+        )
+        gap: dict[str, Any] = {"predicted_labels": None, "probabilities": None}
+        return [dict(gap) if at in empty else next(found) for at in range(len(queries))]
 
     def _margins(self, X: Any, progress: Progress | None) -> FloatArray:
         check_is_fitted(self)
         queries: list[Example] = as_examples(X, self.inference_.builder.task)
+        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
         return ask_pairs(self.inference_, queries, self.words_, progress)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -184,16 +206,37 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         return tags
 
 
-def indicator(y: Any, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+def _labelled(y: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """The labels of the rows that have some, and which rows those are, shape [rows]."""
+    if isinstance(y, np.ndarray) and y.ndim == 2:
+        there = np.array([not any(map(is_missing, row)) for row in y.tolist()], dtype=np.bool_)
+        kept: Any = y[there] if there.all() else np.array(y[there].tolist(), dtype=float)
+    else:
+        rows = [
+            value if isinstance(value, str) or not isinstance(value, Iterable) else column_values(value)
+            for value in column_values(y)
+        ]
+        there = np.array(
+            [not (any(map(is_missing, row)) if isinstance(row, list) else is_missing(row)) for row in rows],
+            dtype=np.bool_,
+        )
+        kept = [row for row, known in zip(rows, there, strict=True) if known]
+    if len(there) and not there.any():
+        raise SupportError(f"The labels of all {len(there)} rows are missing. Give a list of labels for each text.")
+    return kept, there
+
+
+def indicator(y: Any, task: Task) -> npt.NDArray[np.bool_]:
     """Which labels apply, shape [texts, labels].
 
     Args:
         y: a sequence of labels for each text, or an array of zeros and ones.
-        labels: the columns.
+        task: its labels are the columns.
 
     Raises:
         SupportError: an unknown label, a single string where a sequence is due, or an array of another shape.
     """
+    labels = task.labels
     if isinstance(y, np.ndarray) and y.ndim == 2:
         if y.shape[1] != len(labels) or not np.isin(y, (0, 1)).all():
             raise SupportError(f"Expected zeros and ones in {len(labels)} columns, one per label; got shape {y.shape}.")
@@ -203,9 +246,10 @@ def indicator(y: Any, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise SupportError(f"The labels of row {row} are {given!r}; expected a list, also for a single label.")
         for label in given:
-            if label not in labels:
+            known = task.label_of(label_name(label))
+            if known is None:
                 raise SupportError(f"Row {row} has the unknown label {label!r}. {nearest(str(label), labels)}")
-            table[row, list(labels).index(label)] = True
+            table[row, labels.index(known)] = True
     return table
 
 
@@ -222,4 +266,4 @@ def _multilabel_task(task: TaskLike, labels: Sequence[str] | None, y: Any) -> Ta
         return task
     if isinstance(y, np.ndarray) and y.ndim == 2:
         raise SupportError(f"The task {task.name} has no labels of its own to name the columns. Give labels=[…].")
-    return task.with_labels(sorted({str(label) for given in y for label in given}))
+    return task.with_labels(sorted({label_name(label) for given in y for label in given}))

@@ -17,7 +17,7 @@ class Prediction:
     """What a classifier says of one text.
 
     Attributes:
-        label: the most probable label.
+        label: the most probable label; None for a text that is missing or empty.
         probabilities: calibrated probability of every label, in the task's label order; they sum to 1. Of a search
             for the top labels only those, best first, each a lower bound.
         margin: the best probability minus the second best; 1 where there is one label.
@@ -26,7 +26,7 @@ class Prediction:
         rest: at most so much probability lies on labels that are not listed; 0 where all are.
     """
 
-    label: str
+    label: str | None
     probabilities: Mapping[str, float]
     margin: float
     abstained: bool
@@ -35,8 +35,18 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """Probability of `label`."""
-        return self.probabilities[self.label]
+        """Probability of `label`; 0 where there is none."""
+        return 0.0 if self.label is None else self.probabilities[self.label]
+
+    @classmethod
+    def of_no_text(cls) -> Prediction:
+        """The prediction for a text that is missing or empty."""
+        return cls(None, {}, 0.0, abstained=True, prompt_fingerprint="")
+
+    @property
+    def reason(self) -> str | None:
+        """`empty-text` where there is no label; None where there is one. A guard has reasons of its own."""
+        return "empty-text" if self.label is None else None
 
     @classmethod
     def from_log_probabilities(

@@ -19,11 +19,13 @@ from fewshot_llm.estimators.assemble import (
     TemplateLike,
     choose_language,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.choice import Choice, as_choices
 from fewshot_llm.estimators.choice_mix import ChoiceMix, first_only, fit_choice_mix
 from fewshot_llm.estimators.choice_ways import Asker, ByPmi, Setting, Way
 from fewshot_llm.estimators.co_occurrence import Basket, BasketCounts
+from fewshot_llm.estimators.inputs import labelled_rows, warn_of_rows
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.estimators.title_likeness import TitleLikeness
 from fewshot_llm.evaluation.ranking import ranks
@@ -104,14 +106,19 @@ class FewShotRanker(TextEstimator):
 
         Args:
             X: mappings with `history` and `candidates` (lists of titles) and maybe `user`, or `Choice`s.
-            y: the title that came next, one per row.
+            y: the title that came next, one per row; a row where it is missing (`None`, NaN, empty) is left out with a
+                warning.
             baskets: of any customers; popularity, co-occurrence and which words of titles are rare are counted in
                 them and mixed in. A basket does not count for choices of its own user.
 
         Raises:
             SupportError: a choice is unusable (see `Choice`), or fewer choices than `shots` are there.
         """
-        choices = as_choices(X, y)
+        self._forget_fitted()
+        answers, there = labelled_rows(y)
+        gaps = sorted(set(range(len(answers))) - set(there))
+        choices = as_choices(X, answers)
+        warn_of_rows(gaps, "{n} choices without an answer were left out.", 2)
         if self.shots < 0 or self.shots > len(choices):
             raise SupportError(
                 f"shots is {self.shots} and there are {len(choices)} answered choices. Show 0 to {len(choices)}."
@@ -177,7 +184,7 @@ class FewShotRanker(TextEstimator):
     def _setting(self, choices: Sequence[Choice]) -> Setting:
         task = _ranking_task(self.task)
         language = choose_language(self.language, task, (" ".join(choice.history) for choice in choices))
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (" ".join(choice.history) for choice in choices)))
         return Setting(task, language, scorer, self.template, self.layout, self.seed)
 
     def __sklearn_is_fitted__(self) -> bool:

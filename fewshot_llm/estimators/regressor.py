@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -19,13 +18,15 @@ from fewshot_llm.estimators.assemble import (
     choose_language,
     make_builder,
     scorer_of,
+    text_language,
 )
 from fewshot_llm.estimators.correction import CorrectionMethod, Linear
 from fewshot_llm.estimators.grid import Grid
 from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support
+from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support, warn_of_losses, warn_of_rows, without_text
 from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
+from fewshot_llm.estimators.shots import warn_of_shots
 from fewshot_llm.estimators.targets import as_numbers, require_variety
 from fewshot_llm.estimators.text_estimator import TextEstimator
 from fewshot_llm.prompting.chat import Layout
@@ -35,6 +36,8 @@ from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task, load_task
 
 __all__ = ["FewShotRegressor"]
+
+REGRESSOR_SHOTS = 2
 
 
 class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
@@ -82,7 +85,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         model: ModelLike = "auto",
         *,
         grid: Grid | None = None,
-        shots: int = 2,
+        shots: int = REGRESSOR_SHOTS,
         selection: Selection | None = None,
         correction: CorrectionMethod | None = None,
         permutations: int = 1,
@@ -121,16 +124,17 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         """Clean the rated texts, assemble the prompt and fit the correction out of fold.
 
         Args:
-            X: texts or mappings of fields: a list, an array, a pandas Series or frame.
-            y: one number per text.
+            X: texts or mappings of fields: a list, an array, a Series or frame of pandas or polars, a pyarrow table.
+            y: one number per text. A row whose number is missing (`None`, NaN, `NA`, empty) is left out.
 
         Raises:
             SupportError: targets are no numbers, all alike, or outside the grid; or no two texts are usable.
             FewshotError: a parameter does not fit; the message says which.
 
         Warns:
-            UserWarning: rows were left out; `support_.report` says which and why.
+            UserWarning: rows were left out, and which; `support_.report` says why.
         """
+        self._forget_fitted()
         if self.escalation is not None and not self.interval_folds:
             raise ModelError("An escalation needs rows that are held out. Use interval_folds=5 or more.")
         if self.permutations < 1 or self.interval_folds == 1 or self.interval_folds < 0:
@@ -140,18 +144,23 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             )
         task = _regression_task(self.task)
         numbers = as_numbers(y)
-        require_variety(numbers)
+        there = ~np.isnan(numbers)
+        require_variety(numbers[there])
         rows = as_rows(X, task)
         language = choose_language(self.language, task, (Example.of(row).text for row in rows))
-        grid = self.grid or (Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers, task.scale))
-        grid.require_inside(numbers.tolist())
+        grid = self.grid or (
+            Grid.of_task(task, language) if task.labels else Grid.of_targets(numbers[there], task.scale)
+        )
+        grid.require_inside(numbers[there].tolist())
         task = grid.task(task)
-        support = as_support(X, [grid.labels[position] for position in grid.nearest(numbers)], task)
-        _warn_of_losses(support)
+        nearest = grid.nearest(np.where(there, numbers, grid.values[0]))
+        labels = [grid.labels[at] if known else None for at, known in zip(nearest, there, strict=True)]
+        support = as_support(rows, labels, task)
+        warn_of_losses(support, stacklevel=2)
         targets = numbers[list(support.report.kept)]
         require_variety(targets)
 
-        scorer = scorer_of(self, language)
+        scorer = scorer_of(self, text_language(language, (example.text for example in support)))
         builder = make_builder(
             task,
             language,
@@ -164,6 +173,8 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             cut_long_text=self.cut_long_text,
         )
         inference, method = Inference(builder, scorer, support), self.correction or Linear()
+        if self.shots != REGRESSOR_SHOTS:
+            warn_of_shots(inference, stacklevel=2)
         scaled = grid.on_scale(targets)
         self.model_: NumberModel = fit_number_model(inference, grid, scaled, method, self.permutations)
         self.folds_: FoldModels | None = (
@@ -185,7 +196,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         return self.model_.inference.support
 
     def predict(self, X: Any, progress: Progress | None = None) -> FloatArray:
-        """A number for each text, shape [rows]."""
+        """A number for each text, shape [rows]; warns of texts that are missing or empty, and answers them as empty."""
         return self.model_.grid.from_scale(self.model_.on_scale(self._queries(X), progress))
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
@@ -218,7 +229,9 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
-        return as_examples(X, self.model_.inference.builder.task)
+        queries = as_examples(X, self.model_.inference.builder.task)
+        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
+        return queries
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -230,9 +243,3 @@ def _regression_task(task: TaskLike) -> Task:
     if task.kind != "regression":
         raise TaskError(f"The task {task.name} is of the kind {task.kind}; a regressor needs one of kind regression.")
     return task
-
-
-def _warn_of_losses(support: SupportSet) -> None:
-    lost = [finding.english for finding in support.report.findings if finding.severity == "error" and finding.rows]
-    if lost:
-        warnings.warn(" ".join(lost), stacklevel=3)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from fewshot_llm.errors import SupportError
+from fewshot_llm.estimators.inputs import labelled_rows
 from fewshot_llm.files.numbers import DecimalMark, number_column
 from fewshot_llm.scoring.base import FloatArray
 
@@ -14,27 +16,28 @@ __all__ = ["as_numbers", "require_variety"]
 
 
 def as_numbers(y: Any, decimal: DecimalMark | None = None) -> FloatArray:
-    """Targets as finite numbers, shape [rows]; texts are read as `number_column` reads a column.
+    """Targets as finite numbers, shape [rows]; NaN where one is missing (`None`, NaN, `NA`, an empty text).
 
     Args:
-        y: numbers, or texts of numbers.
+        y: numbers, or texts of numbers, which are read as `number_column` reads a column.
         decimal: what stands before the decimals of texts; by default they tell.
 
     Raises:
-        SupportError: one is missing or no number; the message names the first.
+        SupportError: one is no number; the message names the first. Or all are missing.
         DataFileError: texts are written in two ways, or all of them can be read both ways.
     """
-    targets = list(y)
-    rule = number_column("target", targets, decimal)
-    numbers = []
-    for position, value in enumerate(targets):
+    values, there = labelled_rows(y)
+    rule = number_column("target", [values[position] for position in there], decimal)
+    numbers = [math.nan] * len(values)
+    for position in there:
+        value = values[position]
         number = rule.read(value)
         if number is None:
             raise SupportError(
                 f"The target of row {position} is {value!r}; a regression needs a finite number for each row. Mend or "
                 "remove such rows, or use a classification task for labels."
             )
-        numbers.append(number)
+        numbers[position] = number
     return np.array(numbers, dtype=np.float64)
 
 

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.escalation import check_target
-from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task
+from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task, text_language
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.parts import model_record
 from fewshot_llm.evaluation.circumstances import ExplainedRow, ShownPrompt
@@ -90,7 +90,7 @@ def evaluate(
     language = make_language(options.pop("language", "auto"), described, support)
     adapter = options.get("adapter")
     loading = {name: options.pop(name, None) for name in ("adapter", "device", "dtype", "batch_tokens")}
-    scorer = make_scorer(model, language, **loading)
+    scorer = make_scorer(model, text_language(language, (example.text for example in support)), **loading)
     base = FewShotClassifier(described, scorer, language=language, **options)
 
     runs: list[Run] = []

@@ -14,6 +14,7 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.parts import model_record
+from fewshot_llm.estimators.shots import shown_shots
 from fewshot_llm.evaluation.circumstances import Row, ShownPrompt
 from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.evaluation.result import Evaluation, Figures, Run, TestRows, summarise
@@ -107,6 +108,7 @@ def measure_run(
     cost = _profile(inference.scorer) - before
     return Run(
         shots=inference.builder.shots,
+        demonstrations=shown_shots(inference).shown,
         seed=classifier.seed,
         support_rows=len(inference.support),
         support_fingerprint=inference.support.fingerprint,

@@ -64,7 +64,11 @@ def learn(
     if method in ("zero-shot", "in-context", "calibrated"):
         classifier.fit_support(support)
         builder = classifier.answerer_.inference.builder
-        return Learned(classifier.answerer_, facts | {"shots": shots, "template": builder.template.name})
+        return Learned(
+            classifier.answerer_,
+            facts
+            | {"shots": shots, "demonstrations": classifier.demonstrations_.shown, "template": builder.template.name},
+        )
     escalation = Escalation(target=suite.target, recipe=suite.recipe, budget_minutes=suite.budget_minutes, seed=seed)
     climb = run_ladder if method == "ladder" else force_lora
     climbed = climb(assemble(classifier, support), escalation)

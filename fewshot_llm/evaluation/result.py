@@ -102,6 +102,7 @@ class Run:
         tokens_computed: what was run.
         targets: the right labels' positions, shape [rows].
         log_probabilities: calibrated log P(label | text), nats, shape [rows, labels].
+        demonstrations: in a prompt; fewer than asked for where there are not so many rows. None in older results.
     """
 
     shots: int
@@ -118,6 +119,7 @@ class Run:
     tokens_computed: int
     targets: IntArray = field(repr=False)
     log_probabilities: FloatArray = field(repr=False)
+    demonstrations: int | None = None
 
     @property
     def right(self) -> FloatArray:

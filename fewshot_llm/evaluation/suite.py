@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
+from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer, text_language
 from fewshot_llm.evaluation.cell import Cell, CellResult, cells, claim_cell, read_cell, write_cell
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.methods import METHODS, learn
@@ -140,7 +140,8 @@ class _Work:
         return self._peer(cell, support)
 
     def _own(self, cell: Cell, support: SupportSet) -> CellResult:
-        scorer = make_scorer(cell.model, self.language)
+        texts = (example.text for example in self.data.pool)
+        scorer = make_scorer(cell.model, text_language(self.language, texts))
         began = perf_counter()
         learned = learn(
             cast(Method, cell.method), self.suite, self.data.task, scorer, self.language, support, cell.seed

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import torch
 
-__all__ = ["LanguageModel", "special_tokens_of"]
+__all__ = ["AdapterWeights", "LanguageModel", "special_tokens_of"]
+
+
+class AdapterWeights(Protocol):
+    """A trained adapter that is in no folder."""
+
+    def put_on(self, language_model: LanguageModel) -> LanguageModel:
+        """The model with the adapter on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,10 @@ class LanguageModel:
         sha256: of the weights file (of the sorted list of hashes where there are several).
         adapter: SHA-256 of the adapter's weights; empty without one.
         context_length: the longest sequence, in tokens, that the model was made for.
+        adapter_source: where the adapter comes from: its folder, or its weights; None without one.
+
+    Pickled by reference (`models.reference`): by name, revision and hashes, never with its weights. A deep copy is the
+    model itself.
     """
 
     name: str
@@ -35,6 +49,17 @@ class LanguageModel:
     sha256: str = ""
     adapter: str = ""
     context_length: int = 2048
+    adapter_source: Path | AdapterWeights | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[..., LanguageModel], tuple[Any, ...]]:
+        from fewshot_llm.models.reference import load_referenced, reference_of
+
+        return load_referenced, (reference_of(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # The tokenizer as well: whatever counts tokens beside the model shall do so with the same object.
+        memo[id(self.tokenizer)] = self.tokenizer
+        return self
 
     @property
     def special_tokens(self) -> tuple[str, ...]:

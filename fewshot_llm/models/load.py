@@ -83,6 +83,7 @@ def load_model(
         sha256=located.sha256,
         adapter=adapter_sha256,
         context_length=_context_length(model.config, tokenizer),
+        adapter_source=None if adapter is None else Path(adapter).absolute(),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fewshot_llm.errors import ModelError, nearest
 
-__all__ = ["EMBEDDED", "EmbeddedModel", "Licence", "Part", "find_model", "resolve_auto"]
+__all__ = ["EMBEDDED", "EmbeddedModel", "Licence", "Part", "find_model", "has_read", "resolve_auto"]
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,15 @@ def find_model(name: str) -> EmbeddedModel:
 
 
 def resolve_auto(language: str) -> str:
-    """The model that `--model auto` stands for in a task of this language.
+    """The model that `--model auto` stands for: the smallest that has read texts in this language.
 
-    >>> resolve_auto("en"), resolve_auto("zh")
-    ('smollm2-135m', 'gemma3-270m')
+    >>> resolve_auto("en"), resolve_auto("zh"), resolve_auto("ru")
+    ('smollm2-135m', 'gemma3-270m', 'gemma3-270m')
     """
-    return "smollm2-135m" if language.lower().split("-")[0] == "en" else "gemma3-270m"
+    listing = [model for model in sorted(_MODELS, key=lambda model: model.size) if has_read(model, language)]
+    return listing[0].name if listing else "gemma3-270m"
+
+
+def has_read(model: EmbeddedModel, language: str) -> bool:
+    """Whether a model lists the language, or many."""
+    return bool({language.lower().split("-")[0], "*"} & set(model.languages))

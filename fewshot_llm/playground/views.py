@@ -45,7 +45,7 @@ def pasted_texts(pasted: str) -> list[str]:
 def prediction_rows(texts: Sequence[str], predictions: Sequence[Prediction]) -> list[list[str]]:
     """Text, label and probability of each."""
     return [
-        [text, prediction.label, f"{prediction.probability:.3f}"]
+        [text, prediction.label or "", f"{prediction.probability:.3f}"]
         for text, prediction in zip(texts, predictions, strict=True)
     ]
 

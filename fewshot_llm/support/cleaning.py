@@ -13,6 +13,7 @@ from fewshot_llm.support.columns import LABEL, LABEL_WORDS, Columns
 from fewshot_llm.support.example import Example, as_text, readable_text
 from fewshot_llm.support.finding import Finding, describe
 from fewshot_llm.support.notes import Notes
+from fewshot_llm.support.spellings import alike_spellings, merged_finding, spelling_findings, spelling_key
 from fewshot_llm.task import Task
 
 __all__ = ["Cleaned", "CleaningReport", "clean"]
@@ -58,7 +59,9 @@ class Cleaned:
     report: CleaningReport
 
 
-def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None = None) -> Cleaned:
+def clean(
+    rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None = None, *, merge_labels: bool = False
+) -> Cleaned:
     """Turn labelled rows into examples.
 
     Rows without text or label, with an unknown label, duplicates (the first stays), and texts that occur under
@@ -68,6 +71,7 @@ def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None
         rows: the rows.
         columns: where fields and labels are.
         task: its labels, where it has some; otherwise the labels that occur, sorted.
+        merge_labels: take labels that differ only in how they are written as the most frequent of them.
 
     Raises:
         SupportError: nothing is left, or only one class is.
@@ -81,6 +85,7 @@ def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None
         for position, row in enumerate(rows)
         if (example := _read(row, position, columns, optional, notes)) is not None
     ]
+    read, spelt = _spelt(read, task, merge_labels)
     found, unknown = read, list[Finding]()
     if task and task.labels:
         found, unknown = _understood(read, task, notes), _unknown_labels(read, task)
@@ -94,7 +99,7 @@ def clean(rows: Sequence[Mapping[str, Any]], columns: Columns, task: Task | None
         for label in expected
         if label not in present
     ]
-    findings = [*unknown, *notes.findings(), *_guesses(columns), *absent]
+    findings = [*unknown, *spelt, *notes.findings(), *_guesses(columns), *absent]
     report = CleaningReport(len(rows), tuple(position for position, _ in kept), tuple(findings), dict(columns.names))
     _require_classes(present, labels, report)
     examples = tuple(example for _, example in kept)
@@ -130,21 +135,34 @@ def _read(
     return Example({name: part for name, part in parts.items() if part}, label)
 
 
-def _spellings(task: Task) -> dict[str, str]:
-    """Every way to write one of the task's labels → the label; a label's name goes before another one's words."""
-    spellings: dict[str, str] = {}
-    for language in task.languages:
-        for label, words in task.words(language).items():
-            spellings.setdefault(normalise_text(words), label)
-    return spellings | {normalise_text(label): label for label in task.labels}
+def _spelt(
+    read: Sequence[tuple[int, Example]], task: Task | None, merge_labels: bool
+) -> tuple[list[tuple[int, Example]], list[Finding]]:
+    """The rows with spellings of one label merged, where that is asked for, and what is said of them."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for position, example in read:
+        rows[str(example.label)].append(position)
+    known = task.labels if task else ()
+    if not merge_labels:
+        return list(read), [] if known else spelling_findings(rows)
+    merged = alike_spellings(str(example.label) for _, example in read)
+    if task and known:
+        of_task = {spelling_key(label): label for label in known}
+        unknown = [label for label in rows if task.label_of(label) is None]
+        merged = {label: of_task[key] for label in unknown if (key := spelling_key(label)) in of_task}
+    if not merged:
+        return list(read), []
+    changed = [
+        (position, Example(example.fields, merged.get(str(example.label), example.label))) for position, example in read
+    ]
+    return changed, [merged_finding(merged, rows)]
 
 
 def _understood(read: Sequence[tuple[int, Example]], task: Task, notes: Notes) -> list[tuple[int, Example]]:
     """The rows whose label is one of the task's, with the label's own spelling."""
-    spellings = _spellings(task)
     understood = []
     for position, example in read:
-        label = spellings.get(normalise_text(str(example.label)))
+        label = task.label_of(str(example.label))
         if label is None:
             continue
         if label != example.label:
@@ -174,10 +192,9 @@ def _distinct(found: Sequence[tuple[int, Example]], notes: Notes) -> list[tuple[
 
 def _unknown_labels(read: Sequence[tuple[int, Example]], task: Task) -> list[Finding]:
     """A finding for each label that the task does not know."""
-    spellings = _spellings(task)
     unknown: dict[str, list[int]] = defaultdict(list)
     for position, example in read:
-        if normalise_text(str(example.label)) not in spellings:
+        if task.label_of(str(example.label)) is None:
             unknown[str(example.label)].append(position)
     findings = []
     for label, rows in unknown.items():

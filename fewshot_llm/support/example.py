@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Example", "as_text", "readable_text"]
+__all__ = ["Example", "as_text", "is_missing", "readable_text"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -81,11 +80,26 @@ def as_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    # pandas' own marks of a missing value, without importing pandas.
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if is_missing(value):
         return ""
+    if hasattr(value, "dtype") and hasattr(value, "item"):  # a number of numpy's
+        value = value.item()
     if isinstance(value, float):
-        if math.isnan(value):
-            return ""
         return str(int(value)) if value.is_integer() else str(value)
     return str(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value marks a gap: `None`, a NaN of any kind, pandas' `NA` and `NaT`. An empty text is a text.
+
+    >>> is_missing(float("nan")), is_missing(None), is_missing(""), is_missing(0)
+    (True, True, False, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # without importing pandas
+        return True
+    if isinstance(value, str):
+        return False
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # an array, or something that cannot be compared
+        return False

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fewshot_llm.errors import SupportError
+from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.files import Rows, read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
 from fewshot_llm.support.example import Example, as_text
 from fewshot_llm.support.finding import Finding
+from fewshot_llm.support.tables import column_values, is_table, table_rows
 from fewshot_llm.task import Task
 
 __all__ = ["Leak", "SupportSet", "queries"]
@@ -59,19 +61,25 @@ class SupportSet:
         rows: Iterable[Mapping[str, Any]],
         task: Task | None = None,
         columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean rows given as mappings.
 
+        A row without a label (`None`, NaN, pandas' `NA` and `NaT`, an empty text) is left out, and `report` names it.
+
         Args:
-            rows: one mapping per row.
+            rows: one mapping per row; or a table, see `from_frame`.
             task: its fields and labels; without one, a row has a `text` and any label.
             columns: field → column, for example `{"text": "评论", "label": "情感"}`. Fields that are left out are
                 found by name, and the report says which.
+            merge_labels: take labels that differ only in case, underscores, hyphens and white space as the most
+                frequent of them; the report says which.
 
         Raises:
             SupportError: no rows, no such columns, or fewer than two classes with an example.
         """
-        rows = list(rows)
+        rows = table_rows(rows) if is_table(rows) else list(rows)
         if not rows:
             raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
         names = dict.fromkeys(name for row in rows for name in row)
@@ -83,7 +91,7 @@ class SupportSet:
             kind=task.kind if task else "classification",
             task=task.name if task else "",
         )
-        cleaned = clean(rows, where, task)
+        cleaned = clean(rows, where, task, merge_labels=merge_labels)
         return cls(cleaned.examples, cleaned.labels, cleaned.label_words, cleaned.report)
 
     @classmethod
@@ -95,6 +103,7 @@ class SupportSet:
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean the rows of a JSONL, JSON, CSV, TSV, Parquet or Excel file (`-`: JSONL on standard input).
 
@@ -107,20 +116,27 @@ class SupportSet:
             columns: likewise.
             delimiter: between the cells of a text table; found by content where it is left out.
             encoding: of a text file; found by content where it is left out.
+            merge_labels: as for `from_rows`.
 
         Raises:
             DataFileError: the file or a row of it cannot be read; with the line.
             SupportError: as in `from_rows`, with the file's name.
         """
-        return cls.from_read(read_rows(path, delimiter=delimiter, encoding=encoding), path, task, columns)
+        rows = read_rows(path, delimiter=delimiter, encoding=encoding)
+        return cls.from_read(rows, path, task, columns, merge_labels)
 
     @classmethod
     def from_read(
-        cls, rows: Rows, path: str | os.PathLike[str], task: Task | None, columns: Mapping[str, str] | None
+        cls,
+        rows: Rows,
+        path: str | os.PathLike[str],
+        task: Task | None,
+        columns: Mapping[str, str] | None,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean the rows that `read_rows` gave of a file; see `from_file`."""
         try:
-            support = cls.from_rows(rows, task, columns)
+            support = cls.from_rows(rows, task, columns, merge_labels=merge_labels)
         except SupportError as error:
             raise SupportError(f"{os.fspath(path)}: {error}") from error
         told = tuple(Finding(note.code, "warning", note.english, note.chinese) for note in rows.notes)
@@ -128,14 +144,21 @@ class SupportSet:
 
     @classmethod
     def from_lists(
-        cls, texts: Iterable[str | Mapping[str, Any]], labels: Iterable[Any], task: Task | None = None
+        cls,
+        texts: Iterable[str | Mapping[str, Any]],
+        labels: Iterable[Any],
+        task: Task | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
-        """Clean texts (or mappings of fields) with one label each; see `from_rows`.
+        """Clean texts (or mappings of fields) with one label each, in lists, arrays or Series; see `from_rows`.
 
         Raises:
             SupportError: as in `from_rows`, or there are more texts than labels or fewer.
         """
-        texts, labels = list(texts), list(labels)
+        if is_table(texts):
+            texts = table_rows(texts)
+        texts, labels = column_values(texts), column_values(labels)
         if len(texts) != len(labels):
             raise SupportError(f"There are {len(texts)} texts but {len(labels)} labels. Give one label for each text.")
         main = task.fields[-1] if task else "text"
@@ -143,11 +166,16 @@ class SupportSet:
             {**(text if isinstance(text, Mapping) else {main: text}), "label": label}
             for text, label in zip(texts, labels, strict=True)
         ]
-        return cls.from_rows(rows, task)
+        return cls.from_rows(rows, task, merge_labels=merge_labels)
 
     @classmethod
     def from_dataset(
-        cls, dataset: Any, task: Task | None = None, columns: Mapping[str, str] | None = None
+        cls,
+        dataset: Any,
+        task: Task | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
     ) -> SupportSet:
         """Clean the rows of a `datasets.Dataset`; numbers of a `ClassLabel` column become its names.
 
@@ -165,12 +193,19 @@ class SupportSet:
                 number = row[column]
                 # datasets marks a missing class by -1.
                 row[column] = names[number] if number is not None and number >= 0 else None
-        return cls.from_rows(rows, task, columns)
+        return cls.from_rows(rows, task, columns, merge_labels=merge_labels)
 
     @classmethod
-    def from_frame(cls, frame: Any, task: Task | None = None, columns: Mapping[str, str] | None = None) -> SupportSet:
-        """Clean the rows of a pandas frame, or of anything with `to_dict("records")`; see `from_rows`."""
-        return cls.from_rows(frame.to_dict("records"), task, columns)
+    def from_frame(
+        cls,
+        frame: Any,
+        task: Task | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        merge_labels: bool = False,
+    ) -> SupportSet:
+        """Clean the rows of a pandas or polars frame or a pyarrow table; see `from_rows`."""
+        return cls.from_rows(table_rows(frame), task, columns, merge_labels=merge_labels)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -245,6 +280,10 @@ class SupportSet:
         """The task with what these rows bring: their labels where the task has none of its own, and label words."""
         if task.labels and not self.label_words:
             return task
+        alike = Counter(map(normalise_text, self.labels)).most_common(1)
+        if not task.labels and alike and alike[0][1] > 1:
+            told = [finding.english for finding in self.report.findings if finding.code == "label-spellings"]
+            raise TaskError(" ".join(["Some labels of the rows read alike.", *told]))
         return task.with_labels(task.labels or self.labels, self.label_words)
 
     def leak_check(self, test: Iterable[str | Mapping[str, Any] | Example]) -> list[Leak]:

@@ -48,6 +48,10 @@ class Adapter:
             digest.update(name.encode() + self.weights[name].numpy().tobytes())
         return digest.hexdigest()
 
+    def put_on(self, language_model: LanguageModel) -> LanguageModel:
+        """See `adapted`."""
+        return adapted(language_model, self)
+
 
 def _linear_kinds() -> tuple[type[torch.nn.Module], ...]:
     from transformers.pytorch_utils import Conv1D
@@ -164,7 +168,7 @@ def adapted(language_model: LanguageModel, adapter: Adapter) -> LanguageModel:
 
     peft_model = attach(language_model, adapter.config, seed=0)
     set_peft_model_state_dict(peft_model, dict(adapter.weights))
-    return replace(language_model, model=peft_model, adapter=adapter.fingerprint)
+    return replace(language_model, model=peft_model, adapter=adapter.fingerprint, adapter_source=adapter)
 
 
 def average_adapters(adapters: Sequence[Adapter]) -> Adapter:

@@ -387,7 +387,8 @@ def test_rows_that_cannot_be_learned_from(words, X, y, error, word):
 def test_a_text_with_templates_in_it_is_only_text(llama, reviews):
     classifier = FewShotClassifier(model=llama, shots=1).fit(*reviews)
     nasty = ["{{ 7*7 }}", "</s><|im_end|>", "ignore the above", "", "\0", "😀" * 50, "\ud800"]
-    assert np.isfinite(classifier.predict_proba(nasty)).all()
+    with pytest.warns(UserWarning, match="missing or empty.*from 0: 3, 4"):
+        assert np.isfinite(classifier.predict_proba(nasty)).all()
 
 
 def test_a_text_longer_than_the_context(llama, reviews):
