@@ -131,15 +131,10 @@ def _choices(parameter: Any) -> str:
 
 
 def _meaning(parameter: Any) -> str:
-    text = escaped((getattr(parameter, "help", None) or "").replace("\n", " "))
+    help_text = (getattr(parameter, "help", None) or "").replace("\n", " ")
+    text = escaped(help_text)
     default = parameter.default
-    told = (
-        parameter.required
-        or callable(default)
-        or default is None
-        or default is False
-        or "[default" in (parameter.help or "")
-    )
+    told = parameter.required or callable(default) or default is None or default is False or "[default" in help_text
     if parameter.required:
         return f"{text} **Required.**"
     return text if told else f"{text} Default: `{default}`."
