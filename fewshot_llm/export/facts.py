@@ -110,20 +110,12 @@ class Facts:
     @property
     def idle(self) -> tuple[str, ...]:
         """Modules whose update is zero: one of the factors is all zeros."""
-        return tuple(
-            path
-            for path in self.paths
-            if any(values.largest == 0 for values in self._of(path).values() if values.finite)
-        )
+        return tuple(path for path in self.paths if any(one.finite and one.largest == 0 for one in self._of(path)))
 
     @property
     def untrained(self) -> tuple[str, ...]:
         """Idle modules of which a factor is not zero, as before training; `export` adds modules of two zeros."""
-        return tuple(
-            path
-            for path in self.idle
-            if any(values.largest > 0 or not values.finite for values in self._of(path).values())
-        )
+        return tuple(path for path in self.idle if any(not one.finite or one.largest > 0 for one in self._of(path)))
 
     @property
     def untargeted(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from fewshot_llm.export.adapter import LoraAdapter, read_adapter
 from fewshot_llm.export.base import BaseModel, read_base
 from fewshot_llm.export.lint import refuse_broken
 from fewshot_llm.files import read_rows
+from fewshot_llm.models.cache import require_whole_weights
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.load import load_model
 from fewshot_llm.prompting.builder import PromptBuilder
@@ -86,6 +87,7 @@ def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: b
         )
     refuse_broken(folder)
     model = read_base(base or record.base.name)
+    require_whole_weights(model.folder)
     if model.sha256 != record.base.sha256 and not allow_base_mismatch:
         raise AdapterError(
             f"{folder} was trained on {record.base.name} with weights {record.base.sha256[:12]}; {model.name} has "
