@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from fewshot_llm.cli import app
 from fewshot_llm.errors import ModelError, PullError
 from fewshot_llm.models import registry
-from fewshot_llm.models.cache import CONVERSION, model_folder, read_record
+from fewshot_llm.models.cache import CONVERSION, model_folder, read_record, require_whole_weights
+from fewshot_llm.models.catalog import verify_model
 from fewshot_llm.models.load import load_model
 from fewshot_llm.models.pull import convert_local, pull, pull_model
 from fewshot_llm.models.registry import EmbeddedModel
