@@ -18,11 +18,13 @@ from enum import EnumType
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["command_line", "joined_chinese", "on_page_markdown", "without_outer_links"]
+__all__ = ["command_line", "escaped", "joined_chinese", "on_page_markdown", "without_outer_links"]
 
 ROOT = Path(__file__).parents[1]
 
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+CODE = re.compile(r"(`[^`\n]+`)")
+SPECIAL = re.compile(r"[\\`*_{}\[\]#|]|(?<!\w)[!~](?=\S)")
 BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”…]"
 BREAK = re.compile(rf"(?<={CHINESE})\n *(?={CHINESE})")
@@ -65,6 +67,22 @@ def without_outer_links(markdown: str, page: str) -> str:
     return LINK.sub(kept, markdown)
 
 
+def escaped(text: str, *, in_table: bool = True) -> str:
+    r"""A help text as Markdown that shows it as it stands: only what is in backticks means something.
+
+    >>> escaped("One of `[a|b]`: FILE[#CONFIG][:SPLIT], <name> or *.csv.")
+    'One of `[a\\|b]`: FILE\\[\\#CONFIG\\]\\[:SPLIT\\], &lt;name&gt; or \\*.csv.'
+    """
+    code = "\\|" if in_table else "|"
+    parts = CODE.split(text)
+    return "".join(part.replace("|", code) if number % 2 else _plain(part) for number, part in enumerate(parts))
+
+
+def _plain(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return SPECIAL.sub(r"\\\g<0>", text)
+
+
 def command_line() -> str:
     """All commands as Markdown: what each is for, its arguments and options with their defaults."""
     from typer.main import get_command
@@ -86,7 +104,7 @@ def _described(name: str, command: Any) -> str:
     shown = [one for one in command.params if not getattr(one, "hidden", False)]
     arguments = " ".join(one.metavar or one.name.upper() for one in shown if one.param_type_name == "argument")
     usage = " ".join(["fewshot-llm", name, arguments, "[OPTIONS]"]).replace("  ", " ")
-    lines = [f"## {name}", "", f"`{usage}`", "", (command.help or "").strip(), ""]
+    lines = [f"## {name}", "", f"`{usage}`", "", escaped((command.help or "").strip(), in_table=False), ""]
     lines += ["| option | meaning |", "| --- | --- |"]
     lines += [f"| {_option(one)} | {_meaning(one)} |" for one in shown]
     return "\n".join(lines)
@@ -98,7 +116,7 @@ def _option(parameter: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     if getattr(parameter, "is_flag", False):
         return names
-    values = parameter.metavar or _choices(parameter)
+    values = escaped(parameter.metavar) if parameter.metavar else _choices(parameter)
     return f"{names} {values}".strip()
 
 
@@ -113,9 +131,10 @@ def _choices(parameter: Any) -> str:
 
 
 def _meaning(parameter: Any) -> str:
-    text = (getattr(parameter, "help", None) or "").replace("|", "\\|").replace("\n", " ")
+    help_text = (getattr(parameter, "help", None) or "").replace("\n", " ")
+    text = escaped(help_text)
     default = parameter.default
-    told = parameter.required or callable(default) or default is None or default is False or "[default" in text
+    told = parameter.required or callable(default) or default is None or default is False or "[default" in help_text
     if parameter.required:
         return f"{text} **Required.**"
     return text if told else f"{text} Default: `{default}`."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from fewshot_llm.errors import TaskError, nearest
 from fewshot_llm.language import JOINED, detect_language, normalise_text, readable_label
 
-__all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder"]
+__all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder", "read_task_file"]
+
+MOST_BYTES = 4_000_000
+"""Of a task's file: far more than thousands of labels in several languages need."""
 
 Kind = Literal["classification", "multilabel", "regression", "ranking"]
 
@@ -230,7 +234,9 @@ def load_task(name_or_path: str | os.PathLike[str]) -> Task:
 
 def _read_task(file: Path) -> Task:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(read_task_file(file))
+    except RecursionError:
+        raise TaskError(f"{file} is no TOML of a task: it is nested too deeply.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TaskError(f"{file} is not valid TOML in UTF-8: {error}.") from error
     keys = set(Task.model_fields) - {"folder"}
@@ -253,6 +259,24 @@ def _read_task(file: Path) -> Task:
         raise TaskError(f"{file}: {key} is {first['input']!r}. {first['msg']}.") from error
     except TaskError as error:
         raise TaskError(f"{file}: {error}") from error
+
+
+def read_task_file(file: Path) -> str:
+    """The text of a file of a task's folder, which may be a stranger's: nothing outside is read, nothing waited for.
+
+    Raises:
+        TaskError: a link that leads out of the folder, a pipe or device, or more than `MOST_BYTES`.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if file.resolve().parent != file.parent.resolve():
+        raise TaskError(f"{file} is a link to a file outside of its folder, which is not read. Copy the file there.")
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise TaskError(f"{file} is no ordinary file. Put the text there.")
+    if status.st_size > MOST_BYTES:
+        raise TaskError(f"{file} has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read. Is it the right file?")
+    return file.read_text(encoding="utf-8-sig")
 
 
 def _require_distinct(task: str, what: str, values: Iterable[str]) -> None:

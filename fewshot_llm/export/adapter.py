@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import regex
 import torch
 
 from fewshot_llm.errors import AdapterError
@@ -19,13 +20,16 @@ __all__ = [
     "WEIGHTS_NAME",
     "LoraAdapter",
     "LoraPair",
+    "Values",
     "read_adapter",
     "read_config",
-    "tensor_shapes",
+    "tensor_values",
 ]
 
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
+
+SECONDS_OF_A_PATTERN = 0.5
 
 _KEY = re.compile(r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight")
 
@@ -81,9 +85,15 @@ class LoraAdapter:
 def _by_pattern(pattern: Mapping[str, Any] | None, path: str, default: Any) -> Any:
     """The value of the first key that matches the path as peft matches it: at its end, after a dot."""
     for key, value in (pattern or {}).items():
-        # peft's `get_pattern_key`; a key may be a regular expression, and may start with `^`.
-        if re.match(rf"(.*\.)?({key})$", path) is not None:
-            return value
+        # peft's `get_pattern_key`; a key may be a regular expression, and may start with `^`. A stranger's is timed.
+        try:
+            if regex.match(rf"(.*\.)?({key})$", path, timeout=SECONDS_OF_A_PATTERN) is not None:
+                return value
+        except (regex.error, TimeoutError, RecursionError) as error:
+            raise AdapterError(
+                f"{CONFIG_NAME} has the pattern {key[:80]!r}, which cannot be matched with module names "
+                f"({type(error).__name__} {error}). Write the module's name instead."
+            ) from None
     return default
 
 
@@ -128,8 +138,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise AdapterError(
             f"{folder} is no adapter folder: it has no {CONFIG_NAME}. Give the folder that training wrote."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AdapterError(f"{path} cannot be read as JSON ({error}). Save the adapter again.") from None
+    if not isinstance(config, dict):
+        raise AdapterError(f"{path} holds a JSON {type(config).__name__}, not an object. Save the adapter again.")
     if str(config.get("peft_type", "")).upper() != "LORA":
         raise AdapterError(
             f"{folder} holds a {config.get('peft_type')} adapter; only LoRA adapters can be exported. "
@@ -159,13 +171,49 @@ def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every tensor's shape by name, from the header of `adapter_model.safetensors` alone."""
+@dataclass(frozen=True)
+class Values:
+    """What the linter asks of a tensor.
+
+    Attributes:
+        shape: its shape.
+        finite: whether it holds neither NaN nor infinity.
+        largest: the largest magnitude among its finite numbers; 0 where all are zero or there are none.
+    """
+
+    shape: tuple[int, ...]
+    finite: bool
+    largest: float
+
+
+def tensor_values(folder: Path) -> dict[str, Values]:
+    """Shape and range of every tensor by name; one tensor is in memory at a time.
+
+    Raises:
+        AdapterError: the file is empty, cut off or no safetensors file, or a factor has no two sides.
+    """
     from safetensors import SafetensorError, safe_open
 
     path = folder / WEIGHTS_NAME
+    found = {}
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise AdapterError(f"{path} is damaged ({error}). Copy or save the adapter again.") from None
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                found[name] = _values(file.get_tensor(name))
+    except (SafetensorError, OSError, ValueError) as error:
+        size = f"it has {path.stat().st_size:,} bytes; " if path.is_file() else ""
+        raise AdapterError(f"{path} is damaged ({size}{error}). Copy or save the adapter again.") from None
+    for name, values in found.items():
+        if _KEY.fullmatch(name) and len(values.shape) < 2:
+            raise AdapterError(
+                f"{path} is damaged: {name} has the shape {list(values.shape)}, and a factor has two sides. "
+                "Copy or save the adapter again."
+            )
+    return found
+
+
+def _values(tensor: torch.Tensor) -> Values:
+    numbers = tensor.detach().double() if tensor.dtype is torch.float64 else tensor.detach().float()
+    finite = torch.isfinite(numbers)
+    largest = torch.where(finite, numbers, torch.zeros_like(numbers)).abs().max() if numbers.numel() else 0.0
+    return Values(tuple(tensor.shape), bool(finite.all()), float(largest))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fewshot_llm.errors import AdapterError
 from fewshot_llm.export.base import BaseModel
 from fewshot_llm.export.facts import gather
 from fewshot_llm.export.lint_rules import RULES
 from fewshot_llm.export.names import Server
 
-__all__ = ["Finding", "Status", "lint", "worst"]
+__all__ = ["Finding", "Status", "lint", "refuse_broken", "worst"]
 
 
 class Status(StrEnum):
@@ -20,6 +21,7 @@ class Status(StrEnum):
 
     PASS = "pass"
     MENDED = "mended"
+    NOTE = "note"
     MEND = "mend"
 
 
@@ -30,7 +32,7 @@ class Finding:
     Attributes:
         server: for whom.
         rule: the rule's name.
-        status: fine; wrong as it is, and mended by `export`; or to be mended by the user.
+        status: fine; wrong as it is, and mended by `export`; to be looked at; or to be mended by the user.
         detail: what was found and what the server does with it; empty on a pass.
         remedy: what to do, or what `export` does; empty on a pass.
         source: link to the server's source; empty on a pass.
@@ -68,13 +70,25 @@ def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] 
             if consequence is None:
                 findings.append(Finding(server, rule.name, Status.PASS))
                 continue
-            status = Status.MENDED if rule.mended else Status.MEND
+            status = Status.MENDED if rule.mended else Status.NOTE if rule.note else Status.MEND
             detail = f"{found}; {server} {consequence.text}"
             findings.append(Finding(server, rule.name, status, detail, rule.remedy, consequence.source))
     return tuple(findings)
 
 
+def refuse_broken(folder: Path) -> None:
+    """Refuse to export what no server and no target can make good.
+
+    Raises:
+        AdapterError: names what the linter calls broken, and what to do.
+    """
+    facts = gather(folder)
+    for rule in RULES:
+        if rule.broken and (found := rule.check(facts)):
+            raise AdapterError(f"{folder} cannot be exported ({rule.name}): {found}. To mend it: {rule.remedy}.")
+
+
 def worst(findings: Iterable[Finding]) -> Status:
-    """The gravest status: to be mended, mended, or pass."""
-    order = (Status.PASS, Status.MENDED, Status.MEND)
+    """The gravest status: to be mended, to be looked at, mended, or pass."""
+    order = (Status.PASS, Status.MENDED, Status.NOTE, Status.MEND)
     return max((finding.status for finding in findings), key=order.index, default=Status.PASS)

@@ -35,6 +35,8 @@ class Rule:
         consequences: only the servers that mind it.
         remedy: what to do.
         mended: whether `export --to peft` does it.
+        broken: whether `export` refuses it for every target.
+        note: whether it only has to be looked at: servers load it, and it may be meant.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Rule:
     consequences: Mapping[Server, Consequence]
     remedy: str
     mended: bool = False
+    broken: bool = False
+    note: bool = False
 
 
 _VLLM = "https://github.com/vllm-project/vllm/blob/main/vllm/lora/peft_helper.py"
@@ -71,6 +75,48 @@ def _everywhere(text: str, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) 
         Server.TGI: _TGI,
     }
     return {server: Consequence(text, source) for server, source in sources.items() if server not in but}
+
+
+def _named(names: tuple[str, ...]) -> str:
+    """The first three, and how many more."""
+    more = f" (and {len(names) - 3} more)" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _no_tensors(facts: Facts) -> str:
+    if facts.pickles and not facts.shapes:
+        return ""  # nothing was looked at
+    return "" if facts.paths else f"it holds {len(facts.shapes)} tensors, and no lora_A and lora_B among them"
+
+
+def _unpaired(facts: Facts) -> str:
+    return _named(facts.unpaired)
+
+
+def _not_finite(facts: Facts) -> str:
+    return f"NaN or infinity stands in {_named(facts.not_finite)}" if facts.not_finite else ""
+
+
+def _half(facts: Facts) -> str:
+    if not facts.too_large:
+        return ""
+    return f"{_named(facts.too_large)} reaches {max(facts.values[name].largest for name in facts.too_large):.3g}"
+
+
+def _all_zero(facts: Facts) -> str:
+    idle = facts.paths and len(facts.idle) == len(facts.paths)
+    return "every update is zero (all lora_B, or all lora_A): it changes nothing and was not trained" if idle else ""
+
+
+def _some_zero(facts: Facts) -> str:
+    if not facts.untrained or _all_zero(facts):
+        return ""
+    return f"{len(facts.untrained)} of {len(facts.paths)} updates are zero: {_named(facts.untrained)}"
+
+
+def _untargeted(facts: Facts) -> str:
+    found = facts.untargeted
+    return f"{_named(found)} is trained, and target_modules does not name it" if found else ""
 
 
 def _pickle(facts: Facts) -> str:
@@ -169,6 +215,55 @@ def _bare(facts: Facts) -> str:
 
 RULES: tuple[Rule, ...] = (
     Rule("pickle", _pickle, _everywhere("would run code from it", but=()), "save it again as safetensors"),
+    Rule(
+        "no tensors",
+        _no_tensors,
+        _everywhere("refuses it, or answers as the base model does", but=()),
+        "train it again, or copy the whole file",
+        broken=True,
+    ),
+    Rule(
+        "half a pair",
+        _unpaired,
+        _everywhere("refuses it or drops the module", but=()),
+        "save it again with save_pretrained",
+        broken=True,
+    ),
+    Rule(
+        "NaN or inf",
+        _not_finite,
+        _everywhere("loads it and answers NaN, or rubbish, to every text", but=()),
+        "train again with a smaller learning rate, or in float32 or bfloat16",
+        broken=True,
+    ),
+    Rule(
+        "all zero",
+        _all_zero,
+        _everywhere("serves it and answers as the base model does", but=()),
+        "train it again: a learning rate, or a number of steps, of zero leaves lora_B at zero",
+        broken=True,
+    ),
+    Rule(
+        "not a target",
+        _untargeted,
+        _everywhere("applies it or drops it, which peft does", but=()),
+        "write target_modules as it was trained, in adapter_config.json",
+        broken=True,
+    ),
+    Rule(
+        "some zero",
+        _some_zero,
+        _everywhere("answers as the base model does there", but=()),
+        "nothing where those modules were left out on purpose; else train again",
+        note=True,
+    ),
+    Rule(
+        "float16",
+        _half,
+        _everywhere("makes infinity of it where it serves in float16", but=()),
+        "serve in float32 or bfloat16 (--dtype), or train again with a smaller learning rate",
+        note=True,
+    ),
     Rule(
         "other base",
         _other_base,

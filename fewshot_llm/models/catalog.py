@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models.cache import ModelRecord, cache_folder, folder_size, model_folder, read_record
+from fewshot_llm.models.cache import (
+    RECORD,
+    ModelRecord,
+    cache_folder,
+    changed_files,
+    folder_size,
+    model_folder,
+    read_record,
+)
 from fewshot_llm.models.registry import EMBEDDED, EmbeddedModel, find_model
 
-__all__ = ["ModelStatus", "gguf_path", "list_models", "show_model"]
+__all__ = ["ModelStatus", "gguf_path", "list_models", "show_model", "verify_model"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,29 @@ def show_model(name: str) -> dict[str, Any]:
         "bytes_on_disk": status.bytes_on_disk,
         "record": status.record.model_dump(mode="json") if status.record else None,
     }
+
+
+def verify_model(name: str) -> tuple[str, ...]:
+    """Read every byte of a model in the cache and compare with the hashes that were kept when it was made.
+
+    Returns:
+        What changed, a sentence for each file; empty where all is as it was.
+
+    Raises:
+        ModelError: no such model, or it is not in the cache.
+    """
+    status = _status(find_model(name))
+    try:
+        record = ModelRecord.model_validate_json((status.folder / RECORD).read_bytes())
+    except (OSError, ValidationError):
+        raise ModelError(
+            f"{name} is not in the cache {cache_folder()}, or its {RECORD} is damaged. Run `fewshot-llm models pull "
+            f"{name}`."
+        ) from None
+    found = changed_files(status.folder, record, whole=True)
+    if record.gguf.sha256 != status.model.sha256:
+        found += (f"{RECORD} names another published file than this version pins",)
+    return found
 
 
 def gguf_path(name_or_path: str) -> Path:

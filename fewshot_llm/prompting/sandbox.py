@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes, pass_context
 from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError as JinjaError
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
 from fewshot_llm.errors import TemplateError, nearest
+from fewshot_llm.prompting.bounded import BoundedEnvironment, TooMuch
 from fewshot_llm.prompting.fields import Fields
 
 __all__ = ["AVAILABLE", "compile_template", "readable_errors"]
@@ -23,6 +25,14 @@ AVAILABLE = ("instruction", "labels", "language", "demonstrations", "query", "an
 """What a template's body may name; the macro `item` may also name its two arguments, and not the last three."""
 
 IN_ITEM = ("instruction", "labels", "language")
+
+MOST_SOURCE = 50_000
+"""Characters; the longest built-in template has under 400."""
+
+MOST_NODES = 5_000
+
+MOST_QUOTED = 500
+"""Characters of another's error message, which may quote what the template made."""
 
 _FILENAME = "<prompt template>"
 _SPACE = re.compile(r"\s+")
@@ -41,20 +51,19 @@ class _Unknown(StrictUndefined):
         return super()._undefined_message
 
 
-def _oneline(text: object) -> str:
+@pass_context
+def _oneline(context: Any, text: object) -> str:
     """The text on one line: a review of several lines cannot pretend to be the next demonstration."""
+    context.budget.weigh(text)
     return _SPACE.sub(" ", str(text)).strip()
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = ImmutableSandboxedEnvironment(
+def _environment() -> BoundedEnvironment:
+    environment = BoundedEnvironment(
         undefined=_Unknown, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
-    environment.globals.clear()
-    environment.globals["range"] = safe_range
     environment.filters["oneline"] = _oneline
-    del environment.filters["random"]  # a prompt is the same every time
     return environment
 
 
@@ -64,11 +73,23 @@ def compile_template(name: str, source: str) -> JinjaTemplate:
 
     Raises:
         TemplateError: a syntax error, a name that is not available, another file, no macro `item(example, answer)`,
-            or a query that is not rendered by exactly one `{{ item(query, answer) }}`.
+            a query that is not rendered by exactly one `{{ item(query, answer) }}`, or a source that is too long or
+            nested too deeply.
     """
     environment = _environment()
+    if len(source) > MOST_SOURCE:
+        raise TemplateError(
+            f"Template {name} has {len(source):,} characters; at most {MOST_SOURCE:,} are allowed. Put long texts into "
+            "the task's instruction or the rows."
+        )
     try:
         tree = environment.parse(source, name, _FILENAME)
+        _check_size(name, tree)
+        for escaping in tree.find_all((nodes.ScopedEvalContextModifier, nodes.EvalContextModifier)):
+            raise TemplateError(
+                f"Template {name}, line {escaping.lineno}: autoescape is for HTML, and a prompt is plain text. Take it "
+                "out."
+            )
         for reference in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
             raise TemplateError(
                 f"Template {name}, line {reference.lineno}: it refers to another file. A template stands alone; copy "
@@ -76,13 +97,30 @@ def compile_template(name: str, source: str) -> JinjaTemplate:
             )
         _check_names(name, tree)
         _check_item(name, tree)
-        code = environment.compile(source, name, _FILENAME)
+        code = environment.compile(environment.instrumented(tree), name, _FILENAME)
+    except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
+        # From Jinja's parser and Python's compiler, which bound depth and numbers each in their own way.
+        what = "is nested too deeply" if isinstance(error, RecursionError | MemoryError) else f"({error}) is too much"
+        raise TemplateError(
+            f"Template {name} cannot be compiled: it {what}. Take brackets, blocks or digits out of it."
+        ) from None
     except TemplateSyntaxError as error:
         line = source.splitlines()[error.lineno - 1].strip() if source.splitlines()[error.lineno - 1 :] else ""
         raise TemplateError(
             f"Template {name}, line {error.lineno}: {error.message} In: {line!r}. Correct the Jinja syntax there."
         ) from None
     return JinjaTemplate.from_code(environment, code, dict(environment.globals))
+
+
+def _check_size(name: str, tree: nodes.Template) -> None:
+    for count, node in enumerate(tree.find_all(nodes.Node), 1):
+        if count > MOST_NODES:
+            raise TemplateError(
+                f"Template {name}, line {node.lineno}: it has more than {MOST_NODES:,} parts (names, numbers, "
+                "operators). Say it shorter, with a loop."
+            )
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+            raise TemplateError(f"Template {name}, line {node.lineno}: a number is too large. Write a smaller one.")
 
 
 def _check_names(name: str, tree: nodes.Template) -> None:
@@ -135,6 +173,14 @@ def readable_errors(name: str) -> Iterator[None]:
         yield
     except TemplateError:
         raise
+    except TooMuch as error:
+        raise TemplateError(
+            f"Template {name}{_place(error)}: {error}. A template lays texts out; take that out of it."
+        ) from None
+    except RecursionError:
+        raise TemplateError(
+            f"Template {name}: a macro, block or loop calls itself too deeply. Take that out."
+        ) from None
     except SecurityError as error:
         raise TemplateError(
             f"Template {name}{_place(error)}: {_sentence(error)} Templates see texts and labels "
@@ -148,15 +194,14 @@ def readable_errors(name: str) -> Iterator[None]:
         AttributeError,
         LookupError,
         MemoryError,
-        RecursionError,
         TypeError,
         ValueError,
     ) as error:
-        raise TemplateError(f"Template {name}{_place(error)}: {type(error).__name__}: {error}.") from None
+        raise TemplateError(f"Template {name}{_place(error)}: {type(error).__name__}: {_sentence(error)}") from None
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error).rstrip(".") + "."
+    return str(error)[:MOST_QUOTED].rstrip(".") + "."
 
 
 def _place(error: BaseException) -> str:

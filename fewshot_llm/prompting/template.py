@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.errors import TemplateError, nearest
+from fewshot_llm.errors import TaskError, TemplateError, nearest
 from fewshot_llm.prompting.fields import Fields
 from fewshot_llm.prompting.sandbox import compile_template, readable_errors
-from fewshot_llm.task import Task, prompts_folder
+from fewshot_llm.task import Task, prompts_folder, read_task_file
 
 __all__ = ["Facts", "Frame", "Item", "Template", "load_template"]
 
@@ -220,7 +220,9 @@ def load_template(task: Task, language: str, version: int | None = None) -> Temp
         )
     file = found[language, chosen]
     try:
-        source = file.read_text(encoding="utf-8-sig")
+        source = read_task_file(file)
+    except TaskError as error:
+        raise TemplateError(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"The template {os.fspath(file)} cannot be read as UTF-8 text: {error}.") from error
     return Template(f"{task.name}/{language}.v{chosen}", language, chosen, source)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
+import time
+from contextlib import suppress
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from fewshot_llm.errors import AdapterError
 from fewshot_llm.export.adapter import read_adapter
 from fewshot_llm.export.base import read_base
-from fewshot_llm.export.lint import Status, lint, worst
+from fewshot_llm.export.lint import Status, lint, refuse_broken, worst
 from fewshot_llm.export.lint_rules import RULES
 from fewshot_llm.export.names import Server
 from fewshot_llm.export.peft import normalise, write_adapter
@@ -117,3 +122,131 @@ def test_tokenizer_other_than_the_base_models(base, make_adapter):
 def test_a_folder_that_is_no_adapter(tmp_path):
     with pytest.raises(AdapterError, match="no adapter folder"):
         lint(tmp_path)
+
+
+def change_tensors(folder, change) -> None:
+    """Rewrite the weights file with `change(name, tensor) -> tensor or None`."""
+    path = folder / "adapter_model.safetensors"
+    changed = {name: change(name, tensor) for name, tensor in load_file(path).items()}
+    save_file({name: tensor.contiguous() for name, tensor in changed.items() if tensor is not None}, path)
+
+
+def findings(folder, base=None) -> dict[str, tuple[Status, str]]:
+    """Rule → status and detail for vLLM, passes left out."""
+    return {f.rule: (f.status, f.detail) for f in lint(folder, base, [Server.VLLM]) if f.status is not Status.PASS}
+
+
+def filled(part, value):
+    return lambda name, tensor: torch.full_like(tensor, value) if part in name else tensor
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "named"),
+    [
+        (lambda name, tensor: None, "no tensors", "0 tensors"),
+        (lambda name, tensor: None if "lora" in name else tensor, "no tensors", "0 tensors"),
+        (filled("layers.1.self_attn.k_proj.lora_A", math.nan), "NaN or inf", "layers.1.self_attn.k_proj.lora_A"),
+        (filled("layers.0.self_attn.q_proj.lora_B", -math.inf), "NaN or inf", "layers.0.self_attn.q_proj.lora_B"),
+        (filled("lora_B", 0.0), "all zero", "changes nothing"),
+        (filled("lora_A", 0.0), "all zero", "changes nothing"),
+        (lambda name, t: None if "layers.0.self_attn.v_proj.lora_B" in name else t, "half a pair", "lora_A only"),
+        (lambda name, t: t[:, :2] if "layers.0.self_attn.v_proj.lora_B" in name else t, "half a pair", "rank 4"),
+    ],
+)
+def test_weights_that_cannot_be_right(change, rule, named, base, make_adapter):
+    folder = make_adapter()
+    change_tensors(folder, change)
+    status, detail = findings(folder, base)[rule]
+    assert status is Status.MEND
+    assert named in detail
+    with pytest.raises(AdapterError, match=rule):
+        refuse_broken(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "named"),
+    [
+        (filled("layers.0.self_attn.q_proj.lora_B", 0.0), "some zero", "1 of 8 updates are zero: model.layers.0"),
+        (filled("layers.1.self_attn.q_proj.lora_A", 1e5), "float16", "layers.1.self_attn.q_proj.lora_A"),
+    ],
+)
+def test_weights_to_look_at(change, rule, named, base, make_adapter):
+    folder = make_adapter(r=8)
+    change_tensors(folder, change)
+    found = findings(folder, base)
+    assert set(found) == {rule}
+    status, detail = found[rule]
+    assert status is Status.NOTE
+    assert named in detail
+    refuse_broken(folder)
+
+
+def test_half_precision_weights_that_ran_over(base, make_adapter):
+    folder = make_adapter(r=8)
+    change_tensors(folder, lambda name, t: (t * 1e6).to(torch.float16) if "k_proj.lora_B" in name else t)
+    assert "k_proj.lora_B" in findings(folder, base)["NaN or inf"][1]
+
+
+def test_a_dora_magnitude_that_is_nan(base, make_adapter):
+    folder = make_adapter(r=8, use_dora=True)
+    change_tensors(folder, filled("lora_magnitude_vector", math.nan))
+    found = findings(folder, base)
+    assert "lora_magnitude_vector" in found["NaN or inf"][1]
+    assert "DoRA" in found
+
+
+def test_tensors_of_no_target_module(base, make_adapter):
+    folder = make_adapter(r=8)
+    edit(folder, target_modules=["q_proj", "k_proj", "o_proj"])
+    status, detail = findings(folder, base)["not a target"]
+    assert status is Status.MEND
+    assert "v_proj" in detail
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:5],
+        lambda data: data[: len(data) // 2],
+        lambda data: (10**12).to_bytes(8, "little") + data[8:],
+        lambda data: (len(data)).to_bytes(8, "little") + data[8:],
+        lambda data: data[:8] + b"{" * (len(data) - 8),
+    ],
+)
+def test_a_damaged_weights_file_is_an_error_that_names_it(damage, base, make_adapter):
+    folder = make_adapter()
+    path = folder / "adapter_model.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    for look in (lambda: lint(folder, base), lambda: refuse_broken(folder), lambda: read_adapter(folder)):
+        with pytest.raises(AdapterError, match=r"adapter_model\.safetensors is damaged"):
+            look()
+
+
+def test_a_factor_without_two_sides(base, make_adapter):
+    folder = make_adapter()
+    change_tensors(folder, lambda name, t: t.flatten()[0] if "layers.0.self_attn.q_proj.lora_A" in name else t)
+    with pytest.raises(AdapterError, match="two sides"):
+        lint(folder, base)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "fewshot.json", "tokenizer.json"])
+@pytest.mark.parametrize("text", ["[1]", "{", "null", "[" * 100_000])
+def test_a_damaged_file_beside_the_weights(name, text, base, make_adapter):
+    folder = make_adapter()
+    (folder / name).write_text(text)
+    with pytest.raises(AdapterError, match=name.replace(".", r"\.")):
+        lint(folder, base)
+
+
+def test_a_strangers_pattern_ends(base, make_adapter):
+    folder = make_adapter(r=8)
+    for pattern in ("([a-z_.0-9]+)+!", "(([a-z]|[a-z_.0-9])+)+[^a-z_.0-9]", "(.*.*.*.*.*.*.*.*)*\\1x"):
+        edit(folder, rank_pattern={pattern: 4})
+        started = time.thread_time()
+        with suppress(AdapterError):
+            normalise(read_adapter(folder), base)
+        assert time.thread_time() - started < 2
+    edit(folder, rank_pattern={"(q_proj": 4})
+    with pytest.raises(AdapterError, match=r"pattern '\(q_proj'"):
+        normalise(read_adapter(folder), base)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models.cache import cache_folder, cached_sha256, folder_size
+from fewshot_llm.models.cache import SMALL, cache_folder, cached_sha256, folder_size
 from fewshot_llm.models.catalog import gguf_path, list_models, show_model
 from fewshot_llm.models.licence import ask_on_terminal, terms_text
 from fewshot_llm.models.registry import EMBEDDED, find_model, resolve_auto
@@ -57,19 +61,54 @@ def test_the_gguf_file_of_a_folder(tmp_path: Path) -> None:
     assert gguf_path(str(tmp_path)) == gguf_path(str(tmp_path / "a.gguf")) == tmp_path / "a.gguf"
 
 
-def test_hashes_are_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashes_of_large_files_are_kept_until_they_are_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEWSHOT_HOME", str(tmp_path / "cache"))
     path = tmp_path / "weights"
-    path.write_bytes(b"one")
+    path.write_bytes(b"one" * SMALL)
     first = cached_sha256(path)
     hashes = tmp_path / "cache" / "hashes.json"
     kept = json.loads(hashes.read_text())
-    hashes.write_text(json.dumps(dict.fromkeys(kept, "from the cache")))
-    assert cached_sha256(path) == "from the cache"
-    path.write_bytes(b"other")
-    assert cached_sha256(path) not in ("from the cache", first)
-    hashes.write_text("damaged")
-    assert len(cached_sha256(path)) == 64
+    kept[str(path)]["sha256"] = "0" * 64
+    hashes.write_text(json.dumps(kept))
+    assert cached_sha256(path) == "0" * 64  # not read again
+
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"O")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert cached_sha256(path) not in ("0" * 64, first)
+
+    changed = cached_sha256(path)
+    for damage in ("damaged", "[1]", '{"a": 1}', json.dumps({str(path): {"sha256": 1, "seen": []}}), "[" * 100_000):
+        hashes.write_text(damage)
+        assert cached_sha256(path) == changed
+        assert json.loads(hashes.read_text())[str(path)]["sha256"] == changed
+
+
+def test_small_files_are_read_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWSHOT_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "config.json"
+    path.write_bytes(b"one")
+    assert cached_sha256(path) == hashlib.sha256(b"one").hexdigest()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_several_processes_keep_hashes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWSHOT_HOME", str(tmp_path / "cache"))
+    paths = [tmp_path / f"weights{number}" for number in range(4)]
+    for path in paths:
+        path.write_bytes(path.name.encode() * SMALL)
+    code = "import sys; from pathlib import Path; from fewshot_llm.models.cache import cached_sha256 as of\n"
+    code += "for _ in range(5): print(*(of(Path(path)) for path in sys.argv[1:]))"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, *map(str, paths)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    expected = " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+    for process in running:
+        out, _ = process.communicate(timeout=300)
+        assert set(out.splitlines()) == {expected}
+    assert isinstance(json.loads((tmp_path / "cache" / "hashes.json").read_text()), dict)
 
 
 def test_size_of_a_folder(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from fewshot_llm.cli import app
 from fewshot_llm.errors import ModelError, PullError
 from fewshot_llm.models import registry
-from fewshot_llm.models.cache import CONVERSION, model_folder, read_record
+from fewshot_llm.models.cache import CONVERSION, model_folder, read_record, require_whole_weights
+from fewshot_llm.models.catalog import verify_model
 from fewshot_llm.models.load import load_model
 from fewshot_llm.models.pull import convert_local, pull, pull_model
 from fewshot_llm.models.registry import EmbeddedModel
@@ -115,6 +118,65 @@ def test_a_damaged_folder_is_pulled_again(wheelhouse: Wheelhouse) -> None:
     assert read_record(folder) is None
     _, again = pull_model(wheelhouse.model)
     assert again.weights.sha256 == record.weights.sha256
+
+
+@pytest.fixture
+def embedded(wheelhouse: Wheelhouse, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny model's folder, pulled, under a name that the registry knows."""
+    monkeypatch.setitem(registry.EMBEDDED, wheelhouse.model.name, wheelhouse.model)
+    return pull_model(wheelhouse.model)[0]
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("change", ["changed", "missing", "added"])
+def test_a_small_file_that_changed_is_refused_at_load(
+    wheelhouse: Wheelhouse, embedded: Path, change: str, older: bool
+) -> None:
+    name = wheelhouse.model.name
+    if older:  # a record of a version that kept no hashes gets them at the first load
+        record = read_record(embedded)
+        assert record is not None
+        record.model_copy(update={"files": {}}).write(embedded)
+        load_model(name, device="cpu")
+    path = embedded / ("config.json" if change != "added" else "adapter_config.json")
+    before = path.stat() if path.exists() else None
+    if change == "missing":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace("1", "2", 1) if before else "{}")
+    if before and path.exists():
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ModelError, match=rf"{path.name}.*models pull {name} --again"):
+        load_model(name, device="cpu")
+    assert any(path.name in found for found in verify_model(name))
+    assert pull(name, again=True) == embedded
+    assert verify_model(name) == ()
+    load_model(name, device="cpu")
+
+
+def test_one_byte_of_the_weights_is_found_by_verify_and_before_an_export(
+    wheelhouse: Wheelhouse, embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = wheelhouse.model.name
+    assert verify_model(name) == ()
+    require_whole_weights(embedded)
+    path = embedded / "model.safetensors"
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert [found.split()[0] for found in verify_model(name)] == ["model.safetensors"]
+    with pytest.raises(ModelError, match=r"model\.safetensors has SHA-256"):
+        require_whole_weights(embedded)
+    result = CliRunner().invoke(app, ["models", "verify", name])
+    assert (result.exit_code, "model.safetensors" in result.output) == (1, True)
+    result = CliRunner().invoke(app, ["models", "pull", name, "--again"])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, ["models", "verify", "--all"])
+    assert (result.exit_code, "as it was made" in result.output) == (0, True)
 
 
 def test_another_file_than_the_pinned_one_is_refused_and_nothing_is_kept(wheelhouse: Wheelhouse) -> None:
