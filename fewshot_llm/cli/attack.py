@@ -69,6 +69,8 @@ def attack(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -118,6 +120,8 @@ def attack(
         layout=layout,
         seed=seed,
         cut_long_text=cut_long_text,
+        allow_download=allow_download,
+        insecure=insecure,
     )
     found = []
     for name in dict.fromkeys(("none", defence)):

@@ -18,6 +18,8 @@ def batch(
     output: batch_only.OutputFolder = None,
     support: saved.SupportFile = None,
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     resume: batch_only.Resume = False,
     limit: batch_only.Limit = None,
     dry_run: batch_only.DryRun = False,
@@ -114,11 +116,15 @@ def batch(
             permutations=permutations,
             seed=seed,
             defence=defence,
+            allow_download=allow_download,
+            insecure=insecure,
         )
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
     else:
-        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
+        )
         columns = column_names(described, text_column, label_column)
         guard = take_guard(described, columns, classifier.support_, adapter)
     if guard is not None:

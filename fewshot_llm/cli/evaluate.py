@@ -100,6 +100,8 @@ def evaluate(
     defence: options.Defence = "none",
     model: options.Model = "auto",
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -136,7 +138,9 @@ def evaluate(
 
     advice = None
     if support is None:
-        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
+        )
         told = column_names(described, text_column, label_column)
         with row_progress("Measuring") as progress:
             result = evaluate_fitted(classifier, test, target=target, columns=told, progress=progress)
@@ -144,7 +148,16 @@ def evaluate(
         described, examples = read_support(task, support, text_column, label_column)
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        loaded = open_model_or_server(
+            model,
+            language,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            allow_download=allow_download,
+            insecure=insecure,
+        )
         with row_progress("Measuring") as progress:
             result = measure(
                 described,

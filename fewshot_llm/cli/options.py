@@ -13,6 +13,7 @@ __all__ = [
     "PROMPT",
     "RESULT",
     "Adapter",
+    "AllowDownload",
     "Calibrate",
     "CalibrationName",
     "CutLongText",
@@ -20,6 +21,7 @@ __all__ = [
     "Device",
     "Dtype",
     "Input",
+    "Insecure",
     "Json",
     "LabelColumn",
     "Lang",
@@ -270,6 +272,22 @@ Adapter: TypeAlias = Annotated[
         help="LoRA weights to put on the model.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+AllowDownload: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download",
+        help="Fetch a model that a folder or file names, where it is not in the cache; a typed --model needs no leave.",
+        rich_help_panel=MODEL,
+    ),
+]
+Insecure: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Send FEWSHOT_API_KEY to another machine over http:// too, where it can be read on the way.",
+        rich_help_panel=MODEL,
     ),
 ]
 Device: TypeAlias = Annotated[

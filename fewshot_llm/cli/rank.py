@@ -40,6 +40,8 @@ def rank(
     layout: options.Layout = "auto",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -68,7 +70,16 @@ def rank(
     choices = as_choices(known, [row[column] for row in known])
     asked = as_choices(rows)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     ranker = FewShotRanker(
         described,
         loaded,

@@ -47,6 +47,8 @@ def regress(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -70,7 +72,16 @@ def regress(
     texts, targets = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
     language = choose_language(lang, described, (text.text for text in texts))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     regressor = FewShotRegressor(
         described,
         loaded,

@@ -69,6 +69,8 @@ def reply(
     defence: options.Defence = "standard",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -104,7 +106,16 @@ def reply(
     if out_of_scope is not None:
         require_unseen(adapter, examples)
     rows = read_rows(source)
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     scorer = make_scorer(loaded, language)
 
     def make(level: TaskDescription) -> FewShotClassifier:

@@ -29,6 +29,8 @@ def tag(
     layout: options.Layout = "auto",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -51,7 +53,16 @@ def tag(
     texts, given = answered(read_rows(support), described, column_names(described, text_column, label_column))
     rows = read_rows(source)
     language = choose_language(lang, described, (text.text for text in texts))
-    loaded = open_model_or_server(model, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     tagger = FewShotMultiLabelClassifier(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from fewshot_llm.errors import ModelError, TaskError, TemplateError, nearest
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.trust import ModelReference, RecordedModel, is_address
 from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
@@ -20,7 +21,7 @@ from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.template import Template, load_template
 from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.remote import connect, is_address
+from fewshot_llm.scoring.remote import connect
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task, detect_language, load_task
 
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 TaskLike: TypeAlias = str | os.PathLike[str] | Task
-ModelLike: TypeAlias = str | os.PathLike[str] | LanguageModel | Scorer
+ModelLike: TypeAlias = str | os.PathLike[str] | RecordedModel | LanguageModel | Scorer
 TemplateLike: TypeAlias = int | Template | None
 LayoutName: TypeAlias = Literal["auto", "plain", "chat"]
 
@@ -164,6 +165,8 @@ def make_scorer(
     device: str | None = None,
     dtype: str | None = None,
     batch_tokens: int | None = None,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> Scorer:
     """The scorer for a model given by name, path or hub id, as `auto`, loaded, already in a scorer, or on a server.
 
@@ -171,17 +174,25 @@ def make_scorer(
 
     The last model that was loaded by name stays in memory, so that a grid search loads it once.
 
+    A `RecordedModel`, whose name was read from a file, never leads to a server, and is not fetched unless it says so.
+    `allow_download` and `insecure` are told to `connect`, for a model that is given by address.
+
     Raises:
         ModelError: the model is unknown, or options are given that a loaded model can no longer heed.
     """
     if isinstance(model, str) and is_address(model):
-        return connect(model, None if adapter is None else os.fspath(adapter))
-    if isinstance(model, str | os.PathLike):
+        folder = None if adapter is None else os.fspath(adapter)
+        return connect(model, folder, allow_download=allow_download, insecure=insecure)
+    if isinstance(model, str | os.PathLike | RecordedModel):
         from fewshot_llm.models.registry import resolve_auto
 
-        name = resolve_auto(language) if model == "auto" else os.fspath(model)
+        reference = model if isinstance(model, RecordedModel) else os.fspath(model)
+        if str(reference) == "auto":
+            name = resolve_auto(language)
+            reference = replace(reference, name=name) if isinstance(reference, RecordedModel) else name
         folder = None if adapter is None else os.fspath(adapter)
-        model = _load_once(name, folder, device, dtype, _stamp(name), _stamp(folder))
+        wanted = _Wanted(str(reference), reference)
+        model = _load_once(wanted, folder, device, dtype, _stamp(wanted.name), _stamp(folder))
     elif not (adapter is None and device is None and dtype is None):
         raise ModelError(
             "adapter, device and dtype only apply to a model that is given by name or path; "
@@ -218,13 +229,25 @@ def scorer_of(estimator: ModelSettings, language: str) -> Scorer:
     )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A model that is in memory already is the same one, whoever names it."""
+
+    name: str
+    reference: ModelReference = field(compare=False)
+
+
 @lru_cache(maxsize=1)
 def _load_once(
-    name: str, adapter: str | None, device: str | None, dtype: str | None, *stamps: tuple[tuple[str, int, int], ...]
+    wanted: _Wanted,
+    adapter: str | None,
+    device: str | None,
+    dtype: str | None,
+    *stamps: tuple[tuple[str, int, int], ...],
 ) -> LanguageModel:
     from fewshot_llm.models.load import load_model
 
-    return load_model(name, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
+    return load_model(wanted.reference, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
 
 
 def _stamp(folder: str | None) -> tuple[tuple[str, int, int], ...]:
