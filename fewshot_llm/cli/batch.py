@@ -157,7 +157,15 @@ def batch(
             if adapter is None:
                 classifier.save(fitted, overwrite=True)
             cluster = Cluster(workers, ray_address, gpus_per_worker)
-            make = SavedClassifier(adapter or fitted, device, dtype)
+            make = SavedClassifier(
+                adapter or fitted,
+                device,
+                dtype,
+                model=None if model == "auto" else model,
+                # What was fitted in this call names the model that this call chose.
+                allow_download=allow_download or adapter is None,
+                insecure=insecure,
+            )
             outcome = run_batch_on_ray(make, source, place, settings, cluster, report=report, support=profile)
         else:
             outcome = run_batch(

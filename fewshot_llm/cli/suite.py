@@ -65,6 +65,16 @@ def suite(
             show_default=False,
         ),
     ] = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
+    allow_scripts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-scripts",
+            help="Run the peers' scripts beside a suite that is none of the project's own.",
+            rich_help_panel=options.MODEL,
+        ),
+    ] = False,
     report: report_options.ReportFolder = None,
     report_lang: report_options.ReportLanguage = None,
     as_json: options.Json = False,
@@ -90,7 +100,16 @@ def suite(
     )
     described = load_suite(name)
     earlier = None if baseline is None else read_result(baseline)
-    result = run_suite(described, out, part=part, overwrite=overwrite, watch=_watch())
+    result = run_suite(
+        described,
+        out,
+        part=part,
+        overwrite=overwrite,
+        watch=_watch(),
+        allow_download=allow_download,
+        allow_scripts=allow_scripts,
+        insecure=insecure,
+    )
     write_result(result, out / RESULT)
     page = None if report is None else write_report(document_of(result, report_lang), report)
     missed = [] if earlier is None else regressions(earlier, result)

@@ -11,11 +11,21 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
-from fewshot_llm.errors import ModelError, ServerError
+from fewshot_llm.errors import DataFileError, ModelError, ServerError
 
-__all__ = ["API_KEY", "ModelReference", "RecordedModel", "is_address", "is_elsewhere", "key_for", "require_here"]
+__all__ = [
+    "API_KEY",
+    "ModelReference",
+    "RecordedModel",
+    "is_address",
+    "is_elsewhere",
+    "key_for",
+    "open_data_set",
+    "require_here",
+]
 
 API_KEY = "FEWSHOT_API_KEY"
 """The environment variable that holds a server's key."""
@@ -100,6 +110,85 @@ class RecordedModel:
 
 ModelReference: TypeAlias = str | RecordedModel
 """A model's name: typed by the user in this call, or recorded in a file."""
+
+
+def open_data_set(
+    name: str, config: str | None, split: str, revision: str | None, *, streaming: bool = False, fetch: bool = True
+) -> Any:
+    """`datasets.load_dataset`, kept from following what a folder or a file names.
+
+    Args:
+        name: of the hub, or a folder; its README may not name files elsewhere, and pictures in it are not opened.
+        config: of the data set.
+        split: likewise.
+        revision: likewise.
+        streaming: read while it is fetched.
+        fetch: False where a file names the data set: it is then taken from the hub's cache alone.
+
+    Raises:
+        DataFileError: a folder names files elsewhere, or a data set that may not be fetched is not in the cache.
+        OSError: the hub cannot be reached, or has no such data set.
+        ValueError: it cannot be read.
+    """
+    from datasets import load_dataset
+
+    if is_elsewhere(name):
+        raise DataFileError(f"{name!r} is an address and no data set of the hub. Fetch the file, and give its path.")
+    folder = Path(name)
+    if folder.exists():
+        _require_files_here(folder)
+        found = load_dataset(name, config, split=split, revision=revision, streaming=streaming)
+        return found.decode(False) if streaming else found
+    if fetch:
+        return load_dataset(name, config, split=split, revision=revision, streaming=streaming)
+    return _cached_data_set(name, config, split, revision)
+
+
+def _cached_data_set(name: str, config: str | None, split: str, revision: str | None) -> Any:
+    """A data set that `load_dataset` fetched earlier."""
+    from datasets.packaged_modules.cache.cache import Cache
+
+    try:
+        builder = Cache(repo_id=name, config_name=config, hash="auto", version="auto")
+        if revision in (None, builder.hash):
+            return builder.as_dataset(split=split)
+    except (ValueError, OSError):
+        pass
+    raise DataFileError(
+        f"The data set {name!r} is not in the cache, and what a file names is not fetched unasked. If you trust it, "
+        "allow it with --allow-download (allow_download=True in Python)."
+    )
+
+
+def _require_files_here(folder: Path) -> None:
+    """Refuse a folder of data whose README, as `datasets` reads it, names files elsewhere."""
+    import yaml
+
+    for path in (folder / "README.md", folder / ".huggingface.yaml"):
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
+        if path.suffix == ".md":
+            found = re.match(r"\s*---\n(.*?)\n---", text, re.DOTALL)
+            text = found[1] if found else ""
+        try:
+            settings = yaml.safe_load(text) or {}
+        except (yaml.YAMLError, RecursionError) as error:
+            raise DataFileError(f"{path} has settings that are no YAML: {str(error)[:200]}.") from None
+        named = settings.get("configs") if isinstance(settings, dict) else settings
+        for text in _texts(named):
+            if is_elsewhere(text):
+                raise DataFileError(
+                    f"{path} names the file {text!r}, which is elsewhere, and nothing that a folder names is fetched. "
+                    "Fetch the file if you trust it, and give its path."
+                )
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for part in parts for text in _texts(part)]
 
 
 def key_for(scheme: str, host: str, *, insecure: bool = False) -> str | None:

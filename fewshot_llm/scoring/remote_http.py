@@ -31,6 +31,8 @@ from fewshot_llm.models.trust import API_KEY, key_for
 __all__ = ["API_KEY", "Address", "Http", "Told", "parse_address"]
 
 T = TypeVar("T")
+_ANY: Any = Any
+"""The shape of an answer that the caller checks."""
 
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_SUCH_ROUTE = frozenset({404, 405, 501})
@@ -140,7 +142,7 @@ class Http:
         if hasattr(self, "_pool"):
             self._pool.close()
 
-    def post(self, path: str, body: dict[str, Any], shape: type[T]) -> T:
+    def post(self, path: str, body: dict[str, Any], shape: type[T] = _ANY) -> T:
         """The checked answer to a JSON body.
 
         Raises:
@@ -150,7 +152,7 @@ class Http:
         status, told = self._send("POST", path, to_json(body))
         return self._read(path, status, told, shape)
 
-    def get(self, path: str, shape: type[T]) -> T | None:
+    def get(self, path: str, shape: type[T] = _ANY) -> T | None:
         """The checked answer of a route; None where the server has no such route.
 
         Raises:
