@@ -95,7 +95,9 @@ def export(
         typer.echo(f"mended: {sentence}")
     typer.echo(f"{out}: {record.name} for {to}; start it with: sh {out / 'serve.sh'}")
     if verify_at is not None:
-        verify(out, None if verify_at == HERE else verify_at, server, model, quantised, allow_download, insecure)
+        verify(
+            out, None if verify_at == HERE else verify_at, server, model, quantised, allow_download, insecure=insecure
+        )
 
 
 def verify(
@@ -126,6 +128,7 @@ def verify(
     ] = None,
     quantised: Quantised = False,
     allow_download: options.AllowDownload = False,
+    allow_scripts: options.AllowScripts = False,
     insecure: options.Insecure = False,
 ) -> None:
     """Check again that a bundle's server answers as the toolkit does, and write its certificate.
@@ -143,6 +146,7 @@ def verify(
         tolerance=QUANTISED if quantised else None,
         base=model,
         allow_download=allow_download,
+        allow_scripts=allow_scripts,
         insecure=insecure,
     )
     _show(certificate)

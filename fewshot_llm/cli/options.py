@@ -14,6 +14,7 @@ __all__ = [
     "RESULT",
     "Adapter",
     "AllowDownload",
+    "AllowScripts",
     "Calibrate",
     "CalibrationName",
     "CutLongText",
@@ -279,6 +280,14 @@ AllowDownload: TypeAlias = Annotated[
     typer.Option(
         "--allow-download",
         help="Fetch a model that a folder or file names, where it is not in the cache; a typed --model needs no leave.",
+        rich_help_panel=MODEL,
+    ),
+]
+AllowScripts: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-scripts",
+        help="Run scripts that lie in the folder: a suite's peers, or a bundle's serve.sh that was changed.",
         rich_help_panel=MODEL,
     ),
 ]

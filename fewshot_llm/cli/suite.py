@@ -67,14 +67,7 @@ def suite(
     ] = None,
     allow_download: options.AllowDownload = False,
     insecure: options.Insecure = False,
-    allow_scripts: Annotated[
-        bool,
-        typer.Option(
-            "--allow-scripts",
-            help="Run the peers' scripts beside a suite that is none of the project's own.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = False,
+    allow_scripts: options.AllowScripts = False,
     report: report_options.ReportFolder = None,
     report_lang: report_options.ReportLanguage = None,
     as_json: options.Json = False,

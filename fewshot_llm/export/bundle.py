@@ -272,8 +272,8 @@ def require_own_script(script: Path, bundle: BundleRecord) -> None:
     if risky or text != serve_script(bundle.target, bundle.name, base, bundle.rank):
         raise ExportError(
             f"{script} is not the script that `export` writes for this bundle: changed, or of another version. It is "
-            "not run. Export the adapter again; or read the script, start the server yourself if you trust it, and "
-            "give its address: fewshot-llm verify BUNDLE --url http://127.0.0.1:8000/v1#NAME."
+            "not run unasked. Read it, and allow it with --allow-scripts (allow_scripts=True in Python); or start the "
+            "server yourself and give its address with --url; or export the adapter again."
         )
 
 
