@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fewshot_llm.errors import ExportError
 from fewshot_llm.export.bundle import (
@@ -23,7 +24,7 @@ from fewshot_llm.export.served import CompletionServer, DecisionServer
 from fewshot_llm.export.servers import running, script
 from fewshot_llm.models.load import load_tokenizer
 from fewshot_llm.models.locate import locate_model
-from fewshot_llm.models.trust import ModelReference, RecordedModel
+from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.scoring.remote import RemoteScorer
 from fewshot_llm.tuning.store import RECORD, AdapterRecord
 
@@ -67,8 +68,10 @@ def verify(
     bundle, golden = read_bundle(folder), read_golden(folder)
     limits = tolerance or (QUANTISED if bundle.base_quantised else FLOAT32)
     model = base or RecordedModel(bundle.base, str(folder / BUNDLE), allow_download)
+    # Before a server is started or asked: without the base model's tokenizer nothing can be compared.
+    tokenizer = None if bundle.target is Target.DECISION else load_tokenizer(locate_model(model))
     if address is not None:
-        asked = _Asked(address, model, insecure=insecure)
+        asked = _Asked(address, tokenizer, insecure=insecure)
         return _compare(folder, bundle, golden, asked, limits)
     chosen = server or SERVERS[bundle.target][0]
     if chosen not in SERVERS[bundle.target]:
@@ -80,16 +83,16 @@ def verify(
     launch = script(folder / "serve.sh", chosen, offline=base is None and not allow_download)
     with running(launch, timeout=timeout) as root:
         name = bundle.name if bundle.target in (Target.PEFT, Target.GGUF_LORA) else ""
-        asked = _Asked(f"{root}/v1#{name}", model, send_key=False)
+        asked = _Asked(f"{root}/v1#{name}", tokenizer, send_key=False)
         return _compare(folder, bundle, golden, asked, limits)
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """Which server is asked, and by which model's tokens."""
+    """Which server is asked, and by which model's tokens; a decision server is asked by text."""
 
     address: str
-    model: ModelReference
+    tokenizer: Any
     insecure: bool = False
     send_key: bool = True
 
@@ -120,5 +123,4 @@ def _served(folder: Path, bundle: BundleRecord, golden: Golden, asked: _Asked) -
         start, end = bundle.decision
         temperature = record.calibrated.temperature
         return DecisionServer(asked.address, str(folder), golden.labels, start, end, temperature, **consent)
-    tokenizer = load_tokenizer(locate_model(asked.model))
-    return CompletionServer(RemoteScorer(asked.address, tokenizer, **consent))
+    return CompletionServer(RemoteScorer(asked.address, asked.tokenizer, **consent))

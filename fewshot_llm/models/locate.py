@@ -122,6 +122,7 @@ def _absent(reference: ModelReference) -> ModelError:
 
 
 def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedModel:
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -156,7 +157,7 @@ def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedMo
             f"There is no model {name!r}: {tried} no public model has that id. {nearest(name, EMBEDDED)} "
             f"A private model needs `hf auth login`."
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, HTTPError, OSError) as error:
         if not fetch:
             raise _absent(reference) from error
         raise ModelError(

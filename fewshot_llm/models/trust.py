@@ -131,6 +131,7 @@ def open_data_set(
         ValueError: it cannot be read.
     """
     from datasets import load_dataset
+    from httpx2 import HTTPError
 
     if is_elsewhere(name):
         raise DataFileError(f"{name!r} is an address and no data set of the hub. Fetch the file, and give its path.")
@@ -140,7 +141,10 @@ def open_data_set(
         found = load_dataset(name, config, split=split, revision=revision, streaming=streaming)
         return found.decode(False) if streaming else found
     if fetch:
-        return load_dataset(name, config, split=split, revision=revision, streaming=streaming)
+        try:
+            return load_dataset(name, config, split=split, revision=revision, streaming=streaming)
+        except HTTPError as error:
+            raise ConnectionError(f"the hub cannot be reached ({error})") from error
     return _cached_data_set(name, config, split, revision)
 
 
