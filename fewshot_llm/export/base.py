@@ -26,7 +26,7 @@ class BaseModel:
         sha256: of the weights file (of the sorted list of hashes where there are several).
         config: the parsed `config.json`.
         modules: every linear module's path and (outputs, inputs).
-        reference: typed by the user or recorded in a file; the weights are loaded by it.
+        reference: the name as it was typed or recorded.
     """
 
     name: str
@@ -35,7 +35,12 @@ class BaseModel:
     sha256: str
     config: Mapping[str, Any]
     modules: Mapping[str, tuple[int, int]]
-    reference: ModelReference
+    reference: ModelReference = ""
+
+    @property
+    def source(self) -> ModelReference:
+        """What its weights are loaded by: the name as it was typed or recorded, else its folder."""
+        return self.reference or str(self.folder)
 
     @property
     def architecture(self) -> str:

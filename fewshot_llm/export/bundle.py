@@ -181,7 +181,7 @@ def _write_target(source: Source, model: LanguageModel, target: Target, folder: 
             rank = served_rank(max(pair.rank for pair in source.adapter.pairs.values()))
             if (gguf := _base_gguf(source)) is not None:
                 return _Written(mended, rank, str(gguf), base_quantised=True)
-            plain = load_model(source.base.reference, device="cpu", dtype="float32")
+            plain = load_model(source.base.source, device="cpu", dtype="float32")
             write_gguf_model(plain.model, plain.tokenizer, folder / BASE_GGUF, storage)
             return _Written(mended, rank, f"$HERE/{BASE_GGUF}")
         case Target.GGUF_MERGED:

@@ -47,7 +47,7 @@ class Source:
 
     def load(self) -> LanguageModel:
         """The base model with the adapter, in float32 on the CPU, as the certificate compares with."""
-        return load_model(self.base.reference, adapter=self.folder, device="cpu", dtype="float32")
+        return load_model(self.base.source, adapter=self.folder, device="cpu", dtype="float32")
 
     def builder(self, model: LanguageModel) -> PromptBuilder:
         """The prompt builder that training used."""
