@@ -156,15 +156,30 @@ class SavedClassifier:
         folder: as `FewShotClassifier.save` or training wrote it; readable where it is called.
         device: where to run; by default the fastest present.
         dtype: the weights' number format.
+        model: what the user typed, in place of the recorded one; may be a server's address.
+        allow_download: fetch the recorded model on a machine that lacks it.
+        insecure: allow that the key goes in clear to another machine.
     """
 
     folder: Path
     device: str | None = None
     dtype: str | None = None
+    model: str | None = None
+    allow_download: bool = False
+    insecure: bool = False
 
     def __call__(self) -> ClassifierLabeller:
         """Load it."""
-        return ClassifierLabeller(FewShotClassifier.load(self.folder, device=self.device, dtype=self.dtype))
+        return ClassifierLabeller(
+            FewShotClassifier.load(
+                self.folder,
+                model=self.model,
+                device=self.device,
+                dtype=self.dtype,
+                allow_download=self.allow_download,
+                insecure=self.insecure,
+            )
+        )
 
 
 def support_profile(classifier: FewShotClassifier) -> SupportProfile:

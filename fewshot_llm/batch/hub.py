@@ -11,6 +11,7 @@ from fewshot_llm.batch.changes import Change
 from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files import Note
+from fewshot_llm.models.trust import open_data_set
 
 __all__ = ["HubSource"]
 
@@ -85,10 +86,8 @@ class HubSource:
         return []
 
     def _open(self) -> Any:
-        from datasets import load_dataset
-
         try:
-            return load_dataset(self.name, self.config, split=self.split, revision=self.revision, streaming=True)
+            return open_data_set(self.name, self.config, self.split, self.revision, streaming=True)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise BatchError(f"The data set {self.name} (split {self.split}) cannot be opened: {reason}") from error

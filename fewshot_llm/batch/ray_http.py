@@ -13,12 +13,12 @@ One bad row stops such a pipeline: filter before it. The local engine with a `Re
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from fewshot_llm.calibration import Calibration
 from fewshot_llm.errors import BatchError, ServerError
@@ -26,9 +26,13 @@ from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.normalisation import Sum
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.scoring.encoding import Encoded, encode
+from fewshot_llm.scoring.remote_named import in_order
+from fewshot_llm.scoring.remote_servers import EchoCompletions, echo_score
 from fewshot_llm.support import Example, SupportSet
 
 __all__ = ["ServedLabels"]
+
+SERVER = "The server"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +100,15 @@ class ServedLabels:
             ServerError: the server did not answer every prompt with log-probabilities.
         """
         encoded = self._encoded(row)
-        choices = sorted(row["http_response"].get("choices", ()), key=lambda choice: choice["index"])
-        if len(choices) != len(encoded.answers):
-            raise ServerError(f"{len(encoded.answers)} prompts were sent and {len(choices)} answered.")
+        try:
+            told = EchoCompletions.model_validate(row["http_response"])
+        except ValidationError as error:
+            said = f"{error.errors()[0]['msg']}: {str(row['http_response'])[:200]}"
+            raise ServerError(f"The server answered in another form than expected. {said}") from None
+        choices = in_order(SERVER, told.choices, len(encoded.answers))
+        start = len(encoded.context)
         pairs = zip(encoded.answers, choices, strict=True)
-        scores = np.array([[_score(choice, len(encoded.context), answer) for answer, choice in pairs]])
+        scores = np.array([[echo_score(SERVER, choice, start, start + len(answer)) for answer, choice in pairs]])
         p = self.calibration.probabilities(scores)[0]
         best = int(p.argmax())
         ranked = np.sort(p)
@@ -115,10 +123,3 @@ class ServedLabels:
     def _encoded(self, row: Mapping[str, Any]) -> Encoded:
         fields = {name: row[column] for name, column in self.columns.items() if column in row}
         return encode(self.builder.tokenizer, [self.builder.build(Example(fields), self.support)])[0]
-
-
-def _score(choice: Mapping[str, Any], start: int, answer: Sequence[int]) -> float:
-    found = (choice.get("logprobs") or {}).get("token_logprobs")
-    if not found:
-        raise ServerError("The server ignores `echo` with `logprobs`; vLLM and SGLang answer it.")
-    return math.fsum(found[start : start + len(answer)])

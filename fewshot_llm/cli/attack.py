@@ -72,6 +72,8 @@ def attack(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -121,6 +123,8 @@ def attack(
         layout=layout,
         seed=seed,
         cut_long_text=cut_long_text,
+        allow_download=allow_download,
+        insecure=insecure,
     )
     found = []
     for name in dict.fromkeys(("none", defence)):

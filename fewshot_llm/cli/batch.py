@@ -19,6 +19,8 @@ def batch(
     output: batch_only.OutputFolder = None,
     support: saved.SupportFile = None,
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     resume: batch_only.Resume = False,
     limit: batch_only.Limit = None,
     dry_run: batch_only.DryRun = False,
@@ -123,11 +125,15 @@ def batch(
             permutations=permutations,
             seed=seed,
             defence=defence,
+            allow_download=allow_download,
+            insecure=insecure,
         )
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
     else:
-        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
+        )
         guard = take_guard(described, told, classifier.support_, adapter)
         told.require_found()
     if guard is not None:
@@ -159,7 +165,15 @@ def batch(
             if adapter is None:
                 classifier.save(fitted, overwrite=True)
             cluster = Cluster(workers, ray_address, gpus_per_worker)
-            make = SavedClassifier(adapter or fitted, device, dtype)
+            make = SavedClassifier(
+                adapter or fitted,
+                device,
+                dtype,
+                model=None if model == "auto" else model,
+                # What was fitted in this call names the model that this call chose.
+                allow_download=allow_download or adapter is None,
+                insecure=insecure,
+            )
             outcome = run_batch_on_ray(make, source, place, settings, cluster, report=report, support=profile)
         else:
             outcome = run_batch(

@@ -99,6 +99,8 @@ def classify(
     top_k: TopK = None,
     model: options.Model = "auto",
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     escalate: Escalate = False,
     target: Target = 0.9,
     device: options.Device = None,
@@ -179,6 +181,8 @@ def classify(
             cut_long_text=cut_long_text,
             defence=defence,
             escalation=Escalation(target=target) if escalate else None,
+            allow_download=allow_download,
+            insecure=insecure,
         )
         if precision is not None:
             other = open_model(
@@ -190,7 +194,9 @@ def classify(
         with waiting("Climbing the ladder" if escalate else "Calibrating on the support set"):
             classifier.fit_support(examples)
     else:
-        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
+        )
         guard = take_guard(described, told, classifier.support_, adapter)
         told.require_found()
     decision = getattr(classifier, "decision_", None)

@@ -103,6 +103,8 @@ def evaluate(
     defence: options.Defence = "none",
     model: options.Model = "auto",
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -140,7 +142,9 @@ def evaluate(
     advice = None
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     if support is None:
-        described, classifier = saved.open_saved(task, adapter, model, device=device, dtype=dtype)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
+        )
         measured = told.labelled_set(described, test)
         told.require_found()
         with row_progress("Measuring") as progress:
@@ -152,7 +156,16 @@ def evaluate(
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
         spoken = spoken_language(model, language, (example.text for example in examples))
-        loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        loaded = open_model_or_server(
+            model,
+            spoken,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            allow_download=allow_download,
+            insecure=insecure,
+        )
         with row_progress("Measuring") as progress:
             result = measure(
                 described,

@@ -45,6 +45,8 @@ def explain(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -83,6 +85,8 @@ def explain(
         permutations=permutations,
         seed=seed,
         cut_long_text=cut_long_text,
+        allow_download=allow_download,
+        insecure=insecure,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fewshot_llm.cli import options
 from fewshot_llm.cli.optional_value import HERE
 from fewshot_llm.export.names import Storage, Target
 
@@ -74,6 +75,8 @@ def export(
     allow_base_mismatch: Annotated[
         bool, typer.Option("--allow-base-mismatch", help="Take a base model with other weights than the recorded.")
     ] = False,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle at --out.")] = False,
 ) -> None:
     """Write an adapter as what a server loads, with everything that belongs to it.
@@ -85,14 +88,16 @@ def export(
     from fewshot_llm.export.source import read_source
     from fewshot_llm.support import SupportSet
 
-    source = read_source(adapter, model, allow_base_mismatch=allow_base_mismatch)
+    source = read_source(adapter, model, allow_base_mismatch=allow_base_mismatch, allow_download=allow_download)
     examples = SupportSet.from_file(rows, source.record.task) if rows is not None else ()
     record = write_bundle(source, to, out, rows=examples, storage=gguf_type, overwrite=overwrite)
     for sentence in record.mended:
         typer.echo(f"mended: {sentence}")
     typer.echo(f"{out}: {record.name} for {to}; start it with: sh {out / 'serve.sh'}")
     if verify_at is not None:
-        verify(out, None if verify_at == HERE else verify_at, server, quantised)
+        verify(
+            out, None if verify_at == HERE else verify_at, server, model, quantised, allow_download, insecure=insecure
+        )
 
 
 def verify(
@@ -112,7 +117,19 @@ def verify(
         ),
     ] = None,
     server: Server = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="M",
+            help="The base model, whose tokenizer is needed. [default: as recorded]",
+            show_default=False,
+        ),
+    ] = None,
     quantised: Quantised = False,
+    allow_download: options.AllowDownload = False,
+    allow_scripts: options.AllowScripts = False,
+    insecure: options.Insecure = False,
 ) -> None:
     """Check again that a bundle's server answers as the toolkit does, and write its certificate.
 
@@ -122,7 +139,16 @@ def verify(
     from fewshot_llm.export.certificate import QUANTISED, require
     from fewshot_llm.export.verify import verify as check
 
-    certificate = check(bundle, url, server=server, tolerance=QUANTISED if quantised else None)
+    certificate = check(
+        bundle,
+        url,
+        server=server,
+        tolerance=QUANTISED if quantised else None,
+        base=model,
+        allow_download=allow_download,
+        allow_scripts=allow_scripts,
+        insecure=insecure,
+    )
     _show(certificate)
     require(certificate)
 

@@ -40,6 +40,7 @@ def lint(
         list[Server] | None,
         typer.Option("--server", help="Only these servers; may be given several times.", show_default=False),
     ] = None,
+    allow_download: options.AllowDownload = False,
     as_json: options.Json = False,
 ) -> None:
     """Show, server by server, which traits of an adapter are refused, ignored or served wrong.
@@ -50,7 +51,7 @@ def lint(
     from fewshot_llm.export.lint import Status, worst
     from fewshot_llm.export.lint import lint as examine
 
-    findings = examine(adapter, _base(adapter, model), servers or Server)
+    findings = examine(adapter, _base(adapter, model, allow_download), servers or Server)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -59,18 +60,18 @@ def lint(
         raise typer.Exit(FAILED)
 
 
-def _base(adapter: Path, model: str | None) -> BaseModel | None:
+def _base(adapter: Path, model: str | None, allow_download: bool) -> BaseModel | None:
     from fewshot_llm.errors import ModelError
-    from fewshot_llm.export.adapter import read_config
     from fewshot_llm.export.base import read_base
+    from fewshot_llm.models.adapter import recorded_base
 
     if model is not None:
         return read_base(model)
-    recorded = str(read_config(adapter).get("base_model_name_or_path") or "")
     try:
+        recorded = recorded_base(adapter, allow_download=allow_download)
         return read_base(recorded) if recorded else None
-    except ModelError:
-        typer.echo(f"The base model {recorded!r} is not here; fit and layers are unchecked. Give --model.", err=True)
+    except ModelError as error:
+        typer.echo(f"Fit and layers are unchecked: {error}", err=True)
         return None
 
 

@@ -13,6 +13,8 @@ __all__ = [
     "PROMPT",
     "RESULT",
     "Adapter",
+    "AllowDownload",
+    "AllowScripts",
     "Calibrate",
     "CalibrationName",
     "CutLongText",
@@ -24,6 +26,7 @@ __all__ = [
     "Excel",
     "Encoding",
     "Input",
+    "Insecure",
     "Json",
     "LabelColumn",
     "Lang",
@@ -340,6 +343,30 @@ Adapter: TypeAlias = Annotated[
         help="LoRA weights to put on the model.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+AllowDownload: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download",
+        help="Fetch a model that a folder or file names, where it is not in the cache; a typed --model needs no leave.",
+        rich_help_panel=MODEL,
+    ),
+]
+AllowScripts: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-scripts",
+        help="Run scripts that lie in the folder: a suite's peers, or a bundle's serve.sh that was changed.",
+        rich_help_panel=MODEL,
+    ),
+]
+Insecure: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Send FEWSHOT_API_KEY to another machine over http:// too, where it can be read on the way.",
+        rich_help_panel=MODEL,
     ),
 ]
 Device: TypeAlias = Annotated[

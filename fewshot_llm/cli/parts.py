@@ -203,13 +203,23 @@ def open_model(
 
 
 def open_model_or_server(
-    name: str, language: str, *, adapter: Path | None, device: str | None, dtype: str | None, threads: int | None
+    name: str,
+    language: str,
+    *,
+    adapter: Path | None,
+    device: str | None,
+    dtype: str | None,
+    threads: int | None,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> LanguageModel | RemoteScorer:
     """The loaded model, or a scorer for the server at an address; `--adapter` then names the tokenizer's model."""
-    from fewshot_llm.scoring.remote import connect, is_address
+    from fewshot_llm.models.trust import is_address
+    from fewshot_llm.scoring.remote import connect
 
     if is_address(name):
-        return connect(name, None if adapter is None else str(adapter))
+        folder = None if adapter is None else str(adapter)
+        return connect(name, folder, allow_download=allow_download, insecure=insecure)
     return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
 
 
@@ -241,6 +251,8 @@ def make_classifier(
     threads: int | None,
     selection: SelectionName,
     calibration: CalibrationName,
+    allow_download: bool = False,
+    insecure: bool = False,
     **settings: Any,
 ) -> FewShotClassifier:
     """A classifier as the options describe it, its model loaded, not fitted.
@@ -256,6 +268,8 @@ def make_classifier(
         threads: likewise.
         selection: likewise.
         calibration: likewise.
+        allow_download: likewise.
+        insecure: likewise.
         **settings: any other parameter of `FewShotClassifier`.
     """
     from fewshot_llm.estimators.assemble import make_language
@@ -263,7 +277,16 @@ def make_classifier(
 
     language = make_language(lang, described, examples)
     spoken = spoken_language(model, language, (example.text for example in examples))
-    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        spoken,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     return FewShotClassifier(
         described,
         loaded,

@@ -44,6 +44,8 @@ def rank(
     layout: options.Layout = "auto",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -87,7 +89,16 @@ def rank(
     asked = as_choices(usable)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
     spoken = spoken_language(model, language, (" ".join(choice.history) for choice in choices))
-    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        spoken,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     ranker = FewShotRanker(
         described,
         loaded,

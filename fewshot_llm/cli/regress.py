@@ -52,6 +52,8 @@ def regress(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -83,7 +85,16 @@ def regress(
     numbers = as_numbers(targets, decimal)
     language = choose_language(lang, described, (text.text for text in texts))
     spoken = spoken_language(model, language, (text.text for text in texts))
-    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        spoken,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     regressor = FewShotRegressor(
         described,
         loaded,

@@ -38,6 +38,8 @@ def render(
     cut_long_text: options.CutLongText = False,
     model: options.Model = "auto",
     adapter: saved.AdapterFolder = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     threads: options.Threads = None,
 ) -> None:
     """Print the exact prompt of one text, and how many tokens it has.
@@ -52,7 +54,9 @@ def render(
     from fewshot_llm.support import Example
 
     if support is None:
-        described, classifier = saved.open_saved(task, adapter, model, device="cpu", dtype=None)
+        described, classifier = saved.open_saved(
+            task, adapter, model, device="cpu", dtype=None, allow_download=allow_download, insecure=insecure
+        )
         inference = classifier.answerer_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:

@@ -77,6 +77,8 @@ def reply(
     defence: options.Defence = "standard",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -128,7 +130,16 @@ def reply(
     written = result_names(columns_of(rows), REPLY_COLUMNS)
     reply_column, reason_column = written["reply"], written["hand_over"]
     spoken = spoken_language(model, language, (example.text for example in examples))
-    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        spoken,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     scorer = make_scorer(loaded, spoken)
 
     def make(level: TaskDescription) -> FewShotClassifier:

@@ -43,7 +43,14 @@ AdapterFolder: TypeAlias = Annotated[
 
 
 def open_saved(
-    task: str, folder: Path | None, model: str, *, device: str | None, dtype: str | None
+    task: str,
+    folder: Path | None,
+    model: str,
+    *,
+    device: str | None,
+    dtype: str | None,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> tuple[Task, FewShotClassifier]:
     """The recorded task and the classifier that answers as the folder says.
 
@@ -53,6 +60,8 @@ def open_saved(
         model: in place of the recorded one: a folder, a name, or the address of a server; `auto` takes the recorded.
         device: as for `FewShotClassifier`.
         dtype: likewise.
+        allow_download: fetch the recorded model where it is not in the cache.
+        insecure: allow that the key goes in clear to another machine.
 
     Raises:
         typer.BadParameter: no folder was given.
@@ -67,7 +76,14 @@ def open_saved(
         raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
     with waiting(f"Loading {folder.name}"):
         recorded_model = None if model == "auto" else model
-        classifier = FewShotClassifier.load(folder, model=recorded_model, device=device, dtype=dtype)
+        classifier = FewShotClassifier.load(
+            folder,
+            model=recorded_model,
+            device=device,
+            dtype=dtype,
+            allow_download=allow_download,
+            insecure=insecure,
+        )
     recorded = classifier.answerer_.inference.builder.task
     if recorded.name != (wanted := load_task(task).name):
         raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")

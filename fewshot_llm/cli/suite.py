@@ -65,6 +65,9 @@ def suite(
             show_default=False,
         ),
     ] = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
+    allow_scripts: options.AllowScripts = False,
     report: report_options.ReportFolder = None,
     report_lang: report_options.ReportLanguage = None,
     as_json: options.Json = False,
@@ -90,7 +93,16 @@ def suite(
     )
     described = load_suite(name)
     earlier = None if baseline is None else read_result(baseline)
-    result = run_suite(described, out, part=part, overwrite=overwrite, watch=_watch())
+    result = run_suite(
+        described,
+        out,
+        part=part,
+        overwrite=overwrite,
+        watch=_watch(),
+        allow_download=allow_download,
+        allow_scripts=allow_scripts,
+        insecure=insecure,
+    )
     write_result(result, out / RESULT)
     page = None if report is None else write_report(document_of(result, report_lang), report)
     missed = [] if earlier is None else regressions(earlier, result)

@@ -33,6 +33,8 @@ def tag(
     layout: options.Layout = "auto",
     model: options.Model = "auto",
     adapter: options.Adapter = None,
+    allow_download: options.AllowDownload = False,
+    insecure: options.Insecure = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -61,7 +63,16 @@ def tag(
     written = result_names(columns_of(rows), COLUMNS)
     language = choose_language(lang, described, (text.text for text in texts))
     spoken = spoken_language(model, language, (text.text for text in texts))
-    loaded = open_model_or_server(model, spoken, adapter=adapter, device=device, dtype=dtype, threads=threads)
+    loaded = open_model_or_server(
+        model,
+        spoken,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     tagger = FewShotMultiLabelClassifier(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from fewshot_llm.estimators.assemble import ModelLike, assemble, make_scorer
 from fewshot_llm.estimators.parts import restore_selection
 from fewshot_llm.files import read_rows
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.support import Example, SupportSet
@@ -37,6 +39,8 @@ def load_tuned(
     device: str | None,
     dtype: str | None,
     allow_base_mismatch: bool,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> FewShotClassifier:
     """The classifier that an adapter folder records; see `FewShotClassifier.load`.
 
@@ -47,15 +51,25 @@ def load_tuned(
         device: where to run.
         dtype: the weights' number format.
         allow_base_mismatch: accept a base model with other weights.
+        allow_download: fetch the recorded base model where it is not in the cache.
+        insecure: allow that the key goes in clear to the server given as `model`.
 
     Raises:
         AdapterError: the folder is not whole, or belongs to another base model.
     """
     record = read_adapter_folder(folder)
     prompt, task = record.prompt, record.task
-    chosen = record.base.name if model is None else model
-    adapter = folder if isinstance(chosen, str | Path) else None
-    scorer = make_scorer(chosen, prompt.language, adapter=adapter, device=device, dtype=dtype)
+    chosen: ModelLike = model if model is not None else record.recorded_base(folder, allow_download=allow_download)
+    adapter = folder if isinstance(chosen, str | os.PathLike | RecordedModel) else None
+    scorer = make_scorer(
+        chosen,
+        prompt.language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     loaded = getattr(scorer, "language_model", None)
     if isinstance(loaded, LanguageModel):
         check_base(record, loaded, allow_mismatch=allow_base_mismatch)

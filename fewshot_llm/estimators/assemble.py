@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -15,6 +15,7 @@ from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.language import language_name, written_language
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.registry import EMBEDDED, has_read, resolve_auto
+from fewshot_llm.models.trust import ModelReference, RecordedModel, is_address
 from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
@@ -23,7 +24,7 @@ from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.template import Template, load_template
 from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.remote import connect, is_address
+from fewshot_llm.scoring.remote import connect
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task, detect_language, load_task
 
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 TaskLike: TypeAlias = str | os.PathLike[str] | Task
-ModelLike: TypeAlias = str | os.PathLike[str] | LanguageModel | Scorer
+ModelLike: TypeAlias = str | os.PathLike[str] | RecordedModel | LanguageModel | Scorer
 TemplateLike: TypeAlias = int | Template | None
 LayoutName: TypeAlias = Literal["auto", "plain", "chat"]
 
@@ -193,6 +194,8 @@ def make_scorer(
     device: str | None = None,
     dtype: str | None = None,
     batch_tokens: int | None = None,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> Scorer:
     """The scorer for a model given by name, path or hub id, as `auto`, loaded, already in a scorer, or on a server.
 
@@ -203,15 +206,23 @@ def make_scorer(
 
     The last model that was loaded by name stays in memory, so that a grid search loads it once.
 
+    A `RecordedModel`, whose name was read from a file, never leads to a server, and is not fetched unless it says so.
+    `allow_download` and `insecure` are told to `connect`, for a model that is given by address.
+
     Raises:
         ModelError: the model is unknown, or options are given that a loaded model can no longer heed.
     """
     if isinstance(model, str) and is_address(model):
-        return connect(model, None if adapter is None else os.fspath(adapter))
-    if isinstance(model, str | os.PathLike):
-        name = resolve_auto(language) if model == "auto" else os.fspath(model)
         folder = None if adapter is None else os.fspath(adapter)
-        model = _load_once(name, folder, device, dtype, _stamp(name), _stamp(folder))
+        return connect(model, folder, allow_download=allow_download, insecure=insecure)
+    if isinstance(model, str | os.PathLike | RecordedModel):
+        reference = model if isinstance(model, RecordedModel) else os.fspath(model)
+        if str(reference) == "auto":
+            name = resolve_auto(language)
+            reference = replace(reference, name=name) if isinstance(reference, RecordedModel) else name
+        folder = None if adapter is None else os.fspath(adapter)
+        wanted = _Wanted(str(reference), reference)
+        model = _load_once(wanted, folder, device, dtype, _stamp(wanted.name), _stamp(folder))
     elif not (adapter is None and device is None and dtype is None):
         raise ModelError(
             "adapter, device and dtype only apply to a model that is given by name or path; "
@@ -249,13 +260,25 @@ def scorer_of(estimator: ModelSettings, language: str) -> Scorer:
     )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A model that is in memory already is the same one, whoever names it."""
+
+    name: str
+    reference: ModelReference = field(compare=False)
+
+
 @lru_cache(maxsize=1)
 def _load_once(
-    name: str, adapter: str | None, device: str | None, dtype: str | None, *stamps: tuple[tuple[str, int, int], ...]
+    wanted: _Wanted,
+    adapter: str | None,
+    device: str | None,
+    dtype: str | None,
+    *stamps: tuple[tuple[str, int, int], ...],
 ) -> LanguageModel:
     from fewshot_llm.models.load import load_model
 
-    return load_model(name, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
+    return load_model(wanted.reference, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
 
 
 def _stamp(folder: str | None) -> tuple[tuple[str, int, int], ...]:

@@ -341,8 +341,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         device: str | None = None,
         dtype: str | None = None,
         allow_base_mismatch: bool = False,
+        allow_download: bool = False,
+        insecure: bool = False,
     ) -> FewShotClassifier:
         """Read what `save` or `fewshot-llm tune` wrote; it answers as the saved one did, without fitting again.
+
+        Nothing that the folder records makes the program contact anybody: a recorded address is refused, and a
+        recorded model is loaded from the disk or the cache. `model` may be whatever you trust, a server's address too.
 
         Args:
             folder: a saved classifier or an adapter folder.
@@ -350,14 +355,26 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             device: as for the class.
             dtype: as for the class.
             allow_base_mismatch: accept another base model than the recorded one; the calibration will not fit.
+            allow_download: fetch the recorded model where it is not in the cache.
+            insecure: where `model` is an address, allow that the key goes in clear to another machine.
 
         Raises:
-            ModelError: the folder is no whole classifier, or was fitted with another model.
+            ModelError: the folder is no whole classifier, was fitted with another model, or names one that is not
+                here or is an address.
             AdapterError: the same for an adapter folder.
         """
         from fewshot_llm.estimators.storage import load_any
 
-        return load_any(cls, Path(folder), model, device, dtype, allow_base_mismatch)
+        return load_any(
+            cls,
+            Path(folder),
+            model,
+            device,
+            dtype,
+            allow_base_mismatch,
+            allow_download=allow_download,
+            insecure=insecure,
+        )
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)

@@ -8,6 +8,7 @@ adapter/          the LoRA adapter, where there is one
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ from fewshot_llm.estimators.parts import (
     selection_record,
 )
 from fewshot_llm.files import atomic_write_json, atomic_write_text, read_rows, sha256_file, write_rows
+from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.normalisation import NormalisationName
 from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.prompting.template import Template
@@ -139,10 +141,12 @@ def load_any(
     device: str | None,
     dtype: str | None,
     allow_base_mismatch: bool,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> FewShotClassifier:
     """Read a classifier's or an adapter's folder, with the decision that led to it where there is one."""
     load = load_tuned if is_adapter_folder(folder) else load_classifier
-    classifier = load(kind, folder, model, device, dtype, allow_base_mismatch)
+    classifier = load(kind, folder, model, device, dtype, allow_base_mismatch, allow_download, insecure)
     if (folder / DECISION).is_file():
         from fewshot_llm.escalation import Decision
 
@@ -157,16 +161,32 @@ def load_classifier(
     device: str | None,
     dtype: str | None,
     allow_base_mismatch: bool,
+    allow_download: bool = False,
+    insecure: bool = False,
 ) -> FewShotClassifier:
     """Read what `save_classifier` wrote; see `FewShotClassifier.load`."""
     record = _read(folder)
-    if model is None and "name" not in record.model:
+    chosen: ModelLike
+    if model is not None:
+        chosen = model
+    elif "name" in record.model:
+        chosen = RecordedModel(record.model["name"], str(folder / RECORD), allow_download)
+    else:
         raise ModelError(
-            f"The classifier in {folder} was fitted with a scorer of your own. Give it to load(…, model=scorer)."
+            f"The classifier in {folder} was fitted with a server or a scorer of your own. Give it again: "
+            "--model ADDRESS, or load(…, model=address or scorer)."
         )
-    adapter = folder / ADAPTER if model is None and (folder / ADAPTER).is_dir() else None
-    chosen = record.model["name"] if model is None else model
-    scorer = make_scorer(chosen, record.language, adapter=adapter, device=device, dtype=dtype)
+    named = isinstance(chosen, str | os.PathLike | RecordedModel)
+    adapter = folder / ADAPTER if named and (folder / ADAPTER).is_dir() else None
+    scorer = make_scorer(
+        chosen,
+        record.language,
+        adapter=adapter,
+        device=device,
+        dtype=dtype,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
     if not allow_base_mismatch:
         _require_same_model(folder, record.model, model_record(scorer))
 

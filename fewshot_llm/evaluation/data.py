@@ -21,6 +21,7 @@ from fewshot_llm.errors import DataFileError, SupportError
 from fewshot_llm.evaluation.suite_file import Data, HubRows, ScriptRows, eval_folder
 from fewshot_llm.files import read_rows
 from fewshot_llm.language import normalise_text
+from fewshot_llm.models.trust import is_elsewhere, open_data_set
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.support.columns import LABEL, resolve_columns
 from fewshot_llm.task import Task
@@ -64,7 +65,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("FEWSHOT_DATA", "../shared/data"))
 
 
-def read_data(data: Data, task: Task) -> SuiteData:
+def read_data(data: Data, task: Task, *, allow_download: bool = False) -> SuiteData:
     """Read, filter, clean and split.
 
     The test rows are drawn before anything else is known of them, with a seed of their own: they are the same for
@@ -74,12 +75,13 @@ def read_data(data: Data, task: Task) -> SuiteData:
     Args:
         data: what the suite says.
         task: its fields, and its labels where it has some of its own.
+        allow_download: fetch a data set of the hub that the suite names; else it has to be in the cache.
 
     Raises:
-        DataFileError: a file or a data set cannot be read.
+        DataFileError: a file or a data set cannot be read, or would have to be fetched.
         SupportError: columns or labels are missing, or nothing is left on a side.
     """
-    train = _table(data.train, task, data)
+    train = _table(data.train, task, data, allow_download)
     kept = _kept_labels(train, data)
     if task.labels:
         kept = [label for label in task.labels if label in kept]
@@ -91,7 +93,7 @@ def read_data(data: Data, task: Task) -> SuiteData:
         held = {groups[row] for row in chosen}
         rest = pool.without(row for row in range(len(pool)) if groups[row] in held)
         return _checked(SuiteData(task, rest, pool.subset(chosen)))
-    test, test_groups = _clean(_table(data.test, task, data), task, data.group)
+    test, test_groups = _clean(_table(data.test, task, data, allow_download), task, data.group)
     seen = {normalise_text(example.text) for example in pool}
     taken = set(groups) if data.group else set()
     apart = [
@@ -113,8 +115,8 @@ class _Table:
         return str(row[self.columns[LABEL]])
 
 
-def _table(source: str | HubRows | ScriptRows, task: Task, data: Data) -> _Table:
-    rows = _read(source)
+def _table(source: str | HubRows | ScriptRows, task: Task, data: Data, allow_download: bool) -> _Table:
+    rows = _read(source, allow_download)
     if not rows:
         raise SupportError(f"{source} has no rows. Name a file or a split that has some.")
     columns = resolve_columns(rows[0], task.fields, task.optional_fields, data.columns).names
@@ -122,11 +124,15 @@ def _table(source: str | HubRows | ScriptRows, task: Task, data: Data) -> _Table
     return _Table([{**row, column: data.rename.get(str(row[column]), row[column])} for row in rows], columns)
 
 
-def _read(source: str | HubRows | ScriptRows) -> list[Row]:
+def _read(source: str | HubRows | ScriptRows, allow_download: bool) -> list[Row]:
     if isinstance(source, HubRows):
-        return _hub_rows(source)
+        return _hub_rows(source, allow_download)
     if isinstance(source, ScriptRows):
         return _script_rows(source)
+    if is_elsewhere(source):
+        raise DataFileError(
+            f"The suite names the rows {source!r}, which are elsewhere. Give a file below FEWSHOT_DATA."
+        )
     path = Path(source).expanduser()
     path = path if path.is_absolute() else data_folder() / path
     if not path.is_file():
@@ -139,7 +145,9 @@ def _read(source: str | HubRows | ScriptRows) -> list[Row]:
 
 def _script_rows(source: ScriptRows) -> list[Row]:
     """What the script prints; it runs in the checkout, with the data folder as this process knows it."""
-    script, root = eval_folder() / source.script, eval_folder().parent
+    script, root = (eval_folder() / source.script).resolve(), eval_folder().parent
+    if not script.is_relative_to(eval_folder().resolve()) or not script.is_file():
+        raise DataFileError(f"The suite names the script {source.script!r}, which is none of eval/. It is not run.")
     environment = {**os.environ, "FEWSHOT_DATA": str(data_folder().absolute()), "PYTHONPATH": str(root)}
     command = [sys.executable, str(script), source.part]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, cwd=root, check=False)
@@ -149,11 +157,9 @@ def _script_rows(source: ScriptRows) -> list[Row]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _hub_rows(source: HubRows) -> list[Row]:
-    from datasets import load_dataset
-
+def _hub_rows(source: HubRows, allow_download: bool) -> list[Row]:
     try:
-        dataset = load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
+        dataset = open_data_set(source.hub, source.config, source.split, source.revision, fetch=allow_download)
     except (OSError, ValueError) as error:
         raise DataFileError(
             f"The data set {source.hub} ({source.split}) cannot be read from the hub: {error}. Check its name and the "

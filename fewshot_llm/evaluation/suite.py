@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,11 @@ from fewshot_llm.evaluation.cell import Cell, CellResult, cells, claim_cell, rea
 from fewshot_llm.evaluation.data import SuiteData, read_data
 from fewshot_llm.evaluation.methods import METHODS, learn
 from fewshot_llm.evaluation.part import Part
-from fewshot_llm.evaluation.peers import Peer, load_peers, pick_peer, run_peer
+from fewshot_llm.evaluation.peers import Peer, PeerError, load_peers, pick_peer, run_peer
 from fewshot_llm.evaluation.provenance import git_commit
 from fewshot_llm.evaluation.suite_file import Method, Suite
 from fewshot_llm.evaluation.suite_result import SuiteResult
+from fewshot_llm.models.trust import ModelReference
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.support import Example, SupportSet
@@ -56,6 +57,9 @@ def run_suite(
     part: Part | None = None,
     overwrite: bool = False,
     watch: Watch | None = None,
+    allow_download: bool = False,
+    allow_scripts: bool = False,
+    insecure: bool = False,
 ) -> SuiteResult:
     """Measure every cell that was not measured before.
 
@@ -63,22 +67,39 @@ def run_suite(
     in the result; the others go on, and the next run tries it again. Runs that share `out` share the work: each takes
     the cells that no other is at, and the result of the last to end has them all.
 
+    A suite that is none of the project's own is data and no program: its models and data sets are taken from the disk
+    and the caches, an address among its models is refused, and the scripts of its peers are not run, until this call
+    allows it. A model that `part` names was typed in this call, and may be anything.
+
     Args:
         suite: what to measure.
         out: cells are kept in `out/cells`.
         part: measure these cells now, all when None; the others are left as far as they are.
         overwrite: measure again what an earlier run finished.
         watch: told what happens.
+        allow_download: fetch models and data sets that the suite names.
+        allow_scripts: run the scripts that the suite's `peers.toml` names.
+        insecure: allow that the key goes in clear to a server that `part` names.
 
     Raises:
-        FewshotError: the task, the data or what `part` names is unusable; or cells of another run are in the way.
+        FewshotError: the task, the data or what `part` names is unusable; cells of another run are in the way; or the
+            suite wants more than this call allows.
     """
     part, watch = part or Part(), watch or Watch()
     part.check(suite)
     peers = load_peers(suite.folder.parent / "peers") if suite.peers else {}
     chosen = {name: pick_peer(peers, name) for name in suite.peers}
-    data = read_data(suite.data, suite.described_task())
-    work = _Work(suite, data, chosen)
+    if chosen and not (allow_scripts or suite.ours):
+        raise PeerError(
+            f"The suite {suite.name} names peers, which are scripts beside it: {', '.join(chosen)}. They are not run "
+            "unasked. Read them, and allow it with --allow-scripts (allow_scripts=True in Python)."
+        )
+    models = {
+        model: model if model in (part.models or ()) else suite.reference(model, allow_download=allow_download)
+        for model in suite.models
+    }
+    data = read_data(suite.data, suite.described_task(), allow_download=allow_download or suite.ours)
+    work = _Work(suite, data, chosen, models, insecure)
     planned = cells(suite, {name: peer.trains_model for name, peer in chosen.items()})
     folder = out / CELLS
 
@@ -120,6 +141,8 @@ class _Work:
     suite: Suite
     data: SuiteData
     peers: dict[str, Peer]
+    models: Mapping[str, ModelReference]
+    insecure: bool
     language: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +164,7 @@ class _Work:
 
     def _own(self, cell: Cell, support: SupportSet) -> CellResult:
         texts = (example.text for example in self.data.pool)
-        scorer = make_scorer(cell.model, text_language(self.language, texts))
+        scorer = make_scorer(self.models[cell.model], text_language(self.language, texts), insecure=self.insecure)
         began = perf_counter()
         learned = learn(
             cast(Method, cell.method), self.suite, self.data.task, scorer, self.language, support, cell.seed
@@ -189,7 +212,7 @@ class _Work:
         from fewshot_llm.models.locate import locate_model
 
         recipe = take_recipe(self.suite.recipe, len(self.data.task.labels), len(support))
-        scorer = make_scorer(cell.model, self.language)
+        scorer = make_scorer(self.models[cell.model], self.language)
         builder = replace(make_builder(self.data.task, self.language, scorer), shots=0)
 
         def prompts(examples: list[Example]) -> list[dict[str, Any]]:
@@ -197,7 +220,7 @@ class _Work:
             return [{"text": prompt.text, "answers": prompt.answers} for prompt in built]
 
         return {
-            "model_folder": str(locate_model(cell.model).folder),
+            "model_folder": str(locate_model(self.models[cell.model]).folder),
             "recipe": recipe.model_dump(mode="json"),
             "support_prompts": prompts([Example(example.fields) for example in support]),
             "test_prompts": prompts(self.data.queries),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fewshot_llm.errors import TaskError, nearest
 from fewshot_llm.evidence import Rung
+from fewshot_llm.models.trust import ModelReference, RecordedModel
 from fewshot_llm.task import Task, load_task
 
 __all__ = ["Data", "HubRows", "Method", "ScriptRows", "Suite", "eval_folder", "list_suites", "load_suite"]
@@ -138,6 +139,22 @@ class Suite(_Frozen):
         """
         folder = self.folder / self.task
         return load_task(folder if (folder / "task.toml").is_file() else self.task)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is one of the project's own, whose peers, scripts and models are known."""
+        try:
+            return self.folder.resolve() == (eval_folder() / "suites").resolve()
+        except TaskError:
+            return False
+
+    def reference(self, model: str, *, allow_download: bool = False) -> ModelReference:
+        """One of its models: a name that a file records, where the suite is a stranger's.
+
+        Raises:
+            ModelError: the suite names a server's address.
+        """
+        return model if self.ours else RecordedModel(model, f"The suite {self.name}", allow_download)
 
     @property
     def fingerprint(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fewshot_llm.errors import ModelError
 from fewshot_llm.models.locate import locate_model
+from fewshot_llm.models.trust import ModelReference
 
 __all__ = ["BaseModel", "read_base"]
 
@@ -25,6 +26,7 @@ class BaseModel:
         sha256: of the weights file (of the sorted list of hashes where there are several).
         config: the parsed `config.json`.
         modules: every linear module's path and (outputs, inputs).
+        reference: the name as it was typed or recorded.
     """
 
     name: str
@@ -33,6 +35,12 @@ class BaseModel:
     sha256: str
     config: Mapping[str, Any]
     modules: Mapping[str, tuple[int, int]]
+    reference: ModelReference = ""
+
+    @property
+    def source(self) -> ModelReference:
+        """What its weights are loaded by: the name as it was typed or recorded, else its folder."""
+        return self.reference or str(self.folder)
 
     @property
     def architecture(self) -> str:
@@ -45,11 +53,11 @@ class BaseModel:
         return int(self.config.get("vocab_size", 0))
 
 
-def read_base(name: str | Path) -> BaseModel:
+def read_base(reference: ModelReference | Path) -> BaseModel:
     """Find a base model and read its shape; its weights are hashed, not loaded.
 
     Args:
-        name: an embedded model's name, a folder or a hub id, as for `load_model`.
+        reference: an embedded model's name, a folder or a hub id, as for `load_model`.
 
     Raises:
         ModelError: no such model, or its `config.json` describes no causal language model.
@@ -58,11 +66,12 @@ def read_base(name: str | Path) -> BaseModel:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D
 
-    located = locate_model(str(name))
+    reference = str(reference) if isinstance(reference, Path) else reference
+    located = locate_model(reference)
     path = located.folder / "config.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        config = AutoConfig.from_pretrained(located.folder)
+        config = AutoConfig.from_pretrained(located.folder, local_files_only=True, trust_remote_code=False)
         # The shapes are wanted, not the storage: with a quantisation the linear modules would be of other
         # classes.
         if hasattr(config, "quantization_config"):
@@ -77,4 +86,4 @@ def read_base(name: str | Path) -> BaseModel:
             modules[path_in_network] = (module.out_features, module.in_features)
         elif isinstance(module, Conv1D):
             modules[path_in_network] = (int(module.weight.shape[1]), int(module.weight.shape[0]))
-    return BaseModel(located.name, located.folder, located.revision, located.sha256, raw, modules)
+    return BaseModel(located.name, located.folder, located.revision, located.sha256, raw, modules, reference)

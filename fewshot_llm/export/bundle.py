@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +41,7 @@ from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.models.cache import read_record
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.models.load import load_model
+from fewshot_llm.models.trust import is_elsewhere
 from fewshot_llm.support import Example
 from fewshot_llm.tuning.folder import whole_folder
 from fewshot_llm.tuning.store import RECORD
@@ -52,6 +55,7 @@ __all__ = [
     "export_classifier",
     "file_hashes",
     "read_bundle",
+    "require_own_script",
     "write_bundle",
 ]
 
@@ -177,7 +181,7 @@ def _write_target(source: Source, model: LanguageModel, target: Target, folder: 
             rank = served_rank(max(pair.rank for pair in source.adapter.pairs.values()))
             if (gguf := _base_gguf(source)) is not None:
                 return _Written(mended, rank, str(gguf), base_quantised=True)
-            plain = load_model(source.base.name, device="cpu", dtype="float32")
+            plain = load_model(source.base.source, device="cpu", dtype="float32")
             write_gguf_model(plain.model, plain.tokenizer, folder / BASE_GGUF, storage)
             return _Written(mended, rank, f"$HERE/{BASE_GGUF}")
         case Target.GGUF_MERGED:
@@ -250,6 +254,27 @@ def read_bundle(folder: Path) -> BundleRecord:
         raise ExportError(f"{folder} is no bundle: it has no {BUNDLE}. Give a folder that `export` wrote.") from None
     except (ValueError, ValidationError) as error:
         raise ExportError(f"{path} is damaged ({str(error)[:200]}). Export again.") from None
+
+
+def require_own_script(script: Path, bundle: BundleRecord) -> None:
+    """Refuse to start a `serve.sh` that is not, letter for letter, what `export` writes for such a bundle.
+
+    Raises:
+        ExportError: it says something else, or starts its server with an address.
+    """
+    text = script.read_text(encoding="utf-8") if script.is_file() else ""
+    found = re.search(r"^BASE=\$\{BASE:-(.*)\}$", text, re.MULTILINE)
+    try:
+        base = " ".join(shlex.split(found[1])) if found else ""
+    except ValueError:
+        base = ""
+    risky = any(is_elsewhere(name) or name.startswith("-") for name in (base, bundle.name))
+    if risky or text != serve_script(bundle.target, bundle.name, base, bundle.rank):
+        raise ExportError(
+            f"{script} is not the script that `export` writes for this bundle: changed, or of another version. It is "
+            "not run unasked. Read it, and allow it with --allow-scripts (allow_scripts=True in Python); or start the "
+            "server yourself and give its address with --url; or export the adapter again."
+        )
 
 
 def changed_files(folder: Path) -> Sequence[str]:

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.special import log_softmax
 
+from fewshot_llm.errors import ServerError
 from fewshot_llm.export.golden import GoldenRow
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.scoring.remote import RemoteScorer
-from fewshot_llm.scoring.remote_http import Http
+from fewshot_llm.scoring.remote_http import Http, Told, parse_address
 
 __all__ = ["CompletionServer", "DecisionServer"]
+
+
+class _Tokens(Told):
+    tokens: list[int]
+
+
+class _Usage(Told):
+    input_tokens: int
+
+
+class _Choice(Told):
+    probabilities: dict[str, Annotated[float, Field(ge=0, le=1.001)]]
+
+
+class _Answers(Told):
+    label: _Choice
+
+
+class _Decision(Told):
+    answers: _Answers
+    usage: _Usage
 
 
 class CompletionServer:
@@ -39,7 +62,7 @@ class CompletionServer:
             body = {"model": self._scorer.address.model, "prompt": row.text, "add_special_tokens": special}
         else:
             return None
-        return tuple(self._scorer.http.post("/tokenize", body)["tokens"])
+        return tuple(self._scorer.http.post("/tokenize", body, _Tokens).tokens)
 
     def scores(self, rows: Sequence[GoldenRow]) -> FloatArray:
         """See `Served`."""
@@ -55,18 +78,29 @@ class DecisionServer:
     """`transformers serve` with a decision folder, asked by its typed route.
 
     Args:
-        root: the server's address.
+        address: the server's address.
         folder: the decision folder, which requests name.
         labels: the task's labels, in the order of the decision folder's label tokens.
         start: what the decision template writes before the text.
         end: what it writes between the text and the answer's token, with the part of the prompt that belongs to it.
         temperature: of the calibration.
+        insecure: allow that the key is sent over http:// to another machine.
+        send_key: send the key at all.
     """
 
     def __init__(
-        self, root: str, folder: str, labels: Sequence[str], start: str, end: str, temperature: float = 1.0
+        self,
+        address: str,
+        folder: str,
+        labels: Sequence[str],
+        start: str,
+        end: str,
+        temperature: float = 1.0,
+        *,
+        insecure: bool = False,
+        send_key: bool = True,
     ) -> None:
-        self._http = Http(root)
+        self._http = Http(parse_address(address).root, insecure=insecure, send_key=send_key)
         self._folder = folder
         self._labels = tuple(labels)
         self._start, self._end = start, end
@@ -81,12 +115,14 @@ class DecisionServer:
 
     def token_ids(self, row: GoldenRow) -> tuple[int, ...] | None:
         """See `Served`; the route tells how many tokens it read and not which, so only a wrong count is a fault."""
-        count = int(self._ask(row)["usage"]["input_tokens"])
+        count = self._ask(row).usage.input_tokens
         return None if count == len(row.context) else (-1,) * count
 
     def scores(self, rows: Sequence[GoldenRow]) -> FloatArray:
         """See `Served`: the logarithms of the probabilities, which sum to 1 over the labels."""
-        answers = [self._ask(row)["answers"]["label"]["probabilities"] for row in rows]
+        answers = [self._ask(row).answers.label.probabilities for row in rows]
+        if missing := [label for label in self._labels for answer in answers if label not in answer]:
+            raise ServerError(f"{self._http.root} was asked about the label {missing[0]!r} and does not tell it.")
         with np.errstate(divide="ignore"):
             return np.log([[answer[label] for label in self._labels] for answer in answers])
 
@@ -95,9 +131,9 @@ class DecisionServer:
         result: FloatArray = log_softmax(np.asarray(scores, dtype=np.float64) / self._temperature)
         return result
 
-    def _ask(self, row: GoldenRow) -> Any:
+    def _ask(self, row: GoldenRow) -> _Decision:
         state = row.prompt.removeprefix(self._start)
         state = state[: len(state) - len(self._end)] if self._end else state
         question = {"type": "choice", "criteria": dict.fromkeys(self._labels)}
         body = {"model": self._folder, "state": state, "questions": {"label": question}}
-        return self._http.post("/v1/systemone", body)
+        return self._http.post("/v1/systemone", body, _Decision)

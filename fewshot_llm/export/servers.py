@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from fewshot_llm.errors import ServerError
+from fewshot_llm.scoring.remote_http import Http
 
 __all__ = ["Launch", "llama_cpp", "running", "script", "transformers_serve", "vllm"]
 
@@ -99,13 +99,19 @@ def vllm(base: Path, adapter: Path, name: str, rank: int, *, python: Path, conte
     return Launch("vllm", command, env=env)
 
 
-def script(path: Path, server: str) -> Launch:
-    """A bundle's own `serve.sh`, with this environment's programs first on its path."""
+def script(path: Path, server: str, *, offline: bool = False) -> Launch:
+    """A bundle's own `serve.sh`, with this environment's programs first on its path.
+
+    Args:
+        path: the script.
+        server: which of its servers.
+        offline: the server may not fetch anything from the hub.
+    """
     own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return Launch(
         f"{path} {server}",
         ("sh", str(path), server),
-        env={"PORT": "{port}", "PYTHON": sys.executable, "PATH": own},
+        env={"PORT": "{port}", "PYTHON": sys.executable, "PATH": own} | ({"HF_HUB_OFFLINE": "1"} if offline else {}),
     )
 
 
@@ -157,14 +163,11 @@ def _wait(process: subprocess.Popen[bytes], port: int, launch: Launch, deadline:
 
 
 def _healthy(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    server = Http(f"http://{HOST}:{port}", timeout=5, retries=0, send_key=False)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        return server.answers(path)
     finally:
-        connection.close()
+        server.close()
 
 
 @contextmanager

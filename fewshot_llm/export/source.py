@@ -49,7 +49,7 @@ class Source:
 
     def load(self) -> LanguageModel:
         """The base model with the adapter, in float32 on the CPU, as the certificate compares with."""
-        return load_model(self.base.name, adapter=self.folder, device="cpu", dtype="float32")
+        return load_model(self.base.source, adapter=self.folder, device="cpu", dtype="float32")
 
     def builder(self, model: LanguageModel) -> PromptBuilder:
         """The prompt builder that training used."""
@@ -67,13 +67,16 @@ class Source:
         )
 
 
-def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: bool = False) -> Source:
+def read_source(
+    folder: Path, base: str | None = None, *, allow_base_mismatch: bool = False, allow_download: bool = False
+) -> Source:
     """Read an adapter folder and find its base model.
 
     Args:
         folder: as `fewshot-llm tune` wrote it.
         base: the base model's name or folder, where it is not the recorded one.
         allow_base_mismatch: take a base model whose weights have another SHA-256.
+        allow_download: fetch the recorded base model where it is not in the cache.
 
     Raises:
         AdapterError: the folder is not whole, has weights that `lint` calls broken, or belongs to another base model.
@@ -86,7 +89,7 @@ def read_source(folder: Path, base: str | None = None, *, allow_base_mismatch: b
             "made, and a server would not do that. Train without a defence to export, or serve with fewshot-llm."
         )
     refuse_broken(folder)
-    model = read_base(base or record.base.name)
+    model = read_base(base or record.recorded_base(folder, allow_download=allow_download))
     require_whole_weights(model.folder)
     if model.sha256 != record.base.sha256 and not allow_base_mismatch:
         raise AdapterError(

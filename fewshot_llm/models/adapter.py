@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from fewshot_llm.errors import AdapterError
 from fewshot_llm.files import sha256_file
+from fewshot_llm.models.trust import RecordedModel
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "attach_adapter"]
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "attach_adapter", "read_adapter_config", "recorded_base"]
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -29,6 +31,7 @@ def attach_adapter(model: Any, folder: Path) -> tuple[Any, str]:
         AdapterError: files are missing, the weights are pickled, or they do not fit the base model.
     """
     _check_files(folder)
+    _check_kind(folder)
     from peft import PeftModel
 
     base = getattr(model.config, "model_type", "base model")
@@ -43,6 +46,46 @@ def attach_adapter(model: Any, folder: Path) -> tuple[Any, str]:
             f"on the base that it was trained on."
         ) from error
     return wrapped.eval(), sha256_file(folder / ADAPTER_WEIGHTS)
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """What `adapter_config.json` says.
+
+    Raises:
+        AdapterError: it is no JSON object.
+    """
+    path = folder / ADAPTER_CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise AdapterError(f"{path} is no JSON: {str(error)[:200]}. Copy or train the adapter again.") from None
+    if not isinstance(config, dict):
+        raise AdapterError(f"{path} is no JSON object. Copy or train the adapter again.")
+    return config
+
+
+def recorded_base(folder: Path, *, allow_download: bool = False) -> RecordedModel | None:
+    """The base model that an adapter's folder names; None where it names none.
+
+    Raises:
+        AdapterError: `adapter_config.json` is damaged.
+        ModelError: it names an address.
+    """
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return None
+    base = read_adapter_config(folder).get("base_model_name_or_path")
+    return RecordedModel(str(base), str(folder / ADAPTER_CONFIG), allow_download) if base else None
+
+
+def _check_kind(folder: Path) -> None:
+    """Other kinds than LoRA load models, tokenizers or modules that their settings name."""
+    config = read_adapter_config(folder)
+    if config.get("peft_type") != "LORA" or config.get("megatron_config"):
+        raise AdapterError(
+            f"The adapter in {folder} is of the kind {config.get('peft_type')!r}"
+            f"{' with Megatron layers' if config.get('megatron_config') else ''}; only plain LoRA is loaded, because "
+            "other kinds fetch what their settings name. Train a LoRA adapter (fewshot-llm tune)."
+        )
 
 
 def _check_files(folder: Path) -> None:

@@ -48,9 +48,15 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
     with quiet_transformers(), redirect_stderr(StringIO()):
         try:
             model = AutoModelForCausalLM.from_pretrained(
-                gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+                gguf.parent,
+                gguf_file=gguf.name,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
             )
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+            )
         except Exception as error:  # the reader raises ValueError, KeyError, NotImplementedError, OSError, …
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PullError(f"{gguf.name} cannot be converted: {reason[:300]} Is it a whole GGUF file?") from error

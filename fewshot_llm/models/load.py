@@ -17,6 +17,7 @@ from fewshot_llm.models.products import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.pull import PullProgress
 from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.models.threads import limit_threads
+from fewshot_llm.models.trust import ModelReference
 
 __all__ = ["load_model", "load_tokenizer"]
 
@@ -26,7 +27,7 @@ UNBOUNDED = 10**9
 
 
 def load_model(
-    name_or_path: str,
+    name_or_path: ModelReference,
     *,
     adapter: Path | None = None,
     device: str | None = None,
@@ -39,7 +40,7 @@ def load_model(
     Args:
         name_or_path: an embedded model's name (`fewshot-llm models list`), a model folder, a `.gguf` file, or a
             hub id, `owner/name` or `owner/name@revision`. An embedded model that is not in the cache yet is
-            pulled first.
+            pulled first. A `RecordedModel` is loaded from the disk or the cache alone.
         adapter: folder of a trained adapter.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`; None or `"auto"` takes the best one there is, and
             spreads over several cards a model that is too large for one.
@@ -74,7 +75,7 @@ def load_model(
         if adapter is not None:
             model, adapter_sha256 = attach_adapter(model, Path(adapter))
     return LanguageModel(
-        name=name_or_path,
+        name=str(name_or_path),
         model=model.eval(),
         tokenizer=tokenizer,
         device=model.get_input_embeddings().weight.device,
@@ -113,6 +114,9 @@ def _load_network(located: LocatedModel, device: torch.device, dtype: torch.dtyp
 
     try:
         config = AutoConfig.from_pretrained(located.folder, local_files_only=True, trust_remote_code=False)
+        _require_own_attention(config, located)
+    except ModelError:
+        raise
     except Exception as error:
         raise _unreadable("configuration", located, error) from error
     if config.is_encoder_decoder or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -142,6 +146,17 @@ def _load_network(located: LocatedModel, device: torch.device, dtype: torch.dtyp
             f"{unusable[0]} among them. The folder is damaged or holds another model's weights; fetch it again."
         )
     return model
+
+
+def _require_own_attention(config: Any, located: LocatedModel) -> None:
+    """Refuse a configuration that names kernels of the hub: transformers would fetch them, and they are code."""
+    for key in ("_attn_implementation_internal", "_attn_implementation", "_experts_implementation"):
+        named = getattr(config, key, None)
+        if any("/" in str(one) for one in (named.values() if isinstance(named, dict) else (named,))):
+            raise ModelError(
+                f"The config.json of {located.name} names {named!r}, computing kernels that would be fetched and run. "
+                "Remove that entry from the file, or take another model."
+            )
 
 
 def _weight_bytes(folder: Path, dtype: torch.dtype) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from fewshot_llm.errors import ModelError, nearest
 from fewshot_llm.models.cache import cached_sha256
-from fewshot_llm.models.pull import PullProgress, convert_local, pull_model
+from fewshot_llm.models.pull import NotHereError, PullProgress, convert_local, pull_model
 from fewshot_llm.models.registry import EMBEDDED
+from fewshot_llm.models.trust import ModelReference, RecordedModel
 
 __all__ = ["LocatedModel", "locate_model"]
 
@@ -24,7 +25,7 @@ class LocatedModel:
     """A model's files.
 
     Attributes:
-        name: what the user typed.
+        name: what the user typed, or a file records.
         folder: holds `config.json`, the tokenizer and `*.safetensors`.
         revision: hub commit, or the registry's pinned version; empty for a plain folder.
         sha256: of the weights file (of the sorted list of hashes where there are several).
@@ -36,28 +37,35 @@ class LocatedModel:
     sha256: str
 
 
-def locate_model(name: str, progress: PullProgress | None = None) -> LocatedModel:
-    """Find a model's files; those of an embedded or a hub model are fetched if they are not here yet.
+def locate_model(reference: ModelReference, progress: PullProgress | None = None) -> LocatedModel:
+    """Find a model's files; those of an embedded or a hub model that was typed are fetched if they are not here yet.
+
+    A `RecordedModel`, whose name was read from a file, is looked for on the disk and in the caches alone.
 
     An embedded model's name is looked up first, then a local path, then the hub. `owner/name@revision` pins a
     hub model to a branch, tag or commit.
 
     Args:
-        name: an embedded model's name, a folder, a `.gguf` file, or a hub id.
+        reference: an embedded model's name, a folder, a `.gguf` file, or a hub id.
         progress: told of each step of a pull.
 
     Raises:
-        ModelError: nothing of that name; the message says what was tried.
+        ModelError: nothing of that name, the message says what was tried; or a recorded model that is not here.
         PullError: an embedded model could not be fetched.
     """
+    name = str(reference)
+    fetch = not isinstance(reference, RecordedModel) or reference.allow_download
     if name in EMBEDDED:
-        folder, record = pull_model(EMBEDDED[name], progress=progress)
+        try:
+            folder, record = pull_model(EMBEDDED[name], fetch=fetch, progress=progress)
+        except NotHereError as error:
+            raise _absent(reference) from error
         return LocatedModel(name, folder, record.revision, record.weights.sha256)
     path = Path(name).expanduser()
     if path.exists():
         return _local(name, path, progress)
     if HUB_ID.fullmatch(name):
-        return _from_hub(name)
+        return _from_hub(name, reference, fetch=fetch)
     raise ModelError(
         f"There is no model {name!r}: it is not an embedded model ({', '.join(sorted(EMBEDDED))}), there is no "
         f"file or folder of that name, and it is not a hub id, which looks like owner/name. "
@@ -109,7 +117,12 @@ def _weights_sha256(name: str, folder: Path) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _from_hub(name: str) -> LocatedModel:
+def _absent(reference: ModelReference) -> ModelError:
+    return reference.absent() if isinstance(reference, RecordedModel) else ModelError(f"{reference} is not here.")
+
+
+def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedModel:
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -129,6 +142,7 @@ def _from_hub(name: str) -> LocatedModel:
                 revision=revision or None,
                 allow_patterns=HUB_FILES,
                 ignore_patterns=["*/*", "consolidated*"],
+                local_files_only=not fetch,
             )
         )
     except GatedRepoError as error:
@@ -143,7 +157,9 @@ def _from_hub(name: str) -> LocatedModel:
             f"There is no model {name!r}: {tried} no public model has that id. {nearest(name, EMBEDDED)} "
             f"A private model needs `hf auth login`."
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, HTTPError, OSError) as error:
+        if not fetch:
+            raise _absent(reference) from error
         raise ModelError(
             f"Model {name!r} cannot be loaded: {tried} it could not be reached and no earlier download of it is in "
             f"the hub's cache ({_first_line(error)}). Check the network (and HF_HUB_OFFLINE, HF_ENDPOINT), give "

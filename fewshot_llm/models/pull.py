@@ -31,10 +31,15 @@ from fewshot_llm.models.licence import Ask, ask_on_terminal, obtain_acceptance, 
 from fewshot_llm.models.registry import EmbeddedModel, Part, find_model
 from fewshot_llm.models.workplace import publish, workplace
 
-__all__ = ["PullProgress", "convert_local", "pull", "pull_model"]
+__all__ = ["NotHereError", "PullProgress", "convert_local", "pull", "pull_model"]
 
 PullProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with (what is being done now, steps finished, steps in all)."""
+
+
+class NotHereError(PullError):
+    """A model would have to be fetched, and may not be."""
+
 
 TERMS_FILE = "TERMS.html"
 
@@ -69,6 +74,7 @@ def pull_model(
     accept_licence: bool = False,
     again: bool = False,
     ask: Ask = ask_on_terminal,
+    fetch: bool = True,
     progress: PullProgress | None = None,
 ) -> tuple[Path, ModelRecord]:
     """`pull` for a model that need not be in the registry.
@@ -81,6 +87,7 @@ def pull_model(
         accept_licence: as for `pull`.
         again: as for `pull`.
         ask: how to ask for acceptance of the terms.
+        fetch: whether it may be fetched; else only what is in the cache is used.
         progress: told of each step.
 
     Returns:
@@ -94,14 +101,20 @@ def pull_model(
     record = read_record(folder)
     if record is not None and record.conversion == CONVERSION and not again:
         return folder, require_unchanged(folder, record)
+    if record is None and not fetch:
+        raise NotHereError(
+            f"The model {model.name} is not in the cache. Fetch it: fewshot-llm models pull {model.name}"
+        )
     steps = _Steps(progress, total=len(model.parts) + 1)
     with workplace(folder, model.converted_size + model.size, steps.wait) as temporary:
         record = read_record(folder)  # another process may have finished while this one waited
         if record is None or record.conversion != CONVERSION or again:
-            acceptance = _kept_acceptance(model, record, folder, temporary) or _accept(
-                model, temporary, accept_licence, ask
-            )
-            gguf = _kept_gguf(model, folder, temporary) or _fetch_gguf(model, temporary, steps)
+            acceptance = _kept_acceptance(model, record, folder, temporary)
+            gguf = _kept_gguf(model, folder, temporary)
+            if not fetch and (gguf is None or (acceptance is None and model.licence.terms is not None)):
+                raise NotHereError(f"The model {model.name} in the cache has to be fetched anew.")
+            acceptance = acceptance or _accept(model, temporary, accept_licence, ask)
+            gguf = gguf or _fetch_gguf(model, temporary, steps)
             record = _convert(model, gguf, acceptance, steps)
             publish(temporary, folder)
     return folder, record

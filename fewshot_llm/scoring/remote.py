@@ -16,13 +16,14 @@ import numpy as np
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.models.language_model import special_tokens_of
+from fewshot_llm.models.trust import RecordedModel, is_address, is_elsewhere
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores, Progress, TopLabels
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.reference import best_of
 from fewshot_llm.scoring.remote_http import Address, Http, parse_address
-from fewshot_llm.scoring.remote_lists import BoundedLabelScores
-from fewshot_llm.scoring.remote_servers import ServerInfo, choose_method, identify
+from fewshot_llm.scoring.remote_lists import BoundedLabelScores, Props
+from fewshot_llm.scoring.remote_servers import ModelList, ServerInfo, choose_method, identify
 from fewshot_llm.scoring.session import Session, Stopped, current_session
 
 __all__ = ["PromptLimits", "RemoteScorer", "connect", "is_address"]
@@ -52,41 +53,45 @@ class PromptLimits:
     context_length: int
 
 
-def is_address(model: str) -> bool:
-    """Whether a model is named by a server's address.
-
-    >>> is_address("http://127.0.0.1:8000/v1#intents"), is_address("smollm2-135m")
-    (True, False)
-    """
-    return model.startswith(("http://", "https://"))
-
-
 class RemoteScorer:
     """Scores answers on a server that has the base model, with an adapter or without.
 
     Prompts are tokenised here, with the base model's tokenizer, and sent as token ids, so that neither a second BOS
-    nor another template can come in on the way. An API key is taken from the environment variable `FEWSHOT_API_KEY`.
+    nor another template can come in on the way. An API key is taken from the environment variable
+    `FEWSHOT_API_KEY`; it goes to this address alone. Redirects are not followed, and no proxy of the environment is
+    used.
 
     Args:
         address: `http://HOST:PORT/v1#NAME`; NAME is the served model or adapter, the server's first without it.
         tokenizer: the base model's fast tokenizer.
-        timeout: seconds to wait for an answer before a try counts as failed.
-        retries: further tries, with growing pauses, after a refused connection, a time-out or a "try later".
+        timeout: seconds in which a request has to be answered whole, all its tries together.
+        retries: further tries, with growing pauses, after a lost connection or a "try later".
         in_flight: requests under way at the same time, at most.
+        insecure: allow that the key is sent over http:// to another machine, where it can be read on the way.
+        send_key: send the key at all.
 
     Raises:
-        ServerError: no server there, an unknown model or adapter, or a server that gives no log-probabilities.
+        ServerError: no server there, an unknown model or adapter, a server that gives no log-probabilities, or one
+            whose answers cannot be right.
     """
 
     def __init__(
-        self, address: str, tokenizer: Any, *, timeout: float = 120.0, retries: int = 4, in_flight: int = 8
+        self,
+        address: str,
+        tokenizer: Any,
+        *,
+        timeout: float = 120.0,
+        retries: int = 4,
+        in_flight: int = 8,
+        insecure: bool = False,
+        send_key: bool = True,
     ) -> None:
         if in_flight < 1:
             raise ServerError(f"in_flight is {in_flight}; at least one request has to be under way.")
         self.address = parse_address(address)
         self.tokenizer = tokenizer
         self.in_flight = in_flight
-        self.http = Http(self.address.root, timeout, retries)
+        self.http = Http(self.address.root, timeout, retries, insecure=insecure, send_key=send_key)
         self.server: ServerInfo = identify(self.http)
         probe = tokenizer("a b c").input_ids
         self.prompt_limits = PromptLimits(
@@ -230,29 +235,33 @@ def _read(state: bytes) -> dict[int, LabelScores]:
     return found
 
 
-def connect(address: str, base: str | None = None) -> RemoteScorer:
+def connect(
+    address: str, base: str | None = None, *, allow_download: bool = False, insecure: bool = False
+) -> RemoteScorer:
     """A scorer for a server, with the base model's tokenizer found for it.
 
     Args:
         address: `http://HOST:PORT/v1#NAME`.
         base: the base model's name, folder or hub id, or the folder of an adapter that records it. Without it the
             server is asked, which helps where it runs on this machine: vLLM tells the folder, llama.cpp the GGUF file.
+        allow_download: fetch the tokenizer of the base model that an adapter's folder records.
+        insecure: allow that the key is sent over http:// to another machine.
 
     Raises:
         ServerError: no such server, or none that says where its tokenizer is.
         ModelError: `base` is unknown.
     """
+    from fewshot_llm.models.adapter import ADAPTER_CONFIG, recorded_base
     from fewshot_llm.models.load import load_tokenizer
     from fewshot_llm.models.locate import locate_model
 
     if base is not None:
-        config = Path(base) / "adapter_config.json"
-        if config.is_file():
-            base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if base:
-        return RemoteScorer(address, load_tokenizer(locate_model(base)))
+        folder = Path(base)
+        reference = recorded_base(folder, allow_download=allow_download) if folder.is_dir() else None
+        if reference is not None or not (folder / ADAPTER_CONFIG).is_file():
+            return RemoteScorer(address, load_tokenizer(locate_model(reference or base)), insecure=insecure)
     parsed = parse_address(address)
-    http = Http(parsed.root)
+    http = Http(parsed.root, insecure=insecure)
     try:
         told = _told_base(http, parsed)
     finally:
@@ -262,22 +271,26 @@ def connect(address: str, base: str | None = None) -> RemoteScorer:
             f"{parsed.root} does not say where its base model's tokenizer is, and prompts are tokenised here. Give the "
             "adapter's folder as well, or the base model: connect(address, base=NAME)."
         )
-    return RemoteScorer(address, load_tokenizer(locate_model(str(told))))
+    recorded = RecordedModel(str(told), f"The server at {parsed.root}")
+    return RemoteScorer(address, load_tokenizer(locate_model(recorded)), insecure=insecure)
 
 
 def _told_base(http: Http, address: Address) -> Path | None:
     """The folder or GGUF file that the server says it has loaded, where it is on this machine too."""
-    listed = (http.get(f"{address.prefix}/models") or {}).get("data", ())
-    candidates = [entry.get("root") for entry in listed if not entry.get("parent")]
-    candidates.append((http.get("/props") or {}).get("model_path"))
-    paths = [Path(str(candidate)) for candidate in candidates if candidate]
+    listed = http.get(f"{address.prefix}/models", ModelList)
+    candidates = [entry.root for entry in (listed.data if listed else ()) if not entry.parent]
+    props = http.probe("/props", Props)
+    candidates.append(props.model_path if props else None)
+    paths = [Path(candidate) for candidate in candidates if candidate and not is_elsewhere(candidate)]
     return next((path for path in paths if path.is_absolute() and path.exists()), None)
 
 
 def _context_length(http: Http, address: Address, tokenizer: Any) -> int:
-    listed = (http.get(f"{address.prefix}/models") or {}).get("data", ())
-    settings = (http.get("/props") or {}).get("default_generation_settings") or {}
-    lengths = [entry.get("max_model_len") for entry in listed] + [settings.get("n_ctx"), tokenizer.model_max_length]
+    listed = http.get(f"{address.prefix}/models", ModelList)
+    props = http.probe("/props", Props)
+    settings = props.default_generation_settings if props else None
+    lengths = [entry.max_model_len for entry in (listed.data if listed else ())]
+    lengths += [settings.n_ctx if settings else None, tokenizer.model_max_length]
     known = [int(length) for length in lengths if length and 0 < length < UNBOUNDED]
     # One token is generated besides, whether it is wanted or not.
     return min(known, default=2048) - 1

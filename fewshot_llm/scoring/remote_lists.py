@@ -6,19 +6,74 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, FiniteFloat
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote_http import Http
-from fewshot_llm.scoring.remote_named import prefixes_of
+from fewshot_llm.scoring.remote_http import Http, Told
+from fewshot_llm.scoring.remote_named import prefixes_of, require_log_probability
 from fewshot_llm.scoring.trie import build_trie
 
-__all__ = ["BoundedLabelScores", "TopLists", "free_slots", "lora_scales"]
+__all__ = ["BoundedLabelScores", "Props", "TopLists", "free_slots", "lora_scales"]
+
+LOWEST = -1e30
+"""A probability that is 0 in float32 is given as the lowest number there is."""
+
+
+class _Settings(Told):
+    n_ctx: int | None = None
+
+
+class Props(Told):
+    """What llama.cpp answers at `/props`."""
+
+    total_slots: Annotated[int, Field(ge=1, le=4096)] = 1
+    model_path: str | None = None
+    default_generation_settings: _Settings | None = None
+
+
+class _LoadedAdapter(Told):
+    id: int
+    path: str = ""
+
+
+class _Listed(Told):
+    id: int
+    bytes: list[Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=list)
+    logprob: FiniteFloat
+
+
+class _Lifted(Told):
+    id: int
+    prob: Annotated[FiniteFloat, Field(ge=0, le=1.001)]
+
+
+class _ListedStep(Told):
+    top_logprobs: list[_Listed] = Field(default_factory=list)
+
+
+class _LiftedStep(Told):
+    top_probs: list[_Lifted] = Field(default_factory=list)
+
+
+class _Completion(Told):
+    tokens_evaluated: int | None = None
+
+
+class _ListedCompletion(_Completion):
+    completion_probabilities: list[_ListedStep] = Field(default_factory=list)
+
+
+class _LiftedCompletion(_Completion):
+    completion_probabilities: list[_LiftedStep] = Field(default_factory=list)
+
+
+A = TypeVar("A", bound=_Completion)
 
 LIFT = 60.0
 """Added to the logits of tokens that are too unlikely to be listed, nats; e^60 is far from float32's end, e^88."""
@@ -109,7 +164,7 @@ class TopLists:
         return {**step.listed, **lifted}, min(step.listed.values())
 
     def _likely(self, http: Http, slot: int, ids: Sequence[int]) -> _Step:
-        entries = self._ask(
+        answer = self._ask(
             http,
             slot,
             ids,
@@ -119,12 +174,16 @@ class TopLists:
                 "temperature": 0,
                 "logit_bias": [[self.plain_token, 1e4]],
             },
-            "top_logprobs",
+            _ListedCompletion,
         )
-        listed = {int(entry["id"]): float(entry["logprob"]) for entry in entries}
-        whole = [int(entry["id"]) for entry in entries if _is_text(entry.get("bytes", ()))]
-        # A probability that is 0 in float32 is given as the lowest number there is.
-        listed = {token: score for token, score in listed.items() if score > -1e30}
+        steps = answer.completion_probabilities
+        entries = steps[0].top_logprobs if steps else []
+        listed = {
+            entry.id: require_log_probability(http.root, entry.logprob) for entry in entries if entry.logprob > LOWEST
+        }
+        if not listed:
+            raise ServerError(f"{http.root} answered without `top_logprobs`: {str(answer)[:200]}")
+        whole = [entry.id for entry in entries if _is_text(entry.bytes)]
         return _Step(listed, tuple(token for token in whole if token in listed))
 
     def _unlikely(
@@ -132,7 +191,7 @@ class TopLists:
     ) -> dict[int, float]:
         reference = step.whole[0]
         lift = LIFT + LEAD - step.listed[reference]
-        entries = self._ask(
+        answer = self._ask(
             http,
             slot,
             ids,
@@ -144,33 +203,30 @@ class TopLists:
                 "seed": 0,
                 "logit_bias": [[reference, lift], *([token, LIFT] for token in missing)],
             },
-            "top_probs",
+            _LiftedCompletion,
         )
-        found = {int(entry["id"]): float(entry["prob"]) for entry in entries}
+        steps = answer.completion_probabilities
+        found = {entry.id: entry.prob for entry in (steps[0].top_probs if steps else [])}
+        if not found:
+            raise ServerError(f"{http.root} answered without `top_probs`: {str(answer)[:200]}")
         if found.get(reference, 0.0) <= 0.0:
             return {}
         return {
             token: math.log(found[token] / found[reference]) + LEAD for token in missing if found.get(token, 0.0) > 0.0
         }
 
-    def _ask(
-        self, http: Http, slot: int, ids: Sequence[int], sampling: Mapping[str, Any], field: str
-    ) -> list[dict[str, Any]]:
-        """The entries of one generated token's list."""
+    def _ask(self, http: Http, slot: int, ids: Sequence[int], sampling: Mapping[str, Any], shape: type[A]) -> A:
+        """The answer with one generated token's list."""
         body = {"prompt": list(ids), "n_predict": 1, "cache_prompt": True, "id_slot": slot, **sampling}
         if self.lora:
             body["lora"] = [{"id": number, "scale": scale} for number, scale in self.lora]
-        answer = http.post("/completion", body)
-        if answer.get("tokens_evaluated") not in (None, len(ids)):
+        answer = http.post("/completion", body, shape)
+        if answer.tokens_evaluated not in (None, len(ids)):
             raise ServerError(
-                f"{http.root} was sent {len(ids)} token ids and read {answer['tokens_evaluated']}: the prompt was "
+                f"{http.root} was sent {len(ids)} token ids and read {answer.tokens_evaluated}: the prompt was "
                 "changed or cut. Start it with a larger context (-c)."
             )
-        steps = answer.get("completion_probabilities") or ()
-        entries: list[dict[str, Any]] = steps[0].get(field) or [] if steps else []
-        if not entries:
-            raise ServerError(f"{http.root} answered without `{field}`: {str(answer)[:200]}")
-        return entries
+        return answer
 
 
 def _is_text(raw: Sequence[int]) -> bool:
@@ -184,17 +240,18 @@ def _is_text(raw: Sequence[int]) -> bool:
 def free_slots(http: Http) -> SimpleQueue[int]:
     """The numbers of all slots that the server has."""
     slots: SimpleQueue[int] = SimpleQueue()
-    for slot in range(int((http.get("/props") or {}).get("total_slots", 1))):
+    props = http.get("/props", Props)
+    for slot in range(1 if props is None else props.total_slots):
         slots.put(slot)
     return slots
 
 
 def lora_scales(http: Http, name: str) -> tuple[tuple[int, float], ...]:
     """The named adapter at scale 1 and all others at 0; nothing where no name is given."""
-    loaded = http.get("/lora-adapters") or []
     if not name:
         return ()
-    stems = {int(entry["id"]): str(entry.get("path", "")).replace("\\", "/").rpartition("/")[2] for entry in loaded}
+    loaded = http.get("/lora-adapters", list[_LoadedAdapter]) or []
+    stems = {entry.id: entry.path.replace("\\", "/").rpartition("/")[2] for entry in loaded}
     chosen = [number for number, file in stems.items() if file.removesuffix(".gguf") == name]
     if not chosen:
         raise ServerError(

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
+from pydantic import FiniteFloat
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote_http import Http
+from fewshot_llm.scoring.remote_http import Http, Told
 from fewshot_llm.scoring.trie import LabelTrie, build_trie
 
-__all__ = ["MOST_TOKENS", "NamedTokens", "prefixes_of", "takes_named_tokens"]
+__all__ = [
+    "MOST_TOKENS",
+    "NamedTokens",
+    "in_order",
+    "prefixes_of",
+    "require_log_probability",
+    "takes_named_tokens",
+]
 
 MOST_TOKENS = 128
 """How many tokens vLLM lets a request name (`MAX_LOGPROB_TOKEN_IDS` in its `sampling_params.py`)."""
+
+ROUNDING = 1e-2
+"""By how much a log-probability may be above 0 in a half-width format, nats."""
+
+
+class _TopLogprobs(Told):
+    top_logprobs: list[dict[str, FiniteFloat] | None] | None = None
+
+
+class _NamedChoice(Told):
+    index: int = 0
+    logprobs: _TopLogprobs | None = None
+
+
+class _Usage(Told):
+    prompt_tokens: int | None = None
+
+
+class _NamedCompletions(Told):
+    choices: list[_NamedChoice]
+    usage: _Usage | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +92,9 @@ class NamedTokens:
             "logprob_token_ids": list(wanted),
             "return_tokens_as_token_ids": True,
         }
-        answer = http.post(self.path, body)
-        choices = sorted(answer.get("choices", ()), key=lambda choice: choice.get("index", 0))
-        if len(choices) != len(prompts):
-            raise ServerError(f"{http.root} answered {len(choices)} of {len(prompts)} prompts in one request.")
-        sent, read = sum(map(len, prompts)), (answer.get("usage") or {}).get("prompt_tokens")
+        answer = http.post(self.path, body, _NamedCompletions)
+        choices = in_order(http.root, answer.choices, len(prompts))
+        sent, read = sum(map(len, prompts)), answer.usage.prompt_tokens if answer.usage else None
         if read not in (None, sent):
             raise ServerError(
                 f"{http.root} was sent {sent} token ids and read {read}: it changes the prompt (a second BOS, or a "
@@ -77,7 +104,43 @@ class NamedTokens:
         for listed in told:
             if missing := [token for token in wanted if token not in listed]:
                 raise ServerError(f"{http.root} was asked for the token {missing[0]} and does not tell it.")
+            for token in wanted:
+                require_log_probability(http.root, listed[token])
         return told
+
+
+class _Indexed(Protocol):
+    @property
+    def index(self) -> int: ...
+
+
+C = TypeVar("C", bound=_Indexed)
+
+
+def in_order(server: str, choices: Sequence[C], count: int) -> list[C]:
+    """One choice for each prompt, in the order in which they were sent.
+
+    Raises:
+        ServerError: fewer, more, or one of them twice.
+    """
+    if len(choices) != count:
+        raise ServerError(f"{server} answered {len(choices)} of {count} prompts in one request.")
+    ordered = sorted(choices, key=lambda choice: choice.index)
+    if [choice.index for choice in ordered] != list(range(count)):
+        raise ServerError(f"{server} answered for prompts {[choice.index for choice in ordered][:8]} of {count}.")
+    return ordered
+
+
+def require_log_probability(server: str, score: float | None) -> float:
+    """A number that can be a log-probability.
+
+    Raises:
+        ServerError: it is missing or above 0.
+    """
+    if score is None or score > ROUNDING:
+        said = "null" if score is None else f"{score:.3g}"
+        raise ServerError(f"{server} told the log-probability {said}; expected a number that is 0 at most.")
+    return score
 
 
 def prefixes_of(trie: LabelTrie) -> list[tuple[int, ...]]:
@@ -120,7 +183,7 @@ def _groups(trie: LabelTrie) -> list[list[int]]:
     return groups
 
 
-def _by_id(choice: dict[str, Any]) -> dict[int, float]:
-    listed = ((choice.get("logprobs") or {}).get("top_logprobs") or [{}])[0] or {}
-    ids = {name.removeprefix("token_id:"): score for name, score in listed.items()}
-    return {int(token): float(score) for token, score in ids.items() if token.isdigit()}
+def _by_id(choice: _NamedChoice) -> dict[int, float]:
+    lists = choice.logprobs.top_logprobs if choice.logprobs else None
+    ids = {name.removeprefix("token_id:"): score for name, score in ((lists and lists[0]) or {}).items()}
+    return {int(token): score for token, score in ids.items() if token.isdecimal() and len(token) < 12}

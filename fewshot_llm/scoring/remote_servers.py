@@ -8,15 +8,70 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from pydantic import FiniteFloat
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote_http import Address, Http
+from fewshot_llm.scoring.remote_http import Address, Http, Told
 from fewshot_llm.scoring.remote_lists import TopLists, free_slots, lora_scales
-from fewshot_llm.scoring.remote_named import NamedTokens, takes_named_tokens
+from fewshot_llm.scoring.remote_named import NamedTokens, in_order, require_log_probability, takes_named_tokens
 
-__all__ = ["Echo", "Method", "ServerInfo", "choose_method", "identify"]
+__all__ = [
+    "Echo",
+    "EchoChoice",
+    "EchoCompletions",
+    "Method",
+    "ModelList",
+    "ServerInfo",
+    "choose_method",
+    "echo_score",
+    "identify",
+]
+
+
+class ListedModel(Told):
+    """An entry of `/v1/models`; what only some servers tell may be missing."""
+
+    id: str
+    root: str | None = None
+    parent: str | None = None
+    max_model_len: int | None = None
+
+
+class ModelList(Told):
+    """What `/v1/models` answers."""
+
+    data: list[ListedModel]
+
+
+class _Version(Told):
+    version: str
+
+
+class _BuildInfo(Told):
+    build_info: str
+
+
+class _Routes(Told):
+    paths: dict[str, Any]
+
+
+class _EchoedLogprobs(Told):
+    token_logprobs: list[FiniteFloat | None] | None = None
+
+
+class EchoChoice(Told):
+    """One prompt that came back, with the log-probability of each token; the first has none."""
+
+    index: int = 0
+    logprobs: _EchoedLogprobs | None = None
+
+
+class EchoCompletions(Told):
+    """What a completions route answers where `echo` is asked for."""
+
+    choices: list[EchoChoice]
 
 
 @dataclass(frozen=True)
@@ -40,13 +95,13 @@ class Method(Protocol):
 
 def identify(http: Http) -> ServerInfo:
     """Ask a server what it is, by routes that only that server has."""
-    if isinstance(answer := http.get("/version"), dict) and "version" in answer:
-        return ServerInfo("vllm", str(answer["version"]))
-    if isinstance(answer := http.get("/props"), dict) and "build_info" in answer:
-        return ServerInfo("llama.cpp", str(answer["build_info"]))
-    if isinstance(answer := http.get("/get_server_info"), dict) and "version" in answer:
-        return ServerInfo("sglang", str(answer["version"]))
-    if isinstance(answer := http.get("/openapi.json"), dict) and "/v1/systemone" in answer.get("paths", {}):
+    if vllm := http.probe("/version", _Version):
+        return ServerInfo("vllm", vllm.version)
+    if llama := http.probe("/props", _BuildInfo):
+        return ServerInfo("llama.cpp", llama.build_info)
+    if sglang := http.probe("/get_server_info", _Version):
+        return ServerInfo("sglang", sglang.version)
+    if (routes := http.probe("/openapi.json", _Routes)) and "/v1/systemone" in routes.paths:
         return ServerInfo("transformers", "")
     return ServerInfo("unknown", "")
 
@@ -102,37 +157,44 @@ class Echo:
                 "echo": True,
                 "logprobs": 1,
             },
+            EchoCompletions,
         )
-        choices = sorted(answer.get("choices", ()), key=lambda choice: choice.get("index", 0))
-        if len(choices) != len(sequences):
-            raise ServerError(f"{http.root} answered {len(choices)} of {len(sequences)} prompts in one request.")
+        choices = in_order(http.root, answer.choices, len(sequences))
         start = len(encoded.context)
-        sums = [
-            math.fsum(self._token_scores(http, choice, len(ids))[start : len(ids)])
-            for choice, ids in zip(choices, sequences, strict=True)
-        ]
+        sums = [echo_score(http.root, choice, start, len(ids)) for choice, ids in zip(choices, sequences, strict=True)]
         return LabelScores(np.array(sums), np.array([len(ids) for ids in encoded.answers]))
 
-    def _token_scores(self, http: Http, choice: dict[str, Any], count: int) -> list[float]:
-        found: list[float] | None = (choice.get("logprobs") or {}).get("token_logprobs")
-        if not found:
-            raise ServerError(
-                f"{http.root} ignores `echo` with `logprobs`, so labels cannot be scored there. vLLM and SGLang "
-                "answer it; llama.cpp is asked in its own way."
-            )
-        if len(found) not in (count, count + 1):
-            raise ServerError(
-                f"{http.root} was sent {count} token ids and answered for {len(found)}: it changes the prompt "
-                "(a second BOS, or a template of its own). Turn that off in the server."
-            )
-        return found
+
+def echo_score(server: str, choice: EchoChoice, start: int, end: int) -> float:
+    """The summed log-probability of an answer's tokens, nats.
+
+    Args:
+        server: its name, for messages.
+        choice: the prompt with the answer, as it came back.
+        start: where the answer begins, in tokens.
+        end: where it ends: how many tokens were sent.
+
+    Raises:
+        ServerError: not every token of the answer has a log-probability, or the prompt was changed.
+    """
+    found = choice.logprobs.token_logprobs if choice.logprobs else None
+    if not found:
+        raise ServerError(
+            f"{server} ignores `echo` with `logprobs`, so labels cannot be scored there. vLLM and SGLang "
+            "answer it; llama.cpp is asked in its own way."
+        )
+    if len(found) not in (end, end + 1):
+        raise ServerError(
+            f"{server} was sent {end} token ids and answered for {len(found)}: it changes the prompt "
+            "(a second BOS, or a template of its own). Turn that off in the server."
+        )
+    return math.fsum(require_log_probability(server, score) for score in found[start:end])
 
 
 def _first_model(http: Http, address: Address) -> str:
-    answer = http.get(f"{address.prefix}/models") or {}
-    names = [str(entry.get("id")) for entry in answer.get("data", ())]
-    if not names:
+    listed = http.get(f"{address.prefix}/models", ModelList)
+    if listed is None or not listed.data:
         raise ServerError(
             f"{http.root} lists no model at {address.prefix}/models. Write its name after # in the address."
         )
-    return names[0]
+    return listed.data[0].id

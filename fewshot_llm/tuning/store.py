@@ -25,6 +25,7 @@ from fewshot_llm.errors import AdapterError
 from fewshot_llm.files import atomic_write, atomic_write_json, atomic_write_text, sha256_file, write_rows
 from fewshot_llm.models.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.support import SupportSet
 from fewshot_llm.task import Task
@@ -108,6 +109,14 @@ class AdapterRecord(_Frozen):
     decision: dict[str, Any] | None = None
     files: dict[str, str] = {}
     versions: dict[str, str] = {}
+
+    def recorded_base(self, folder: Path, *, allow_download: bool = False) -> RecordedModel:
+        """The base model that the record in `folder` names.
+
+        Raises:
+            ModelError: it names an address.
+        """
+        return RecordedModel(self.base.name, str(folder / RECORD), allow_download)
 
     @property
     def task(self) -> Task:

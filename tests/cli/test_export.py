@@ -39,7 +39,10 @@ def test_a_failed_certificate_is_exit_code_1_and_names_the_link(run, adapter, tm
     assert run("export", adapter, "--to", "gguf-lora", "--out", tmp_path / "bundle").exit_code == 0
     script = tmp_path / "bundle" / "serve.sh"
     script.write_text(script.read_text().replace('--lora "$HERE"/reviews.gguf', ""))
-    done = run("verify", tmp_path / "bundle")
+    refused = run("verify", tmp_path / "bundle")
+    assert refused.exit_code == 1
+    assert "not run unasked" in refused.output
+    done = run("verify", tmp_path / "bundle", "--allow-scripts")
     assert done.exit_code == 1
     assert "adapter" in done.output
 

@@ -31,7 +31,7 @@ def measured(
         failed=lambda cell, error: failed.append(cell),
         elsewhere=elsewhere,
     )
-    return run_suite(suite, out, watch=watch, **options), begun, failed
+    return run_suite(suite, out, watch=watch, allow_scripts=True, **options), begun, failed
 
 
 def test_every_cell_is_measured_once_and_kept(make_suite: MakeSuite, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(make_suite: MakeSuite, tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_suite(suite, tmp_path / "out", watch=Watch(begins=stop))
+        run_suite(suite, tmp_path / "out", watch=Watch(begins=stop), allow_scripts=True)
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 4
     resumed, begun, _ = measured(suite, tmp_path / "out")
     assert len(begun) == 2
@@ -72,7 +72,7 @@ def test_runs_side_by_side_share_the_cells(make_suite: MakeSuite, tmp_path: Path
         if not inner:  # a second run starts while the first is at its first cell, and ends before it
             inner.append(measured(suite, out, elsewhere=left.append)[:2])
 
-    outer = run_suite(suite, out, watch=Watch(begins=begins))
+    outer = run_suite(suite, out, watch=Watch(begins=begins), allow_scripts=True)
     (second, taken), first = inner[0], begun[0]
     assert (begun, left) == ([first], [first])
     assert len(taken) == len(second.cells) == 5
@@ -164,7 +164,7 @@ def test_a_peer_that_fails_or_is_not_installed_stops_nothing(make_suite: MakeSui
     reasons: list[FewshotError] = []
     watch = Watch(failed=lambda cell, error: reasons.append(error))
     suite = make_suite(peers='["broken", "absent", "words"]', rungs="[]", seeds="[0]")
-    found = run_suite(suite, tmp_path / "out", watch=watch)
+    found = run_suite(suite, tmp_path / "out", watch=watch, allow_scripts=True)
     assert [cell.cell.method for cell in found.cells] == ["words"]
     assert list(found.failures) == ["broken k=2 seed=0", "absent k=2 seed=0"]
     assert "no network" in str(reasons[0])
