@@ -17,7 +17,7 @@ FEWEST = 50
 UNLIKELY = 1e-4
 """p-value of the label histogram's change that is worth a warning: one false alarm in 10,000 shards."""
 SHIFT = 0.1
-"""Share of rows that must have moved to other labels; with many rows the test finds smaller moves, which are harmless."""
+"""Share of rows that must have moved to other labels; with many rows the test finds smaller, harmless moves."""
 MARGIN_SHIFT = 0.1
 """Change of the mean margin (a difference of probabilities)."""
 

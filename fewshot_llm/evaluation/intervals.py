@@ -33,10 +33,12 @@ __all__ = [
     "difference_interval",
     "estimand",
     "mcnemar",
+    "mean_bounds",
     "mean_interval",
     "paired_bootstrap",
     "proportion",
     "rows_needed",
+    "share_bounds",
     "share_interval",
 ]
 
@@ -51,6 +53,8 @@ Estimand: TypeAlias = Literal["rows", "rows and draws"]
 """What a figure estimates: the same support sets on new rows, or new support sets as well."""
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+Bounds: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+"""Values, lower and upper bounds, shape […] each."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def rows_needed(accuracy: float, target: float, level: float = 0.95, most: int =
     """
 
     def tells(rows: int) -> bool:
-        low, high = _share_bounds(np.float64(accuracy), np.float64(rows), level)
+        low, high = _exact(accuracy, rows, level)
         return bool(low >= target if accuracy > target else high < target)
 
     if accuracy == target or not tells(most):
@@ -173,10 +177,19 @@ def share_interval(values: npt.ArrayLike, level: float = 0.95) -> Interval:
     table = _table(values)
     if table.size == 0:
         return Interval(float("nan"), 0.0, 1.0, level, estimand(len(table)))
-    value = table.mean()
-    low, high = _share_bounds(value, _effective_rows(table), level)
-    by_draw = table.mean(axis=1)
-    return _with_draws(Interval(float(value), low, high, level), by_draw, float(value), (0.0, 1.0))
+    return _interval(share_bounds(table, level), level, len(table))
+
+
+def share_bounds(values: FloatArray, level: float = 0.95) -> Bounds:
+    """`share_interval` of many tables at once: values and bounds, shape […].
+
+    Args:
+        values: shape […, draws, rows]; each between 0 and 1.
+        level: the intervals' level.
+    """
+    value = values.mean(axis=(-2, -1))
+    low, high = _exact(value, _effective_rows(values), level)
+    return _with_draws((value, low, high), values.mean(axis=-1), value, 1 - value, level, (0.0, 1.0))
 
 
 def balanced_share_interval(values: npt.ArrayLike, classes: npt.ArrayLike, level: float = 0.95) -> Interval:
@@ -193,15 +206,13 @@ def balanced_share_interval(values: npt.ArrayLike, classes: npt.ArrayLike, level
     table = _table(values)
     if table.size == 0:
         return Interval(float("nan"), 0.0, 1.0, level, estimand(len(table)))
-    members = [np.asarray(classes) == one for one in np.unique(np.asarray(classes))]
-    parts = [table[:, rows] for rows in members]
+    parts = [table[:, np.asarray(classes) == one] for one in np.unique(np.asarray(classes))]
     means = np.array([part.mean() for part in parts])
-    bounds = [_share_bounds(part.mean(), _effective_rows(part), level) for part in parts]
-    below = float(np.sqrt(sum((mean - low) ** 2 for mean, (low, _) in zip(means, bounds, strict=True)))) / len(parts)
-    above = float(np.sqrt(sum((high - mean) ** 2 for mean, (_, high) in zip(means, bounds, strict=True)))) / len(parts)
-    value = float(means.mean())
-    by_draw = np.stack([part.mean(axis=1) for part in parts]).mean(axis=0)
-    return _with_draws(Interval(value, value - below, value + above, level), by_draw, value, (0.0, 1.0))
+    bounds = np.array([_exact(part.mean(), _effective_rows(part), level) for part in parts])
+    below, above = np.sqrt(((bounds - means[:, np.newaxis]) ** 2).sum(axis=0)) / len(parts)
+    value, by_draw = means.mean(), np.stack([part.mean(axis=1) for part in parts]).mean(axis=0)
+    found = _with_draws((value, value - below, value + above), by_draw, value, 1 - value, level, (0.0, 1.0))
+    return _interval(found, level, len(table))
 
 
 def mean_interval(
@@ -230,14 +241,30 @@ def mean_interval(
     0.200 [0.000, 1.028]
     """
     table = _table(values)
-    draws, rows = table.shape
+    draws = len(table)
     if table.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"), level, estimand(draws))
-    half = float(t.ppf(0.5 + level / 2, rows - 1 + 2 * PSEUDO_ROWS)) * _standard_error(table.mean(axis=0), reach)
-    value = float(table.mean())
-    interval = Interval(value, max(least, value - half), min(most, value + half), level)
-    gains = float(np.maximum(table, 0.0).mean())
-    return _with_draws(interval, table.mean(axis=1), gains, (least, most), losses=gains - value)
+    return _interval(mean_bounds(table, reach=reach, least=least, most=most, level=level), level, draws)
+
+
+def mean_bounds(
+    values: FloatArray, *, reach: float, least: float = -np.inf, most: float = np.inf, level: float = 0.95
+) -> Bounds:
+    """`mean_interval` of many tables at once: values and bounds, shape […].
+
+    Args:
+        values: shape […, draws, rows].
+        reach: see there.
+        least: the figure's smallest possible value.
+        most: its largest.
+        level: the intervals' level.
+    """
+    rows, value = values.shape[-1], values.mean(axis=(-2, -1))
+    squares = ((values.mean(axis=-2) - value[..., np.newaxis]) ** 2).sum(axis=-1) + 2 * PSEUDO_ROWS * reach**2
+    half = float(t.ppf(0.5 + level / 2, rows - 1 + 2 * PSEUDO_ROWS)) * np.sqrt(squares) / rows
+    gains = np.maximum(values, 0.0).mean(axis=(-2, -1))
+    bounds = (value, value - half, value + half)
+    return _with_draws(bounds, values.mean(axis=-1), gains, gains - value, level, (least, most))
 
 
 def difference_interval(values: npt.ArrayLike, level: float = 0.95) -> Interval:
@@ -282,9 +309,9 @@ def bootstrap(
     generator = np.random.default_rng(seed)
     figures = np.array([statistic(generator.integers(0, n, n)) for _ in range(draws)])
     found = _percentiles(value, figures, level)
-    low, high = _share_bounds(np.float64(value), np.float64(n if effective is None else effective), level)
-    # Percentiles of a figure that is biased on few rows (calibration error) may lie on one side of the value.
-    return Interval(value, min(low, np.nan_to_num(found.low, nan=1.0)), max(high, np.nan_to_num(found.high)), level)
+    low, high = map(float, _exact(value, n if effective is None else effective, level))
+    # fmin and fmax pass over bounds that are NaN: no resample may have had a figure.
+    return Interval(value, float(np.fmin(low, found.low)), float(np.fmax(high, found.high)), level)
 
 
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike, level: float = 0.95) -> Comparison:
@@ -346,60 +373,62 @@ def _table(values: npt.ArrayLike) -> FloatArray:
     return table[np.newaxis] if table.ndim == 1 else table
 
 
-def _effective_rows(table: FloatArray) -> np.float64:
+def _interval(bounds: Bounds, level: float, draws: int) -> Interval:
+    value, low, high = map(float, bounds)
+    return Interval(value, low, high, level, estimand(draws))
+
+
+def _effective_rows(values: FloatArray) -> FloatArray:
     """Independent answers that would tell as much about a share, from rows to rows × draws; see `share_interval`."""
-    draws, rows = table.shape
-    answers = np.append(table.mean(axis=0), [0.0, 1.0])
-    share = answers.mean()
-    effect: np.float64 = share * (1 - share) / answers.var()
-    return rows * np.clip(effect, 1, draws)
+    draws, rows = values.shape[-2:]
+    answers = values.mean(axis=-2)
+    share = (answers.sum(axis=-1) + 1) / (rows + 2)
+    squares = ((answers - share[..., np.newaxis]) ** 2).sum(axis=-1) + share**2 + (1 - share) ** 2
+    effect: FloatArray = np.clip(share * (1 - share) * (rows + 2) / squares, 1, draws)
+    return rows * effect
 
 
-def _share_bounds(share: np.float64, rows: np.float64, level: float) -> tuple[float, float]:
+def _exact(share: npt.ArrayLike, rows: npt.ArrayLike, level: float) -> tuple[FloatArray, FloatArray]:
     """Clopper and Pearson's bounds, for numbers of rows that need not be whole."""
-    right, wrong, tail = share * rows, (1 - share) * rows, 0.5 - level / 2
-    tiny = 1e-9
-    low = float(betaincinv(right, wrong + 1, tail)) if right > tiny else 0.0
-    high = float(betaincinv(right + 1, wrong, 1 - tail)) if wrong > tiny else 1.0
-    return min(low, float(share)), max(high, float(share))
-
-
-def _standard_error(values: FloatArray, reach: float) -> float:
-    """Of a mean over rows, with pseudo rows; see `mean_interval`."""
-    squares = ((values - values.mean()) ** 2).sum() + 2 * PSEUDO_ROWS * reach**2
-    return float(np.sqrt(squares)) / len(values)
+    share, tail, tiny = np.asarray(share, dtype=np.float64), 0.5 - level / 2, 1e-9
+    right, wrong = share * rows, (1 - share) * rows
+    low = np.where(right > tiny, betaincinv(np.maximum(right, tiny), wrong + 1, tail), 0.0)
+    high = np.where(wrong > tiny, betaincinv(right + 1, np.maximum(wrong, tiny), 1 - tail), 1.0)
+    return np.minimum(low, share), np.maximum(high, share)
 
 
 def _with_draws(
-    interval: Interval,
+    bounds: Bounds,
     figures: FloatArray,
-    gains: float,
+    gains: FloatArray,
+    losses: FloatArray,
+    level: float,
     limits: tuple[float, float],
-    losses: float | None = None,
-) -> Interval:
-    """An interval for these draws, made one for new draws too where there are enough of them.
+) -> Bounds:
+    """Bounds for these draws within the limits, made ones for new draws too where there are enough of them.
 
     Args:
-        interval: for new rows.
-        figures: of each draw.
-        gains: what raises the figure, on average: right answers of a share, gains of a difference.
+        bounds: value and bounds for new rows, shape […].
+        figures: of each draw, shape […, draws].
+        gains: what raises the figure, shape […]: right answers of a share, gains of a difference.
+        losses: what lowers it.
+        level: of the intervals.
         limits: of the figure.
-        losses: what lowers it; by default what a share lacks to 1.
     """
-    draws, level = len(figures), interval.level
-    if draws < NEW_DRAWS_FROM:
-        return interval
-    half = float(t.ppf(0.5 + level / 2, draws - 1)) * float(figures.std(ddof=1)) / np.sqrt(draws)
-    below, above = half * _skewness(half, 1 - gains if losses is None else losses), half * _skewness(half, gains)
-    low = interval.value - float(np.hypot(interval.value - interval.low, below))
-    high = interval.value + float(np.hypot(interval.high - interval.value, above))
-    return Interval(interval.value, max(limits[0], low), min(limits[1], high), level, "rows and draws")
+    value, low, high = bounds
+    draws = figures.shape[-1]
+    if draws >= NEW_DRAWS_FROM:
+        half = float(t.ppf(0.5 + level / 2, draws - 1)) * figures.std(axis=-1, ddof=1) / np.sqrt(draws)
+        low = value - np.hypot(value - low, half * _skewness(half, losses))
+        high = value + np.hypot(high - value, half * _skewness(half, gains))
+    return value, np.maximum(low, limits[0]), np.minimum(high, limits[1])
 
 
-def _skewness(half: float, amount: float) -> float:
+def _skewness(half: FloatArray, amount: FloatArray) -> FloatArray:
     """How much longer a side is than Student's t makes it: as on the logarithm of a small amount (errors, gains)."""
-    relative = half / amount if amount > 0 else 0.0
-    return min(float(np.expm1(min(relative, 10.0))) / relative, MOST_SKEW) if relative > 0 else 1.0
+    relative = np.clip(half / np.maximum(amount, 1e-12), 1e-9, 10.0)
+    longer: FloatArray = np.minimum(np.expm1(relative) / relative, MOST_SKEW)
+    return longer
 
 
 def _same_rows(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:

@@ -127,7 +127,7 @@ def _about(accuracy: Interval, seeds: int, words: Words) -> str:
     return words(
         f"The interval is for {these} on new test rows; what other labelled rows would give is told from "
         f"{NEW_DRAWS_FROM} draws on (--seeds).",
-        f"区间针对{these}用在新的测试数据上的情形；换一批样例会怎样，要抽取 {NEW_DRAWS_FROM} 次以上（--seeds）才能估计。",
+        f"区间针对{these}用在新的测试数据上的情形；换一批样例会怎样，至少抽取 {NEW_DRAWS_FROM} 次（--seeds）才能估计。",
     )
 
 

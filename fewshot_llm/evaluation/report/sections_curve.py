@@ -63,8 +63,9 @@ def _worth(found: Extrapolation, result: Evaluation, words: Words) -> list[Block
             if sure
             else f"may change accuracy by {gain} points: the runs do not tell whether they help. "
         )
-        + f"A power law is fitted to the runs and read beyond them (dashed); the {gains.level:.0%} interval covers other "
-        + f"test rows{both} and a curve that bends between the runs, not one that bends later. Only labelling tells.",
+        + f"A power law is fitted to the runs and read beyond them (dashed); the {gains.level:.0%} interval covers "
+        + f"other test rows{both} and a curve that bends between the runs, not one that bends later. Only labelling "
+        + "tells.",
         f"每类再加 {found.more} 条（从 {found.rows} 条到 {found.rows + found.more} 条），"
         + (f"准确率约提高 {gain}个百分点。" if sure else f"准确率变化约 {gain} 个百分点：现有结果无法判断是否有帮助。")
         + f"这是用幂律拟合各次测量后外推所得（虚线）；{gains.level:.0%} 区间包含换测试数据{both}以及曲线在已测范围内"
