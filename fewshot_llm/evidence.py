@@ -16,6 +16,7 @@ from fewshot_llm.evaluation.metrics import (
     brier_scores,
     expected_calibration_error,
     log_loss,
+    loss_reach,
     macro_f1,
     row_losses,
 )
@@ -195,7 +196,7 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
         rows=len(shared),
         accuracy_gain=right.value,
         p_value=mcnemar([below.right[i] for i in a], [above.right[i] for i in b]).p_value,
-        loss_change=Figure.of(mean_interval(losses[1] - losses[0], reach=float(np.log(2)))),
+        loss_change=Figure.of(mean_interval(losses[1] - losses[0], reach=loss_reach(2))),
         brier_change=Figure.of(brier) if brier else None,
         better=bool(ahead and not behind),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from fewshot_llm.errors import DataFileError, nearest
 from fewshot_llm.evaluation.cell import WITHOUT_MODEL, CellResult
 from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval
+from fewshot_llm.evaluation.metrics import loss_reach
 from fewshot_llm.evaluation.suite_result import Group, SuiteResult, grouped, right
 
 __all__ = ["Difference", "compare_methods", "compare_results", "regressions"]
@@ -145,7 +146,7 @@ def _difference(result: SuiteResult, first: Sequence[CellResult], second: Sequen
         first_accuracy=float(right_a.mean()),
         second_accuracy=float(right_b.mean()),
         accuracy=difference_interval(right_b - right_a),
-        log_loss=mean_interval(losses, reach=float(np.log(len(result.labels)))),
+        log_loss=mean_interval(losses, reach=loss_reach(len(result.labels))),
         identical=bool((right_a == right_b).all()),
     )
 

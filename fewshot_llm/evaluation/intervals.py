@@ -231,8 +231,7 @@ def mean_interval(
 
     Args:
         values: shape [rows], or [draws, rows].
-        reach: how far one further row may well lie from the mean, in the figure's unit: 1 for a difference of shares,
-            log(labels) for a log loss.
+        reach: how far one further row may well lie from the mean, in the figure's unit: 1 for a difference of shares.
         least: the figure's smallest possible value.
         most: its largest.
         level: the interval's level.

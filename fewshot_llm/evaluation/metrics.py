@@ -26,6 +26,7 @@ __all__ = [
     "confusion",
     "expected_calibration_error",
     "log_loss",
+    "loss_reach",
     "macro_f1",
     "row_losses",
 ]
@@ -84,8 +85,17 @@ def macro_f1(
 
 def log_loss(targets: IntArray, probabilities: FloatArray, level: float = 0.95) -> Interval:
     """Mean of −log P(right label), nats (`mean_interval`). log(labels) is what guessing gets."""
-    guessing = float(np.log(max(probabilities.shape[1], 2)))
-    return mean_interval(row_losses(targets, probabilities), reach=guessing, least=0.0, level=level)
+    reach = loss_reach(probabilities.shape[1])
+    return mean_interval(row_losses(targets, probabilities), reach=reach, least=0.0, level=level)
+
+
+def loss_reach(labels: int) -> float:
+    """How far one further row's log loss may well lie from the mean, nats: what guessing costs, at least 1.5.
+
+    A wrong answer given with a probability of .8 costs 1.6; sure answers are seldom wrong in few rows, and their interval
+    has to allow for one that is.
+    """
+    return max(float(np.log(labels)) if labels else 0.0, 1.5)
 
 
 def row_losses(targets: IntArray, probabilities: FloatArray) -> FloatArray:

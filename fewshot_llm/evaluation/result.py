@@ -20,6 +20,7 @@ from fewshot_llm.evaluation.metrics import (
     confusion,
     expected_calibration_error,
     log_loss,
+    loss_reach,
     macro_f1,
     row_losses,
 )
@@ -250,15 +251,12 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
                 shots=shots,
                 seeds=tuple(run.seed for run in same),
                 accuracy=share_interval(np.stack([run.right for run in same]), level),
-                log_loss=mean_interval(losses, reach=_guessing(same[0]), least=0.0, level=level),
+                log_loss=mean_interval(
+                    losses, reach=loss_reach(same[0].log_probabilities.shape[1]), least=0.0, level=level
+                ),
                 macro_f1=float(np.mean([run.figures.macro_f1.value for run in same])),
                 auc=float(np.mean(areas)) if areas else None,
                 rows_per_second=sum(run.figures.n for run in same) / seconds if seconds else 0.0,
             )
         )
     return tuple(summaries)
-
-
-def _guessing(run: Run) -> float:
-    """Log loss of guessing among the labels, nats."""
-    return float(np.log(max(run.log_probabilities.shape[1], 2)))

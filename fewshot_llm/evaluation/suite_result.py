@@ -21,6 +21,7 @@ from fewshot_llm.evaluation.intervals import (
     mean_interval,
     share_interval,
 )
+from fewshot_llm.evaluation.metrics import loss_reach
 from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.evaluation.suite_file import Suite
 from fewshot_llm.evidence import Figure
@@ -155,7 +156,7 @@ def _summary(group: Group, same: Sequence[CellResult], targets: IntArray, labels
         accuracy=Figure.of(share_interval(answers)),
         by_seed=tuple(round(float(value), 6) for value in answers.mean(axis=1)),
         balanced_accuracy=Figure.of(balanced_share_interval(answers, targets)),
-        log_loss=Figure.of(mean_interval(losses, reach=float(np.log(max(labels, 2))), least=0.0)),
+        log_loss=Figure.of(mean_interval(losses, reach=loss_reach(labels), least=0.0)),
         fit_seconds=round(fmean(result.fit_seconds for result in same), 2),
         predict_seconds=round(fmean(result.predict_seconds for result in same), 2),
         rungs=tuple(result.facts["rung"] for result in same if "rung" in result.facts),

@@ -11,18 +11,19 @@ from scipy.stats import binom, t
 
 from eval.interval_coverage import Covered, covered, differences, shares
 from fewshot_llm.evaluation.intervals import (
-    Interval,
     balanced_share_interval,
     bootstrap,
     difference_interval,
     estimand,
     mcnemar,
+    mean_bounds,
     mean_interval,
     paired_bootstrap,
     proportion,
     rows_needed,
     share_interval,
 )
+from fewshot_llm.evaluation.metrics import loss_reach
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_proportion_gives_published_values(successes, n, low, high):
 def test_proportion_covers_every_truth(n):
     """Exact coverage over all outcomes, for accuracies on a grid up to 1; Wilson's interval falls to .84 there."""
     bounds = np.array([(found.low, found.high) for found in (proportion(k, n) for k in range(n + 1))])
-    for p in (*np.linspace(0.5, 1, 501), 1 - 0.05 / n, 1 - 0.17 / n):
+    for p in (*np.linspace(0.5, 1, 101), 1 - 0.05 / n, 1 - 0.17 / n):
         held = (bounds[:, 0] <= p) & (p <= bounds[:, 1])
         assert binom.pmf(np.arange(n + 1), n, p) @ held >= 0.95 - 1e-9
 
@@ -79,7 +80,7 @@ def test_rows_needed_are_those_from_which_the_interval_tells():
     assert rows_needed(0.9001, 0.9) is None
 
 
-ROWS, DRAWS = (4, 10, 30, 300), (1, 2, 3, 4, 5, 8)
+ROWS, DRAWS = (4, 10, 30, 300), (1, 2, 3, 4, 5)
 
 
 def _failing(found: list[Covered]) -> list[Covered]:
@@ -87,40 +88,39 @@ def _failing(found: list[Covered]) -> list[Covered]:
 
 
 def test_intervals_of_accuracies_cover_what_they_say():
-    """4 to 300 rows, 1 to 8 draws, accuracy .5 to 1, draws that err independently to alike, equally good or not."""
-    cells = list(shares(ROWS, DRAWS, (0.5, 0.8, 0.95, 0.99, 1.0)))
-    found = [covered(cell, 1000, np.random.default_rng((7, at))) for at, cell in enumerate(cells)]
+    """4 to 300 rows, 1 to 5 draws, accuracy .5 to 1, draws that err independently to alike, equally good or not."""
+    cells = list(shares(ROWS, DRAWS, (0.5, 0.9, 0.97, 1.0)))
+    found = [covered(cell, 500, np.random.default_rng((7, at))) for at, cell in enumerate(cells)]
     assert {one.cell.draws for one in found} == set(DRAWS)
     assert _failing(found) == []
 
 
 def test_intervals_of_differences_cover_what_they_say():
     """Pairs with and without a difference, from sides that err independently to sides that hardly ever differ."""
-    cells = list(differences(ROWS, (1, 3, 5), ((0.5, 0.5), (0.95, 0.95), (0.5, 0.8), (0.9, 1.0), (1.0, 1.0))))
-    found = [covered(cell, 600, np.random.default_rng((8, at))) for at, cell in enumerate(cells)]
+    cells = list(differences(ROWS, (1, 3, 5), ((0.5, 0.5), (0.95, 0.95), (0.9, 1.0), (1.0, 1.0))))
+    found = [covered(cell, 400, np.random.default_rng((8, at))) for at, cell in enumerate(cells)]
     assert _failing(found) == []
 
 
 def test_the_method_that_was_replaced_fails_this_simulation():
     """The check can fail: the pigeonhole bootstrap has no width in small samples that agree."""
     cells = list(shares((4, 30), (1, 3), (0.95,)))
-    found = [covered(cell, 200, np.random.default_rng((9, at)), replaced=True) for at, cell in enumerate(cells)]
+    found = [covered(cell, 60, np.random.default_rng((9, at)), replaced=True) for at, cell in enumerate(cells)]
     assert len(_failing(found)) > len(found) / 2
 
 
-def test_intervals_of_log_losses_cover_the_truth():
-    """Calibrated answers of two labels: losses are small, now and then large. Some mistakes are too rare to be seen."""
+@pytest.mark.parametrize(("a", "b"), [(2, 2), (5, 1), (20, 1)])
+def test_intervals_of_log_losses_cover_the_truth(a, b):
+    """Calibrated answers of two labels, unsure to sure: losses are small, now and then large."""
     generator = np.random.default_rng(0)
-    for rows in (10, 30, 100, 300):
-        for a, b in ((2, 2), (5, 1), (20, 1)):
-            p = generator.beta(a, b, (1500, rows))
-            p = np.maximum(p, 1 - p)
-            everything = np.maximum(many := generator.beta(a, b, 400_000), 1 - many)
-            truth = -(everything * np.log(everything) + (1 - everything) * np.log1p(-everything)).mean()
-            losses = -np.log(np.where(generator.random(p.shape) < p, p, 1 - p))
-            found = [mean_interval(row, reach=np.log(2), least=0.0) for row in losses[:500]]
-            assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.9
-            assert min(one.high - one.low for one in found) > 0
+    everything = generator.beta(a, b, 400_000)
+    truth = -(everything * np.log(everything) + (1 - everything) * np.log1p(-everything)).mean()
+    for rows in (4, 30, 300):
+        p = generator.beta(a, b, (1000, 1, rows))
+        losses = -np.log(np.where(generator.random(p.shape) < p, p, 1 - p))
+        _, low, high = mean_bounds(losses, reach=loss_reach(2), least=0.0)
+        assert ((low <= truth) & (truth <= high)).mean() >= 0.92
+        assert (high - low).min() > 0
 
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 7), st.integers(1, 9)), elements=st.floats(0, 1)))
@@ -180,7 +180,7 @@ def test_bootstrap_agrees_with_the_interval_of_a_share():
 
 def test_bootstrap_of_rows_that_agree_has_width():
     found = bootstrap(lambda rows: 1.0, 40, seed=0, effective=4)
-    assert found == Interval(1.0, proportion(4, 4).low, 1.0)
+    assert (found.value, found.low, found.high) == pytest.approx((1.0, proportion(4, 4).low, 1.0))
 
 
 def test_mcnemar_is_the_binomial_test_of_discordant_rows():
