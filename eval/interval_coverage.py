@@ -9,7 +9,7 @@ accuracy, .5 makes the draws' accuracies differ by about seven points). For one 
 accuracy of these very draws over all rows, from five on that over all draws.
 
 Printed: coverage and mean width of nominal 95 % intervals by rows and draws, the worst cell, and the same of the method
-that they replaced, the pigeonhole bootstrap, on a tenth of the repeats.
+that they replaced, the pigeonhole bootstrap, on a twentieth of the repeats.
 """
 
 from __future__ import annotations
@@ -28,18 +28,8 @@ from fewshot_llm.scoring.base import FloatArray
 
 __all__ = ["Cell", "Covered", "covered", "differences", "pigeonhole", "shares", "simulate"]
 
-ACCURACIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
-PAIRS = (
-    (0.5, 0.5),
-    (0.8, 0.8),
-    (0.95, 0.95),
-    (0.99, 0.99),
-    (0.5, 0.8),
-    (0.8, 0.9),
-    (0.9, 0.95),
-    (0.9, 1.0),
-    (1.0, 1.0),
-)
+ACCURACIES = (0.5, 0.7, 0.9, 0.95, 0.97, 0.99, 1.0)
+PAIRS = ((0.5, 0.5), (0.9, 0.9), (0.98, 0.98), (0.5, 0.8), (0.9, 0.95), (0.9, 1.0))
 
 
 @dataclass(frozen=True)
@@ -86,13 +76,13 @@ def differences(
     rows: Sequence[int], draws: Sequence[int], pairs: Sequence[tuple[float, float]] = PAIRS
 ) -> Iterator[Cell]:
     """Cells of paired differences, from sides that err independently to sides that hardly ever differ."""
-    for n, d, (first, second), alike in itertools.product(rows, draws, pairs, (0.0, 0.9, 0.999)):
+    for n, d, (first, second), alike in itertools.product(rows, draws, pairs, (0.0, 0.99)):
         for shared, spread in _kinds(d):
             yield Cell(n, d, first, shared, spread, second, alike)
 
 
 def _kinds(draws: int) -> Iterable[tuple[float, float]]:
-    return ((0.0, 0.0),) if draws == 1 else ((0.0, 0.0), (0.0, 0.5), (0.5, 0.2), (1.0, 0.0), (1.0, 0.5))
+    return ((0.0, 0.0),) if draws == 1 else ((0.0, 0.0), (0.0, 0.5), (0.5, 0.2), (1.0, 0.5))
 
 
 def simulate(cell: Cell, repeats: int, generator: Generator) -> tuple[FloatArray, FloatArray]:
@@ -112,15 +102,16 @@ def _side(
         return np.ones((repeats, cell.draws, cell.rows)), np.ones(repeats)
     bars = ndtri(accuracy) * np.hypot(1, cell.spread) + cell.spread * generator.normal(size=(repeats, cell.draws, 1))
     own = _difficulty(cell, repeats, generator)
-    difficulty = np.sqrt(cell.alike) * common + np.sqrt(1 - cell.alike) * own
+    difficulty = float(np.sqrt(cell.alike)) * common + float(np.sqrt(1 - cell.alike)) * own
     fixed = estimand(cell.draws) == "rows"
     return (difficulty < bars).astype(float), ndtr(bars).mean(axis=(1, 2)) if fixed else np.full(repeats, accuracy)
 
 
 def _difficulty(cell: Cell, repeats: int, generator: Generator) -> FloatArray:
-    of_rows = generator.normal(size=(repeats, 1, cell.rows))
-    of_answers = generator.normal(size=(repeats, cell.draws, cell.rows))
-    return np.sqrt(cell.shared) * of_rows + np.sqrt(1 - cell.shared) * of_answers
+    of_rows = generator.standard_normal((repeats, 1, cell.rows), dtype=np.float32)
+    of_answers = generator.standard_normal((repeats, cell.draws, cell.rows), dtype=np.float32)
+    difficulty: FloatArray = float(np.sqrt(cell.shared)) * of_rows + float(np.sqrt(1 - cell.shared)) * of_answers
+    return difficulty
 
 
 def covered(cell: Cell, repeats: int, generator: Generator, *, replaced: bool = False) -> Covered:
@@ -137,7 +128,7 @@ def covered(cell: Cell, repeats: int, generator: Generator, *, replaced: bool = 
     return Covered(cell, float(held.mean()), float(width.mean()), float(width.min()))
 
 
-def pigeonhole(values: FloatArray, generator: Generator, resamples: int = 500) -> Bounds:
+def pigeonhole(values: FloatArray, generator: Generator, resamples: int = 300) -> Bounds:
     """The bootstrap of seeds and rows, crossed (Owen 2007), with percentiles: what earlier versions used."""
     _, draws, rows = values.shape
     found = []
@@ -158,7 +149,7 @@ def _table(
     for number, cell in enumerate(cells):
         key = cell.rows, cell.draws
         new.setdefault(key, []).append(covered(cell, repeats, np.random.default_rng((seed, number))))
-        few = max(repeats // 10, 50)
+        few = max(repeats // 20, 20)
         old.setdefault(key, []).append(covered(cell, few, np.random.default_rng((seed, number)), replaced=True))
     lines = [
         f"| {title}: rows | draws | estimates | covers, mean | worst cell | mean width | narrowest "
@@ -190,7 +181,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2000, help="simulated results per cell")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rows, draws = (4, 10, 30, 100, 300), (1, 3, 4, 5, 8)
+    rows, draws = (4, 10, 30, 100, 300), (1, 2, 4, 5, 8)
     for title, cells in (("accuracy", shares(rows, draws)), ("difference", differences(rows, draws))):
         print("\n".join(_table(title, cells, options.repeats, options.seed, rows, draws)), end="\n\n", flush=True)
 

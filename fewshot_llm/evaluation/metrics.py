@@ -92,8 +92,8 @@ def log_loss(targets: IntArray, probabilities: FloatArray, level: float = 0.95) 
 def loss_reach(labels: int) -> float:
     """How far one further row's log loss may well lie from the mean, nats: what guessing costs, at least 1.5.
 
-    A wrong answer given with a probability of .8 costs 1.6; sure answers are seldom wrong in few rows, and their interval
-    has to allow for one that is.
+    A wrong answer given with a probability of .8 costs 1.6; sure answers are seldom wrong in few rows, and their
+    interval has to allow for one that is.
     """
     return max(float(np.log(labels)) if labels else 0.0, 1.5)
 
