@@ -10,12 +10,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewshot_llm.calibration import Calibration, fit_bias_temperature, identity
-from fewshot_llm.evaluation.intervals import Interval, mcnemar, paired_bootstrap
+from fewshot_llm.evaluation.intervals import Interval, mcnemar, mean_interval, paired_bootstrap
 from fewshot_llm.evaluation.metrics import (
     accuracy,
     brier_scores,
     expected_calibration_error,
     log_loss,
+    loss_reach,
     macro_f1,
     row_losses,
 )
@@ -76,9 +77,9 @@ class RungEvidence(_Frozen):
         right: whether each was right.
         losses: -log P(true label) of each, nats.
         briers: Brier score of each, 0 to 2; empty in records of earlier versions.
-        accuracy: share of rows that were right, with Wilson's interval.
+        accuracy: share of rows that were right, with its exact interval.
         macro_f1: bootstrap interval.
-        log_loss: nats per row, bootstrap interval.
+        log_loss: nats per row, Student's interval with pseudo rows.
         calibration_error: expected calibration error, bootstrap interval.
         seconds: what it cost to measure.
     """
@@ -113,7 +114,7 @@ class Comparison(_Frozen):
         rows: how many rows both were asked.
         accuracy_gain: accuracy of `above` minus that of `below`.
         p_value: McNemar's exact test on right answers, two-sided; what a gain of one standard error is worth.
-        loss_change: mean log loss of `above` minus that of `below`, nats, with the paired bootstrap's 95 % interval.
+        loss_change: mean log loss of `above` minus that of `below`, nats, with its 95 % interval.
         brier_change: the same of the Brier score, within one standard error; None in records of earlier versions.
         better: by more than noise in right answers or in the Brier score, and in neither worse by more than noise.
     """
@@ -161,7 +162,7 @@ def rung_evidence(
         briers=tuple(float(score) for score in brier_scores(targets, probabilities)),
         accuracy=Figure.of(accuracy(targets, predicted)),
         macro_f1=Figure.of(macro_f1(targets, predicted, labels, seed=seed)),
-        log_loss=Figure.of(log_loss(targets, probabilities, seed=seed)),
+        log_loss=Figure.of(log_loss(targets, probabilities)),
         calibration_error=Figure.of(expected_calibration_error(targets, probabilities, seed=seed)),
         seconds=seconds,
     )
@@ -178,12 +179,15 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
     first, second = ({row: i for i, row in enumerate(side.rows)} for side in (below, above))
     a, b = [first[row] for row in shared], [second[row] for row in shared]
 
-    def change(figures: str, level: float) -> Interval:
-        sides = ([getattr(below, figures)[i] for i in a], [getattr(above, figures)[i] for i in b])
-        return paired_bootstrap(*sides, seed=seed, level=level).difference
+    def sides(figures: str) -> tuple[list[float], list[float]]:
+        return [getattr(below, figures)[i] for i in a], [getattr(above, figures)[i] for i in b]
 
-    right = change("right", NOISE)
-    brier = change("briers", NOISE) if below.briers and above.briers else None
+    def change(figures: str) -> Interval:
+        return paired_bootstrap(*sides(figures), seed=seed, level=NOISE).difference
+
+    losses = np.array(sides("losses"))
+    right = change("right")
+    brier = change("briers") if below.briers and above.briers else None
     ahead = right.low > 0 or (brier is not None and brier.high < 0)
     behind = right.high < 0 or (brier is not None and brier.low > 0)
     return Comparison(
@@ -192,7 +196,7 @@ def compare(below: RungEvidence, above: RungEvidence, *, seed: int = 0) -> Compa
         rows=len(shared),
         accuracy_gain=right.value,
         p_value=mcnemar([below.right[i] for i in a], [above.right[i] for i in b]).p_value,
-        loss_change=Figure.of(change("losses", 0.95)),
+        loss_change=Figure.of(mean_interval(losses[1] - losses[0], reach=loss_reach(2))),
         brier_change=Figure.of(brier) if brier else None,
         better=bool(ahead and not behind),
     )

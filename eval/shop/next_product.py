@@ -22,13 +22,13 @@ KNOWN_USERS = 100
 WAYS: dict[str, Way] = {"pmi": ByPmi(), "title": ByTitle(), "yes-no": ByYesNo(), "letter": ByLetter(4)}
 
 
-def figures(scores: list[FloatArray], answers: list[int], seed: int) -> dict[str, Any]:
+def figures(scores: list[FloatArray], answers: list[int]) -> dict[str, Any]:
     """hit@1, MRR and nDCG with intervals."""
     found = ranks(scores, answers)
     measures = {
-        "hit@1": hit_at(found, seed=seed),
-        "mrr": mean_reciprocal_rank(found, seed=seed),
-        "ndcg": ndcg(found, seed=seed),
+        "hit@1": hit_at(found),
+        "mrr": mean_reciprocal_rank(found),
+        "ndcg": ndcg(found),
     }
     return {name: {"value": m.value, "low": m.low, "high": m.high} for name, m in measures.items()}
 
@@ -58,7 +58,7 @@ def main() -> None:
             "mixed": ranker.predict_log_proba(test),
         }
         for name, scores in ways.items():
-            found.setdefault(name, []).append(figures(scores, answers, seed))
+            found.setdefault(name, []).append(figures(scores, answers))
         weights.append([round(weight, 3) for weight in (ranker.mix_.weights if ranker.mix_ else ())])
         print(
             seed, len(support), len(test), {n: round(v[-1]["hit@1"]["value"], 3) for n, v in found.items()}, flush=True

@@ -12,12 +12,9 @@ import numpy.typing as npt
 from fewshot_llm.attacks.catalog import AttackSet
 from fewshot_llm.attacks.measure import Attacked
 from fewshot_llm.evaluation.circumstances import AttackFigures
-from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap, wilson
+from fewshot_llm.evaluation.intervals import Interval, difference_interval, estimand, share_interval
 
 __all__ = ["AttackReport", "compare"]
-
-SEED = 0
-"""Of every bootstrap."""
 
 _Flags: TypeAlias = npt.NDArray[np.bool_]
 
@@ -41,9 +38,9 @@ class AttackReport:
     def to_json(self) -> dict[str, Any]:
         """The `attacks` section of a result.
 
-        A flip is a label that an attack changed; `targeted` are those to the label it aimed at. Rates over several
-        attacks have the crossed bootstrap's interval, for new support sets and new rows, since the attacks on a row
-        are not independent; those of one attack have Wilson's.
+        A flip is a label that an attack changed; `targeted` are those to the label it aimed at. All intervals are over
+        rows: the attacks on a row, and its answers with several support sets, are not independent. `estimand` says
+        what they are for: these support sets on new rows, or new support sets too (from five on).
         """
         halves = {attack.half for attack in self.attacks.attack}
         return {
@@ -51,6 +48,7 @@ class AttackReport:
             "defence": self.defence,
             "rows": len(self.undefended[0].targets),
             "seeds": len(self.undefended),
+            "estimand": estimand(len(self.undefended)),
             "undefended": self._side(self.undefended, None),
             "defended": self._side(self.defended, None),
             "clean_accuracy_change": _figures(self._accuracy_change()),
@@ -85,11 +83,11 @@ class AttackReport:
         chosen = [at for at, attack in enumerate(self.attacks.attack) if half in (None, attack.half)]
 
         def mean(flags: Callable[[Attacked], _Flags]) -> Interval:
-            return crossed_bootstrap(np.stack([flags(run)[chosen].mean(axis=0) for run in runs]), seed=SEED)
+            return share_interval(np.stack([flags(run)[chosen].mean(axis=0) for run in runs]))
 
         flips, targeted = mean(_flips), mean(lambda run: _flips(run) & (run.said == run.aims))
         attacked = mean(lambda run: run.said == run.targets)
-        clean = crossed_bootstrap(np.stack([(run.clean == run.targets).astype(float) for run in runs]), seed=SEED)
+        clean = share_interval(np.stack([run.clean == run.targets for run in runs]))
         return {
             "flip_rate": round(flips.value, 4),
             "low": round(flips.low, 4),
@@ -105,12 +103,12 @@ class AttackReport:
             (defended.clean == defended.targets).astype(float) - (plain.clean == plain.targets)
             for plain, defended in zip(self.undefended, self.defended, strict=True)
         ]
-        return crossed_bootstrap(np.stack(change), seed=SEED)
+        return difference_interval(np.stack(change))
 
     def _row(self, position: int) -> dict[str, Any]:
         attack = self.attacks.attack[position]
-        plain, defended = ([_flips(run)[position] for run in side] for _, side in self._sides())
-        found = wilson(int(np.concatenate(plain).sum()), np.concatenate(plain).size)
+        plain, defended = (np.stack([_flips(run)[position] for run in side]) for _, side in self._sides())
+        found = share_interval(plain)
         return {
             "name": attack.name,
             "kind": attack.kind,
@@ -119,7 +117,7 @@ class AttackReport:
             "flip_rate": round(found.value, 4),
             "low": round(found.low, 4),
             "high": round(found.high, 4),
-            "defended_flip_rate": round(float(np.concatenate(defended).mean()), 4),
+            "defended_flip_rate": round(float(defended.mean()), 4),
         }
 
 

@@ -17,7 +17,7 @@ FEWEST = 50
 UNLIKELY = 1e-4
 """p-value of the label histogram's change that is worth a warning: one false alarm in 10,000 shards."""
 SHIFT = 0.1
-"""Share of rows that must have moved to other labels; with many rows, smaller moves are certain but harmless."""
+"""Share of rows that must have moved to other labels; with many rows the test finds smaller, harmless moves."""
 MARGIN_SHIFT = 0.1
 """Change of the mean margin (a difference of probabilities)."""
 
@@ -81,7 +81,7 @@ def _margin_change(before: float | None, now: float | None) -> str | None:
 
 
 def _moved(before: Mapping[str, int], now: Mapping[str, int]) -> str | None:
-    """The three largest moves, where they are both certain (chi-squared test of two histograms) and large."""
+    """The three largest moves, where the chi-squared test of the two histograms rejects chance and they are large."""
     from scipy.stats import chi2
 
     labels = sorted({*before, *now})

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
-from fewshot_llm.cli.tables import console
+from fewshot_llm.cli.tables import about_intervals, console
 
 __all__ = ["show_attacks"]
 
@@ -39,6 +39,7 @@ def show_attacks(section: Mapping[str, Any]) -> None:
             f"{after['accuracy_attacked']['value']:.3f}."
         )
     )
+    out.print(Text(about_intervals([section["estimand"]])))
 
 
 def _rate(figures: Mapping[str, float]) -> str:

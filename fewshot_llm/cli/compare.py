@@ -41,7 +41,7 @@ def compare(
     ] = "ladder",
     as_json: options.Json = False,
 ) -> None:
-    """Paired differences with 95 % intervals, and which of them are noise.
+    """Paired differences with 95 % intervals, and which of them are noise: the interval covers zero.
 
     With two files, each method in both: did a change make anything better or worse? With one file, one of its methods
     against all others: is the ladder above every peer?

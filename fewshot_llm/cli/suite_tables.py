@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Column, Table
 from rich.text import Text
 
-from fewshot_llm.cli.tables import console
+from fewshot_llm.cli.tables import about_intervals, console
 
 if TYPE_CHECKING:
     from fewshot_llm.evaluation.compare import Difference
@@ -40,6 +40,7 @@ def show_suite(result: SuiteResult) -> None:
     out = console()
     out.print(table)
     out.print(Text(f"{result.rows['test']} test rows, {len(result.labels)} labels; means over seeds, 95 % intervals."))
+    out.print(Text(about_intervals(one.estimand for one in result.summaries)))
     for cell, reason in result.failures.items():
         out.print(Text(f"{cell}: not measured. {reason}", style="red"))
 
@@ -48,7 +49,7 @@ def show_differences(differences: Iterable[Difference]) -> None:
     """One line per pair."""
     numbers = [Column(name, justify="right") for name in ("first", "second", "difference", "log loss")]
     table = Table("first", "second", Column("seeds", justify="right"), *numbers, "verdict")
-    other_rows = False
+    other_rows, differences = False, list(differences)
     for one in differences:
         other_rows = other_rows or not one.same_support
         table.add_row(
@@ -64,6 +65,7 @@ def show_differences(differences: Iterable[Difference]) -> None:
     out = console()
     out.print(table)
     out.print(Text("Accuracy, second minus first, on the same test rows; noise: the 95 % interval covers zero."))
+    out.print(Text(about_intervals(one.accuracy.estimand for one in differences)))
     if other_rows:
         out.print(Text("* The two learned from other labelled rows, so that the draw is part of the difference."))
 

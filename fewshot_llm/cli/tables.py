@@ -63,6 +63,16 @@ def show_reviews(rows: Iterable[Mapping[str, Any]]) -> None:
     out.print(table)
 
 
+def about_intervals(estimands: Iterable[str | None]) -> str:
+    """What the intervals of a table are for."""
+    match sorted(map(str, set(estimands))):
+        case ["rows and draws"]:
+            return "Intervals: for new test rows and new draws of the support set."
+        case ["rows"]:
+            return "Intervals: for these support sets on new test rows; from five seeds on, for new draws too."
+    return "Intervals: for new test rows; with five seeds or more for new draws of the support set too."
+
+
 def show_evaluation(result: Evaluation) -> None:
     """One line per number of shots: means over seeds, with intervals where there are some."""
     numbers = [Column(name, justify="right") for name in ("accuracy", "log loss", "macro-F1", "AUC", "rows/s")]
@@ -82,6 +92,7 @@ def show_evaluation(result: Evaluation) -> None:
     left_out = [(rows.leaked, "are in the support set"), (rows.unknown_label, "have another label")]
     reasons = "".join(f"; {count} left out because they {why}" for count, why in left_out if count)
     out.print(Text(f"{rows.kept} test rows{reasons}. {result.model.get('name', '')}, {result.language}."))
+    out.print(Text(about_intervals(mean.accuracy.estimand for mean in result.summaries)))
 
 
 def _plain(value: object) -> str:

@@ -17,7 +17,7 @@ from fewshot_llm.estimators.correction import CorrectionMethod
 from fewshot_llm.estimators.grid import Grid
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.estimators.number_model import FoldModels, NumberModel
-from fewshot_llm.evaluation.intervals import Interval, bootstrap, paired_bootstrap
+from fewshot_llm.evaluation.intervals import Interval, mean_interval
 from fewshot_llm.models.language_model import LanguageModel
 from fewshot_llm.prediction_intervals import CrossValidationPlus
 from fewshot_llm.prompting.selection import Balanced
@@ -112,16 +112,16 @@ def climb_numbers(
         TuningError: the model cannot be trained here, or a recipe that is not valid.
     """
     grid = model.grid
-    truth = grid.from_scale(targets)
+    truth, step = grid.from_scale(targets), float(np.diff(grid.values).min())
     before = np.abs(grid.from_scale(fold_models.predictions) - truth)
-    errors = {"in-context": _mean(before)}
+    errors = {"in-context": _mean(before, step)}
     if before.mean() <= by.target:
         return Climbed(model, fold_models, _decision("in-context", by.target, errors, None, 0.0))
     started = time.perf_counter()
     tuned, predictions = _trained(model.inference, grid, targets, method, by)
     after = np.abs(grid.from_scale(predictions) - truth)
-    errors["lora"] = _mean(after)
-    change = paired_bootstrap(before, after, seed=by.seed).difference
+    errors["lora"] = _mean(after, step)
+    change = mean_interval(after - before, reach=max(float(before.mean()), float(after.mean()), step))
     seconds = time.perf_counter() - started
     if change.high >= 0:
         return Climbed(model, fold_models, _decision("in-context", by.target, errors, change, seconds))
@@ -164,8 +164,9 @@ def _trained(
     return NumberModel(served, grid, (correction,), correction.read(found.scores, values)), predictions
 
 
-def _mean(errors: FloatArray) -> Interval:
-    return bootstrap(lambda rows: float(errors[rows].mean()), len(errors), seed=0)
+def _mean(errors: FloatArray, step: float) -> Interval:
+    # One further row may be off by twice what is usual, or by a step of the grid more.
+    return mean_interval(errors, reach=max(float(errors.mean()), step), least=0.0)
 
 
 def _decision(
@@ -185,7 +186,10 @@ def _decision(
     else:
         english = (
             f"Demonstrations are kept ({shown}, target {target:g}): LoRA's error {errors['lora']} is not lower by more "
-            f"than noise ({change})."
+            f"than noise at the 95 % level ({change})."
         )
-        chinese = f"保留示例（{shown}，目标 {target:g}）：LoRA 的误差 {errors['lora']} 没有超出噪声的改进（{change}）。"
+        chinese = (
+            f"保留示例（{shown}，目标 {target:g}）：LoRA 的误差 {errors['lora']} 在 95 % 水平上"
+            f"没有超出噪声的改进（{change}）。"
+        )
     return NumberDecision(rung, target, errors, change, seconds, english, chinese)

@@ -1,4 +1,4 @@
-"""Two results of a suite, or two methods of one, row by row: what is a difference, and what is noise."""
+"""Two results of a suite, or two methods of one, row by row: what differs at the 95 % level, and what is noise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from fewshot_llm.errors import DataFileError, nearest
 from fewshot_llm.evaluation.cell import WITHOUT_MODEL, CellResult
-from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
-from fewshot_llm.evaluation.suite_result import SEED, Group, SuiteResult, grouped, right
+from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval
+from fewshot_llm.evaluation.metrics import loss_reach
+from fewshot_llm.evaluation.suite_result import Group, SuiteResult, grouped, right
 
 __all__ = ["Difference", "compare_methods", "compare_results", "regressions"]
 
@@ -26,8 +27,9 @@ class Difference:
         same_support: whether both learned from the same rows; else the draw is part of the difference.
         first_accuracy: mean accuracy of the first on those seeds.
         second_accuracy: of the second.
-        accuracy: the difference, with an interval for new draws and new rows.
+        accuracy: the difference, with an interval for new rows; from five seeds on for new draws too (`estimand`).
         log_loss: likewise, nats; below zero is better.
+        identical: whether the same answers are right, seed by seed and row by row.
     """
 
     first: Group
@@ -38,12 +40,13 @@ class Difference:
     second_accuracy: float
     accuracy: Interval
     log_loss: Interval
+    identical: bool = False
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `noise` (the interval of accuracy covers zero), or `same` (no answer differs)."""
+        """`better`, `worse`, `noise` (the interval of accuracy covers zero), or `same` (the same answers are right)."""
         low, high = self.accuracy.low, self.accuracy.high
-        if low == high == 0:
+        if self.identical:
             return "same"
         if low > 0:
             return "better"
@@ -142,8 +145,9 @@ def _difference(result: SuiteResult, first: Sequence[CellResult], second: Sequen
         same_support=all(x.support_fingerprint == y.support_fingerprint for x, y in zip(a, b, strict=True)),
         first_accuracy=float(right_a.mean()),
         second_accuracy=float(right_b.mean()),
-        accuracy=crossed_bootstrap(right_b - right_a, seed=SEED),
-        log_loss=crossed_bootstrap(losses, seed=SEED),
+        accuracy=difference_interval(right_b - right_a),
+        log_loss=mean_interval(losses, reach=loss_reach(len(result.labels))),
+        identical=bool((right_a == right_b).all()),
     )
 
 

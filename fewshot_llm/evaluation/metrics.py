@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, f1_score
 
-from fewshot_llm.evaluation.intervals import Interval, bootstrap, wilson
+from fewshot_llm.evaluation.intervals import (
+    Interval,
+    balanced_share_interval,
+    bootstrap,
+    mean_interval,
+    proportion,
+)
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "confusion",
     "expected_calibration_error",
     "log_loss",
+    "loss_reach",
     "macro_f1",
     "row_losses",
 ]
@@ -30,25 +37,17 @@ TINIEST = float(np.finfo(np.float64).tiny)
 
 
 def accuracy(targets: IntArray, predictions: IntArray, level: float = 0.95) -> Interval:
-    """Share of rows that are right, with Wilson's interval.
+    """Share of rows that are right, with its exact interval.
 
     >>> print(accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1])))
-    0.750 [0.301, 0.954]
+    0.750 [0.194, 0.994]
     """
-    return wilson(int((targets == predictions).sum()), len(targets), level)
+    return proportion(int((targets == predictions).sum()), len(targets), level)
 
 
-def balanced_accuracy(
-    targets: IntArray, predictions: IntArray, *, seed: int, draws: int = 1000, level: float = 0.95
-) -> Interval:
-    """Mean over the classes that occur of the share of their rows that are right; bootstrap interval."""
-
-    def figure(rows: IntArray) -> float:
-        present, where = np.unique(targets[rows], return_inverse=True)
-        right = np.bincount(where, weights=targets[rows] == predictions[rows], minlength=len(present))
-        return float((right / np.bincount(where)).mean()) if len(rows) else float("nan")
-
-    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+def balanced_accuracy(targets: IntArray, predictions: IntArray, level: float = 0.95) -> Interval:
+    """Mean over the classes that occur of the share of their rows that are right (`balanced_share_interval`)."""
+    return balanced_share_interval(targets == predictions, targets, level)
 
 
 def macro_f1(
@@ -73,23 +72,30 @@ def macro_f1(
         present = support > 0
         return float((2 * np.diag(table)[present] / support[present]).mean()) if present.any() else float("nan")
 
-    found = bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+    sizes = np.bincount(targets, minlength=labels)
+    sizes = sizes[sizes > 0]
+    # As many rows as a mean over classes of these sizes is worth.
+    effective = float(len(sizes) ** 2 / (1 / sizes).sum()) if len(sizes) else 0.0
+    found = bootstrap(figure, len(targets), seed=seed, draws=draws, level=level, effective=effective)
     if len(targets) == 0:
         return found
     value = float(f1_score(targets, predictions, average="macro", zero_division=0.0))
     return Interval(value, found.low, found.high, level)
 
 
-def log_loss(
-    targets: IntArray, probabilities: FloatArray, *, seed: int, draws: int = 1000, level: float = 0.95
-) -> Interval:
-    """Mean of −log P(right label), nats; bootstrap interval. log(labels) is what guessing gets."""
-    losses = row_losses(targets, probabilities)
+def log_loss(targets: IntArray, probabilities: FloatArray, level: float = 0.95) -> Interval:
+    """Mean of −log P(right label), nats (`mean_interval`). log(labels) is what guessing gets."""
+    reach = loss_reach(probabilities.shape[1])
+    return mean_interval(row_losses(targets, probabilities), reach=reach, least=0.0, level=level)
 
-    def figure(rows: IntArray) -> float:
-        return float(losses[rows].mean()) if len(rows) else float("nan")
 
-    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+def loss_reach(labels: int) -> float:
+    """How far one further row's log loss may well lie from the mean, nats: what guessing costs, at least 1.5.
+
+    A wrong answer given with a probability of .8 costs 1.6; sure answers are seldom wrong in few rows, and their
+    interval has to allow for one that is.
+    """
+    return max(float(np.log(labels)) if labels else 0.0, 1.5)
 
 
 def row_losses(targets: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -165,7 +171,8 @@ def area_under_curve(
         below = np.cumsum(negative) - negative / 2  # an equal score counts half
         return float(positive @ below / pairs) if pairs else float("nan")
 
-    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level)
+    smaller = float(min(targets.sum(), len(targets) - targets.sum()))
+    return bootstrap(figure, len(targets), seed=seed, draws=draws, level=level, effective=smaller)
 
 
 def confusion(targets: IntArray, predictions: IntArray, labels: int) -> list[list[int]]:

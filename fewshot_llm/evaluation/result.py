@@ -12,7 +12,7 @@ import numpy as np
 from fewshot_llm.calibration import Calibration, IntArray
 from fewshot_llm.escalation import Decision
 from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
-from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
+from fewshot_llm.evaluation.intervals import Interval, mean_interval, share_interval
 from fewshot_llm.evaluation.metrics import (
     accuracy,
     area_under_curve,
@@ -20,6 +20,7 @@ from fewshot_llm.evaluation.metrics import (
     confusion,
     expected_calibration_error,
     log_loss,
+    loss_reach,
     macro_f1,
     row_losses,
 )
@@ -38,7 +39,7 @@ class Figures:
 
     Attributes:
         n: test rows.
-        accuracy: with Wilson's interval; all others are bootstrapped over rows.
+        accuracy: with its exact interval.
         balanced_accuracy: mean over classes of the share that is right.
         macro_f1: mean F1 over classes.
         log_loss: mean −log P(right label), nats.
@@ -74,9 +75,9 @@ class Figures:
         return cls(
             n=len(targets),
             accuracy=accuracy(targets, predicted, level),
-            balanced_accuracy=balanced_accuracy(targets, predicted, seed=SEED, level=level),
+            balanced_accuracy=balanced_accuracy(targets, predicted, level),
             macro_f1=macro_f1(targets, predicted, labels, seed=SEED, level=level),
-            log_loss=log_loss(targets, p, seed=SEED, level=level),
+            log_loss=log_loss(targets, p, level),
             calibration_error=expected_calibration_error(targets, p, seed=SEED, level=level),
             auc=auc,
             confusion=confusion(targets, predicted, labels),
@@ -130,9 +131,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over the seeds of one number of shots; intervals for new draws and new rows (`crossed_bootstrap`).
+    """Means over the seeds of one number of shots, with intervals (`share_interval`, `mean_interval`).
 
-    The accuracy of a single draw has Wilson's interval, as its run has.
+    Up to four seeds the intervals are for these draws on new rows, from five on for new draws too; each says which
+    (`Interval.estimand`).
 
     Attributes:
         shots: demonstrations per class.
@@ -250,17 +252,13 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
             Summary(
                 shots=shots,
                 seeds=tuple(run.seed for run in same),
-                accuracy=_mean_accuracy(same, level),
-                log_loss=crossed_bootstrap(losses, seed=SEED, level=level),
+                accuracy=share_interval(np.stack([run.right for run in same]), level),
+                log_loss=mean_interval(
+                    losses, reach=loss_reach(same[0].log_probabilities.shape[1]), least=0.0, level=level
+                ),
                 macro_f1=float(np.mean([run.figures.macro_f1.value for run in same])),
                 auc=float(np.mean(areas)) if areas else None,
                 rows_per_second=sum(run.figures.n for run in same) / seconds if seconds else 0.0,
             )
         )
     return tuple(summaries)
-
-
-def _mean_accuracy(same: Sequence[Run], level: float) -> Interval:
-    if len(same) == 1:
-        return same[0].figures.accuracy
-    return crossed_bootstrap(np.stack([run.right for run in same]), seed=SEED, level=level)

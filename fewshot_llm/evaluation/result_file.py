@@ -16,7 +16,7 @@ from fewshot_llm.calibration import Calibration
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.escalation import Decision
 from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
-from fewshot_llm.evaluation.result import Evaluation, Figures, Run, Summary, TestRows
+from fewshot_llm.evaluation.result import Evaluation, Figures, Run, Summary, TestRows, summarise
 from fewshot_llm.scoring.base import FloatArray
 from fewshot_llm.support.diagnosis import DoctorReport
 
@@ -24,7 +24,7 @@ __all__ = ["as_document", "from_document", "read_evaluation"]
 
 T = TypeVar("T")
 
-INTERVAL = {"value", "low", "high", "level"}
+INTERVAL = {"value", "low", "high"}
 
 
 def as_document(result: Evaluation) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def as_document(result: Evaluation) -> dict[str, Any]:
 
 def from_document(document: Mapping[str, Any]) -> Evaluation:
     """The result that `as_document` wrote.
+
+    Intervals of earlier versions, which had no width where all answers agreed, are made anew from the answers.
 
     Raises:
         DataFileError: it is something else, or was written before results held their rows.
@@ -56,14 +58,18 @@ def from_document(document: Mapping[str, Any]) -> Evaluation:
         labels = _typed(tuple[str, ...], values["labels"])
         targets = np.array([labels.index(row.label) for row in rows], dtype=np.int64)
         decision = values.get("decision")
+        dated = all("estimand" in summary["accuracy"] for summary in values["summaries"])
+        runs = tuple(_run(run, targets, anew=not dated) for run in values["runs"])
+        level = float(values["summaries"][0]["accuracy"]["level"]) if values["summaries"] else 0.95
+        summaries = _typed(tuple[Summary, ...], values["summaries"]) if dated else summarise(runs, level)
         return Evaluation(
             **{
                 **values,
                 "labels": labels,
                 "rows": rows,
                 "test": _typed(TestRows, values["test"]),
-                "summaries": _typed(tuple[Summary, ...], values["summaries"]),
-                "runs": tuple(_run(run, targets) for run in values["runs"]),
+                "summaries": summaries,
+                "runs": runs,
                 "prompt": _typed(ShownPrompt | None, values.get("prompt")),
                 "doctor": _typed(DoctorReport | None, values.get("doctor")),
                 "decision": None if decision is None else Decision.model_validate(decision),
@@ -92,16 +98,17 @@ def read_evaluation(path: Path) -> Evaluation:
     return from_document(document)
 
 
-def _run(values: Mapping[str, Any], targets: np.ndarray[Any, Any]) -> Run:
+def _run(values: Mapping[str, Any], targets: np.ndarray[Any, Any], anew: bool) -> Run:
     parts = dict(values)
     answers = np.array([row.split() for row in parts.pop("log_probabilities")], dtype=np.float64)
     if len(answers) != len(targets):
         raise ValueError(f"a run has {len(answers)} answers to {len(targets)} rows")
+    stored = _typed(Figures, parts["figures"])
     return Run(
         **{
             **parts,
             "calibrations": _typed(tuple[Calibration, ...], parts["calibrations"]),
-            "figures": _typed(Figures, parts["figures"]),
+            "figures": Figures.of(targets, answers, stored.accuracy.level) if anew else stored,
             "targets": targets,
             "log_probabilities": answers,
         }
@@ -115,7 +122,7 @@ def _typed(kind: Any, value: Any) -> Any:
 def _with_nan(value: Any) -> Any:
     """Intervals whose bounds are null get them back as NaN."""
     if isinstance(value, Mapping):
-        missing = set(value) == INTERVAL
+        missing = set(value) >= INTERVAL
         return {key: math.nan if missing and part is None else _with_nan(part) for key, part in value.items()}
     return [_with_nan(part) for part in value] if isinstance(value, list) else value
 

@@ -14,7 +14,14 @@ from fewshot_llm.calibration import IntArray
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.cell import CellResult
 from fewshot_llm.evaluation.data import SuiteData
-from fewshot_llm.evaluation.intervals import crossed_bootstrap
+from fewshot_llm.evaluation.intervals import (
+    Estimand,
+    balanced_share_interval,
+    estimand,
+    mean_interval,
+    share_interval,
+)
+from fewshot_llm.evaluation.metrics import loss_reach
 from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.evaluation.suite_file import Suite
 from fewshot_llm.evidence import Figure
@@ -22,9 +29,6 @@ from fewshot_llm.files import atomic_write_json
 from fewshot_llm.scoring.base import FloatArray
 
 __all__ = ["Group", "GroupSummary", "SuiteResult", "grouped", "read_result", "write_result"]
-
-SEED = 0
-"""Of every bootstrap: the same answers always get the same intervals."""
 
 Group = tuple[str, str, int]
 """(method, model, shots): cells that differ by their seed alone."""
@@ -35,7 +39,7 @@ class _Frozen(BaseModel):
 
 
 class GroupSummary(_Frozen):
-    """Means over the seeds of one method; intervals for new draws and new rows (`crossed_bootstrap`).
+    """Means over the seeds of one method, with intervals (`share_interval`, `mean_interval`).
 
     Attributes:
         method: a rung, `ladder`, or a peer.
@@ -49,6 +53,8 @@ class GroupSummary(_Frozen):
         fit_seconds: mean over seeds.
         predict_seconds: mean over seeds, for all test rows.
         rungs: which rung each seed's ladder kept.
+        estimand: what the intervals are for: these draws on new rows, or new draws too. None in files of earlier
+            versions; `read_result` makes their intervals anew.
     """
 
     method: str
@@ -62,6 +68,7 @@ class GroupSummary(_Frozen):
     fit_seconds: float
     predict_seconds: float
     rungs: tuple[str, ...] = ()
+    estimand: Estimand | None = None
 
 
 class SuiteResult(_Frozen):
@@ -108,7 +115,7 @@ class SuiteResult(_Frozen):
             targets=" ".join(map(str, data.targets)),
             rows={"pool": len(data.pool), "test": len(data.test)},
             test_fingerprint=data.test.fingerprint,
-            summaries=tuple(_summary(group, same, data.targets) for group, same in grouped(found).items()),
+            summaries=_summaries(found, data.targets, len(data.task.labels)),
             cells=tuple(found),
             failures=dict(failures or {}),
             machine=machine(),
@@ -134,34 +141,27 @@ def right(results: Sequence[CellResult], targets: IntArray) -> FloatArray:
     return np.stack([result.predictions == targets for result in results]).astype(np.float64)
 
 
-def class_weights(targets: IntArray) -> FloatArray:
-    """Weights of mean 1 that turn accuracy into balanced accuracy, shape [rows]."""
-    present, where, counts = np.unique(targets, return_inverse=True, return_counts=True)
-    weights: FloatArray = len(targets) / (len(present) * counts[where])
-    return weights
+def _summaries(found: Sequence[CellResult], targets: IntArray, labels: int) -> tuple[GroupSummary, ...]:
+    return tuple(_summary(group, same, targets, labels) for group, same in grouped(found).items())
 
 
-def _summary(group: Group, same: Sequence[CellResult], targets: IntArray) -> GroupSummary:
+def _summary(group: Group, same: Sequence[CellResult], targets: IntArray, labels: int) -> GroupSummary:
     method, model, shots = group
-    answers = right(same, targets)
+    answers, losses = right(same, targets), np.stack([result.losses for result in same])
     return GroupSummary(
         method=method,
         model=model,
         shots=shots,
         seeds=tuple(result.cell.seed for result in same),
-        accuracy=_figure(answers),
+        accuracy=Figure.of(share_interval(answers)),
         by_seed=tuple(round(float(value), 6) for value in answers.mean(axis=1)),
-        balanced_accuracy=_figure(answers * class_weights(targets)),
-        log_loss=_figure(np.stack([result.losses for result in same])),
+        balanced_accuracy=Figure.of(balanced_share_interval(answers, targets)),
+        log_loss=Figure.of(mean_interval(losses, reach=loss_reach(labels), least=0.0)),
         fit_seconds=round(fmean(result.fit_seconds for result in same), 2),
         predict_seconds=round(fmean(result.predict_seconds for result in same), 2),
         rungs=tuple(result.facts["rung"] for result in same if "rung" in result.facts),
+        estimand=estimand(len(same)),
     )
-
-
-def _figure(values: FloatArray) -> Figure:
-    interval = crossed_bootstrap(values, seed=SEED)
-    return Figure(value=interval.value, low=interval.low, high=interval.high)
 
 
 def write_result(result: SuiteResult, path: Path) -> None:
@@ -172,12 +172,17 @@ def write_result(result: SuiteResult, path: Path) -> None:
 def read_result(path: Path) -> SuiteResult:
     """Read a result that `fewshot-llm suite` wrote.
 
+    Intervals of earlier versions, which had no width where all answers agreed, are made anew from the answers.
+
     Raises:
         DataFileError: there is no such file, or it is something else.
     """
     try:
-        return SuiteResult.model_validate_json(path.read_text(encoding="utf-8"))
+        found = SuiteResult.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataFileError(f"There is no file {path}. Give the result.json that `fewshot-llm suite` wrote.") from None
     except (ValidationError, UnicodeDecodeError) as error:
         raise DataFileError(f"{path} is not a suite's result: {str(error)[:300]}") from error
+    if all(summary.estimand for summary in found.summaries):
+        return found
+    return found.model_copy(update={"summaries": _summaries(found.cells, found.right_labels, len(found.labels))})

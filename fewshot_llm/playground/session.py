@@ -14,7 +14,7 @@ import numpy as np
 from fewshot_llm.calibration import Calibration, Evidence, IntArray, fit_bias_temperature
 from fewshot_llm.errors import FewshotError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.evaluation.intervals import Interval, wilson
+from fewshot_llm.evaluation.intervals import Interval, proportion
 from fewshot_llm.evidence import calibrated_out_of_fold
 from fewshot_llm.explaining import Explanation
 from fewshot_llm.playground.support_file import SupportFile
@@ -60,15 +60,15 @@ class _OutOfFold:
     def accuracy(self) -> Interval:
         """Of the first draw; each row is calibrated on other rows than itself."""
         if not self.seen:
-            return wilson(0, 0)
+            return proportion(0, 0)
         scores, targets = self.seen[0]
         order = np.argsort(targets, kind="stable")
         held = [order[start::FOLDS].tolist() for start in range(min(FOLDS, len(order)))]
         folds = [([row for row in order.tolist() if row not in rows], rows) for rows in held]
         if not folds:
-            return wilson(0, 0)
+            return proportion(0, 0)
         right = calibrated_out_of_fold(scores, targets, folds).argmax(axis=1) == targets
-        return wilson(int(right.sum()), len(targets))
+        return proportion(int(right.sum()), len(targets))
 
 
 class Session:
@@ -162,7 +162,7 @@ class Session:
             if self.test is not None:
                 predicted = self.classifier.predictions([Example(row.fields) for row in self.test])
                 right = sum(p.label == row.label for p, row in zip(predicted, self.test, strict=True))
-                self.history[-1] = replace(self.history[-1], test=wilson(right, len(self.test)))
+                self.history[-1] = replace(self.history[-1], test=proportion(right, len(self.test)))
             return self.history[-1]
 
     def prompt(self, text: str, source: str | None = None) -> str:

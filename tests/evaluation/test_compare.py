@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.cell import Cell, CellResult
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite_result import SuiteResult, class_weights
+from fewshot_llm.evaluation.suite_result import SuiteResult
 
 ROWS = 60
 TARGETS = np.arange(ROWS) % 2
@@ -113,13 +111,3 @@ def test_a_baseline_is_missed_by_more_than_noise_or_by_absence() -> None:
         "ladder k=4",
         "calibrated k=4",
     ]
-
-
-@given(st.lists(st.integers(0, 3), min_size=2, max_size=50))
-def test_weighted_rows_give_balanced_accuracy(targets: list[int]) -> None:
-    from sklearn.metrics import recall_score
-
-    truth = np.array(targets)
-    predicted = np.roll(truth, 1)
-    expected = recall_score(truth, predicted, average="macro", labels=np.unique(truth))
-    assert ((truth == predicted) * class_weights(truth)).mean() == pytest.approx(expected)

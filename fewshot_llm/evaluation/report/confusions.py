@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot_llm.evaluation.intervals import Interval, wilson
+from fewshot_llm.evaluation.intervals import Interval, proportion
 
 __all__ = ["ClassFigures", "Mixup", "class_figures", "mixups"]
 
@@ -49,8 +49,8 @@ def class_figures(labels: Sequence[str], confusion: Sequence[Sequence[int]], lev
         ClassFigures(
             label,
             int(table[position].sum()),
-            wilson(int(table[position, position]), int(table[position].sum()), level),
-            wilson(int(table[position, position]), int(table[:, position].sum()), level),
+            proportion(int(table[position, position]), int(table[position].sum()), level),
+            proportion(int(table[position, position]), int(table[:, position].sum()), level),
         )
         for position, label in enumerate(labels)
         if table[position].sum()

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fewshot_llm.evaluation.intervals import Interval
+from fewshot_llm.evaluation.intervals import Estimand, Interval, estimand
 from fewshot_llm.evaluation.result import SEED, Evaluation, Run, Summary
 from fewshot_llm.scoring.base import FloatArray
 
@@ -82,8 +82,9 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
 
     error(n) = a · n^(−b), the curve that learning is usually seen to follow (Hestness et al. 2017), fitted by weighted
     least squares to the measured sizes and read beyond them (Figueroa et al. 2012, BMC Medical Informatics 12:8).
-    Zero-shot has no place on it. Intervals: seeds and test rows are resampled, crossed (`crossed_bootstrap`), and the
-    fit is made again for each resample, without the smallest sizes: none of them, one, … all but two, in equal parts.
+    Zero-shot has no place on it. Intervals: test rows are resampled, from five seeds on the seeds as well, and the fit
+    is made again for each resample, with the half error that it adds drawn too (so that sizes without any error do
+    not make a certainty) and without the smallest sizes: none of them, one, … all but two, in equal parts.
     So a curve that flattens at its end widens the interval. That it flattens only later is not covered.
 
     For a class, its own share of errors is extrapolated, and weighed with its share of the test rows. All classes grew
@@ -115,14 +116,14 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
     shares = members.mean(axis=1)
 
     rates, counts = _resampled(wrong, members, draws)
-    fits = _fits(x, rates, counts)
+    fits = _fits(x, _with_drawn_halves(rates, counts), counts)
     now, then = power_law_value(fits, largest), power_law_value(fits, largest + more)
     gains = (now - then) * shares  # the first row is the data themselves
-    level = result.summaries[0].accuracy.level
-    worths = [Worth(None, 1.0, _interval(gains[:, 0], level))]
+    level, about = result.summaries[0].accuracy.level, estimand(wrong.shape[1])
+    worths = [Worth(None, 1.0, _interval(gains[:, 0], level, about))]
     for position, label in enumerate(result.labels, start=1):
         if counts[position]:
-            worths.append(Worth(label, float(shares[position]), _interval(gains[:, position], level)))
+            worths.append(Worth(label, float(shares[position]), _interval(gains[:, position], level, about)))
     at_measured = [1 - float(power_law_value(fits[0, 0], size)) for size in x]
     along = np.geomspace(x[0], largest + more, 25)
     curve = 1 - np.stack([power_law_value(fits[:, 0], float(size)) for size in along], axis=1)
@@ -132,7 +133,7 @@ def extrapolate(result: Evaluation, more: int = MORE, draws: int = DRAWS) -> Ext
         overall=worths[0],
         by_class=tuple(sorted(worths[1:], key=lambda worth: -worth.gain.value)),
         sizes=tuple(along.tolist()),
-        accuracies=tuple(_interval(curve[:, position], level) for position in range(len(along))),
+        accuracies=tuple(_interval(curve[:, position], level, about) for position in range(len(along))),
         close=all(
             one.accuracy.low <= value <= one.accuracy.high for one, value in zip(measured, at_measured, strict=True)
         ),
@@ -192,11 +193,14 @@ def _wrong(result: Evaluation, measured: Sequence[Summary]) -> FloatArray:
 def _resampled(wrong: FloatArray, members: FloatArray, draws: int) -> tuple[FloatArray, FloatArray]:
     """Shares of errors of each group, [1 + draws, groups, sizes], the data first; and each group's answers, [groups].
 
-    Seeds and rows are drawn with replacement, the same ones for every size: the runs are paired.
+    Rows, and seeds where there are enough of them, are drawn with replacement, the same ones for every size: the runs
+    are paired.
     """
     _, seeds, rows = wrong.shape
     generator = np.random.default_rng(SEED)
-    seed_weights = np.vstack([np.ones(seeds), generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)])
+    seed_weights = np.ones((1 + draws, seeds))
+    if estimand(seeds) == "rows and draws":
+        seed_weights[1:] = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
     row_weights = np.vstack([np.ones(rows), generator.multinomial(rows, np.full(rows, 1 / rows), size=draws)])
     by_row = np.einsum("ds,ksr->dkr", seed_weights / seeds, wrong, optimize=True) * row_weights[:, np.newaxis]
     drawn = row_weights @ members.T
@@ -207,6 +211,13 @@ def _resampled(wrong: FloatArray, members: FloatArray, draws: int) -> tuple[Floa
     return np.where(drawn[..., np.newaxis] > 0, errors, plain.T[np.newaxis]), counts * seeds
 
 
-def _interval(values: FloatArray, level: float) -> Interval:
+def _with_drawn_halves(rates: FloatArray, counts: FloatArray) -> FloatArray:
+    """Shares of errors of which resamples differ by what the half error of `power_law` may be: Gamma(½), its mean ½."""
+    halves = np.random.default_rng(SEED + 1).gamma(0.5, size=rates.shape) - 0.5
+    halves[0] = 0.0
+    return rates + halves / np.maximum(counts, 1)[:, np.newaxis]
+
+
+def _interval(values: FloatArray, level: float, about: Estimand) -> Interval:
     low, high = np.quantile(values[1:], [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(float(values[0]), float(low), float(high), level)
+    return Interval(float(values[0]), float(low), float(high), level, about)

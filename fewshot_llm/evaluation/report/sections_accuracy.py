@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fewshot_llm.evaluation.intervals import Interval
+from fewshot_llm.evaluation.intervals import NEW_DRAWS_FROM, Interval, rows_needed
 from fewshot_llm.evaluation.report.charts import (
     CELLS_WITH_NUMBERS,
     dots_chart,
@@ -26,7 +26,7 @@ def accuracy_section(result: Evaluation, words: Words) -> Section:
     headline = result.headline
     summary = next(one for one in result.summaries if one.shots == headline.shots)
     accuracy, seeds = summary.accuracy, len(summary.seeds)
-    sentence, good = verdict(accuracy, result.target, words)
+    sentence, good = verdict(accuracy, result.target, result.test.kept, words)
     target = words.percent(result.target)
     hero = Hero(
         value=words.percent(accuracy.value),
@@ -48,10 +48,12 @@ def accuracy_section(result: Evaluation, words: Words) -> Section:
     drawn = words(
         f"Measured on {result.test.kept} test rows with {headline.shots} demonstrations per class"
         + (f", as the mean over {seeds} draws of the labelled rows." if seeds > 1 else ".")
-        + f" The target is {target} (the mark on the scale).",
+        + f" The target is {target} (the mark on the scale). "
+        + _about(accuracy, seeds, words),
         f"在 {result.test.kept} 条测试数据上测得，每类 {headline.shots} 个示例"
         + (f"，为 {seeds} 次抽取样例的平均值。" if seeds > 1 else "。")
-        + f"目标为 {target}（标尺上的竖线）。",
+        + f"目标为 {target}（标尺上的竖线）。"
+        + _about(accuracy, seeds, words),
     )
     blocks: list[Block] = [hero, Text(drawn)]
     left_out = _left_out(result, words)
@@ -60,27 +62,72 @@ def accuracy_section(result: Evaluation, words: Words) -> Section:
     return Section("accuracy", words("Accuracy", "准确率"), blocks)
 
 
-def verdict(accuracy: Interval, target: float, words: Words) -> tuple[str, bool | None]:
-    """One sentence about a target, and whether it is good news; None where the rows cannot tell."""
-    goal = words.percent(target)
+def verdict(accuracy: Interval, target: float, rows: int, words: Words) -> tuple[str, bool | None]:
+    """One sentence about a target, and whether it is good news; None where the rows cannot tell.
+
+    Args:
+        accuracy: with its interval: it reaches or misses the target only where that lies on one side.
+        target: the accuracy that is good enough.
+        rows: test rows it was measured on.
+        words: the language.
+    """
+    goal, level = words.percent(target), f"{accuracy.level:.0%}"
     if accuracy.low >= target:
-        return words(f"Reaches the target of {goal}, beyond doubt of chance.", f"达到目标 {goal}，并非偶然。"), True
+        return words(
+            f"Reaches the target of {goal} (at the {level} level).", f"达到目标 {goal}（{level} 水平）。"
+        ), True
     if accuracy.high < target:
-        return words(f"Misses the target of {goal}, by more than chance.", f"未达目标 {goal}，差距超出偶然。"), False
-    if accuracy.value >= target:
-        return (
-            words(
-                f"Reaches the target of {goal} on these rows; so few rows do not prove it.",
-                f"在这些数据上达到目标 {goal}，但数据量还不足以证实。",
-            ),
-            None,
-        )
+        return words(
+            f"Misses the target of {goal} (at the {level} level).", f"未达目标 {goal}（{level} 水平）。"
+        ), False
+    above = accuracy.value >= target
     return (
         words(
-            f"Below the target of {goal} on these rows; with so few rows that may be chance.",
-            f"在这些数据上低于目标 {goal}，但数据量不大，也可能是偶然。",
+            f"{'At or above' if above else 'Below'} the target of {goal} on these rows, but {rows} test rows are too "
+            f"few to tell. {_wanted(accuracy, target, rows, words)}",
+            f"在这些数据上{'达到' if above else '低于'}目标 {goal}，但 {rows} 条测试数据太少，无法判断。"
+            f"{_wanted(accuracy, target, rows, words)}",
         ),
         None,
+    )
+
+
+def _wanted(accuracy: Interval, target: float, rows: int, words: Words) -> str:
+    """How many test rows would tell."""
+    needed = rows_needed(accuracy.value, target, accuracy.level)
+    if needed is None:
+        return words(
+            "The accuracy is so near the target that no reasonable number of rows would tell.",
+            "准确率与目标过于接近，再多的测试数据也难以判断。",
+        )
+    if accuracy.estimand == "rows and draws" and needed <= rows:
+        return words(
+            "As many rows would do; what is unsure is how much other draws of the labelled rows differ: measure more "
+            "draws (--seeds).",
+            "测试数据的数量已经足够；不确定的是换一批样例会差多少：请增加抽取次数（--seeds）。",
+        )
+    needed = max(needed, rows + 1)
+    return words(
+        f"Were the accuracy to stay as it is, about {needed:,} test rows would tell.",
+        f"若准确率保持不变，约需 {needed:,} 条测试数据才能判断。",
+    )
+
+
+def _about(accuracy: Interval, seeds: int, words: Words) -> str:
+    """What the interval is for."""
+    if accuracy.estimand == "rows and draws":
+        return words(
+            f"The interval is for new test rows and new draws of the labelled rows (there are {seeds}).",
+            f"区间针对新的测试数据和重新抽取的样例（共抽取 {seeds} 次）。",
+        )
+    these = words(
+        "these labelled rows" if seeds == 1 else f"these {seeds} draws of the labelled rows",
+        "这一批样例" if seeds == 1 else f"这 {seeds} 次抽取的样例",
+    )
+    return words(
+        f"The interval is for {these} on new test rows; what other labelled rows would give is told from "
+        f"{NEW_DRAWS_FROM} draws on (--seeds).",
+        f"区间针对{these}用在新的测试数据上的情形；换一批样例会怎样，至少抽取 {NEW_DRAWS_FROM} 次（--seeds）才能估计。",
     )
 
 

@@ -52,7 +52,9 @@ def curve_section(result: Evaluation, words: Words) -> Section:
 
 def _worth(found: Extrapolation, result: Evaluation, words: Words) -> list[Block]:
     overall = found.overall
-    gain = words.points(overall.gain)
+    gains = overall.gain
+    gain = words.points(gains)
+    both = words(" and other draws", "、换样例") if gains.estimand == "rows and draws" else ""
     sure = overall.sure
     text = words(
         f"{found.more} more rows of every class, from {found.rows} to {found.rows + found.more}, "
@@ -61,13 +63,13 @@ def _worth(found: Extrapolation, result: Evaluation, words: Words) -> list[Block
             if sure
             else f"may change accuracy by {gain} points: the runs do not tell whether they help. "
         )
-        + "A power law is fitted to the runs and read beyond them (dashed); the interval covers other test rows and "
-        "other draws and a curve that bends between the runs, not one that bends later. Only labelling tells for "
-        "certain.",
+        + f"A power law is fitted to the runs and read beyond them (dashed); the {gains.level:.0%} interval covers "
+        + f"other test rows{both} and a curve that bends between the runs, not one that bends later. Only labelling "
+        + "tells.",
         f"每类再加 {found.more} 条（从 {found.rows} 条到 {found.rows + found.more} 条），"
         + (f"准确率约提高 {gain}个百分点。" if sure else f"准确率变化约 {gain} 个百分点：现有结果无法判断是否有帮助。")
-        + "这是用幂律拟合各次测量后外推所得（虚线）；区间包含换测试数据、换样例以及曲线在已测范围内弯折带来的变化，"
-        "不包含曲线此后才弯折的可能。只有真正标注后才能确定。",
+        + f"这是用幂律拟合各次测量后外推所得（虚线）；{gains.level:.0%} 区间包含换测试数据{both}以及曲线在已测范围内"
+        + "弯折带来的变化，不包含曲线此后才弯折的可能。只有真正标注后才知道。",
     )
     if not found.close:
         text += words(

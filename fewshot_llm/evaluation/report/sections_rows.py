@@ -131,21 +131,22 @@ def _promise(point: Coverage | None, target: float, words: Words) -> str:
     goal = words.percent(target)
     if point is None:
         return words(
-            f"At no threshold are the answered rows right as often as {goal}.",
-            f"无论把门槛设在哪里，自动判定的正确率都达不到 {goal}。",
+            f"On these rows, at no threshold are the answered rows right as often as {goal}.",
+            f"在这些数据上，无论把门槛设在哪里，自动判定的正确率都达不到 {goal}。",
         )
     share, accuracy = words.percent(point.coverage), words.share(point.accuracy)
     if point.coverage == 1:
         return words(
-            f"All rows can be answered at the target of {goal}: {accuracy}.",
-            f"全部自动判定即可达到目标 {goal}：{accuracy}。",
+            f"With all of these rows answered, the share that is right is not below the target of {goal}: {accuracy}.",
+            f"在这些数据上，全部自动判定即可达到目标 {goal}：{accuracy}。",
         )
     threshold = words.probability(point.threshold)
     return words(
-        f"Answer only where the probability is at least {threshold}: that is {share} of the rows, and {accuracy} of "
-        f"them are right (target {goal}). The threshold was read off these rows; expect a little less on others.",
-        f"只在概率不低于 {threshold} 时自动判定：覆盖 {share} 的数据，其中 {accuracy} 正确（目标 {goal}）。"
-        "门槛取自这批数据，用在别的数据上会略差一些。",
+        f"Answer only where the probability is at least {threshold}: that is {share} of these rows, and {accuracy} of "
+        f"them are right (target {goal}). The threshold was read off these rows; expect less on others, and "
+        "set it with `--max-error`, which tests it.",
+        f"只在概率不低于 {threshold} 时自动判定：覆盖这批数据的 {share}，其中 {accuracy} 正确（目标 {goal}）。"
+        "门槛取自这批数据，用在别的数据上会差一些；`--max-error` 会用检验来确定门槛。",
     )
 
 

@@ -73,13 +73,31 @@ def _accuracy(result: SuiteResult, words: Words) -> Section:
         wide=True,
     )
     about = words(
-        "Means over draws of the labelled rows; intervals cover other draws and other test rows. Overlapping "
+        f"Means over draws of the labelled rows. {estimands(result, words)} Overlapping "
         "intervals do not mean that two methods are equal: `fewshot-llm compare RESULT.json --method M` pairs their "
         "answers row by row.",
-        "各次抽取样例的平均值；区间包含换样例、换测试数据带来的变化。区间重叠并不表示两种方法相同："
+        f"各次抽取样例的平均值。{estimands(result, words)}区间重叠并不表示两种方法相同："
         "`fewshot-llm compare RESULT.json --method 方法` 会逐条配对比较。",
     )
     return Section("accuracy", words("Accuracy", "准确率"), [Text(about), Side((chart,)), table])
+
+
+def estimands(result: SuiteResult, words: Words) -> str:
+    """What the intervals are for, in a sentence."""
+    fixed = words(
+        "Intervals are for these draws on new test rows: fewer than five draws do not tell how much draws differ.",
+        "区间针对这几次抽取的样例用在新的测试数据上的情形：不足五次抽取，无法判断换样例会差多少。",
+    )
+    new = words(
+        "Intervals are for new test rows and new draws of the labelled rows.", "区间针对新的测试数据和重新抽取的样例。"
+    )
+    kinds = {one.estimand for one in result.summaries}
+    if len(kinds) > 1:
+        return words(
+            "Intervals are for new test rows; where there are five draws or more, for new draws too.",
+            "区间针对新的测试数据；抽取五次以上时，也针对重新抽取的样例。",
+        )
+    return new if kinds == {"rows and draws"} else fixed
 
 
 def _time(result: SuiteResult, words: Words) -> Section:

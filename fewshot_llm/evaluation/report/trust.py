@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot_llm.calibration import Calibration, IntArray
-from fewshot_llm.evaluation.intervals import Interval, wilson
+from fewshot_llm.evaluation.intervals import Interval, proportion
 from fewshot_llm.evaluation.metrics import expected_calibration_error
 from fewshot_llm.evaluation.result import SEED, Run
 from fewshot_llm.scoring.base import FloatArray
@@ -78,7 +78,7 @@ def reliability(targets: IntArray, probabilities: FloatArray, level: float = 0.9
     bins = []
     for number in np.unique(where):
         rows = where == number
-        share = wilson(int(right[rows].sum()), int(rows.sum()), level)
+        share = proportion(int(right[rows].sum()), int(rows.sum()), level)
         bins.append(
             Bin(float(number) / BINS, float(number + 1) / BINS, int(rows.sum()), float(confidence[rows].mean()), share)
         )
@@ -113,7 +113,7 @@ def risk_coverage(targets: IntArray, probabilities: FloatArray, level: float = 0
         Coverage(
             threshold=float(sorted_confidence[row]),
             coverage=float(row + 1) / len(targets),
-            accuracy=wilson(int(correct[row]), int(row) + 1, level),
+            accuracy=proportion(int(correct[row]), int(row) + 1, level),
         )
         for row in last
     )
