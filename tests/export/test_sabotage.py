@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fewshot_llm.errors import CertificateError
+from fewshot_llm.errors import AdapterError, CertificateError
 from fewshot_llm.export.adapter import read_adapter
 from fewshot_llm.export.base import read_base
 from fewshot_llm.export.certificate import Certificate, Link, certify, require
@@ -178,9 +178,11 @@ def test_10_tokenizer_swapped(source, golden, tmp_path):
 @pytest.mark.server
 def test_an_adapter_that_does_nothing_cannot_be_certified(base_folder, make_adapter, tmp_path):
     folder = make_adapter(name="reviews", r=8)
+    source = read_source(write_record(folder, base_folder("llama")))
     path = folder / "adapter_model.safetensors"
     save_file({name: tensor * 0 for name, tensor in load_file(path).items()}, path)
-    source = read_source(write_record(folder, base_folder("llama")))
+    with pytest.raises(AdapterError):  # not even exported; this one lost its weights after it was read
+        read_source(write_record(folder, base_folder("llama")))
     golden = record_golden(source, source.load(), ROWS)
     write_gguf_lora(read_adapter(folder), source.base, tmp_path / "lora.gguf")
     certificate = serve_and_certify(
