@@ -26,7 +26,7 @@ from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, rea
 
 __all__ = ["Rows", "count_rows", "iter_rows", "load_rows", "read_rows", "scan_rows"]
 
-SAMPLE = 1 << 18
+SAMPLE = 1 << 17
 """Bytes that the encoding is told from."""
 PIECE = 1 << 16
 """Characters of a JSON array that are read at once."""

@@ -27,7 +27,7 @@ CANDIDATES = ",;\t|"
 NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
 SAID = {"\t": "a tab", ",": "“,”", ";": "“;”", "|": "“|”"}
 SAID_ZH = {"\t": "制表符", ",": "“,”", ";": "“;”", "|": "“|”"}
-SAMPLE = 1 << 18
+SAMPLE = 1 << 17
 """Bytes that delimiter and line ends are told from."""
 LOOKED_AT = 200
 """Rows of it."""
