@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.evaluation.intervals import wilson
+from fewshot_llm.evaluation.intervals import proportion
 from fewshot_llm.redaction import PERSONAL, Kind, find_personal_data
 
 __all__ = ["DEVELOPMENT", "Tally", "read_phrases", "tally"]
@@ -105,11 +105,11 @@ def print_table(path: Path, *, examples: bool) -> None:
             there = counted.there.total() if kind == "all" else counted.there[kind]
             if there == 0:
                 continue
-            interval = wilson(found, there)
+            interval = proportion(found, there)
             print(
                 f"| {lang} | {kind} | {found}/{there} | {found / there:.3f} | {interval.low:.3f}–{interval.high:.3f} |"
             )
-        interval = wilson(len(counted.alarms), counted.rows)
+        interval = proportion(len(counted.alarms), counted.rows)
         print(
             f"| {lang} | phrases with a false alarm | {len(counted.alarms)}/{counted.rows} "
             f"| {len(counted.alarms) / counted.rows:.3f} | {interval.low:.3f}–{interval.high:.3f} |"
