@@ -404,12 +404,11 @@ class TestKey:
         monkeypatch.delenv(API_KEY)
         assert key_for("http", host) is None
 
-    @pytest.mark.parametrize("key", ["a\nb", "clé", "a\x00b"])
+    @pytest.mark.parametrize("key", ["a\nb", "clé", "a\x1bb"])
     def test_a_key_that_is_none(self, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        if "\x00" not in key:
-            monkeypatch.setenv(API_KEY, key)
-            with pytest.raises(ServerError, match="characters"):
-                key_for("https", "host")
+        monkeypatch.setenv(API_KEY, key)
+        with pytest.raises(ServerError, match="characters"):
+            key_for("https", "host")
 
     def test_refused_before_anything_is_sent(self, monkeypatch: pytest.MonkeyPatch, llama) -> None:
         def resolve(*_: object) -> None:
