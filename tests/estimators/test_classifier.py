@@ -16,7 +16,15 @@ from sklearn.utils import estimator_checks
 
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_task
 from fewshot_llm.calibration import Batch, Contextual, Uncalibrated
-from fewshot_llm.errors import FewshotError, ModelError, ScoringError, SupportError, TaskError, TemplateError
+from fewshot_llm.errors import (
+    FewshotError,
+    FewshotWarning,
+    ModelError,
+    ScoringError,
+    SupportError,
+    TaskError,
+    TemplateError,
+)
 from fewshot_llm.prompting.selection import Balanced, RandomOrder
 from fewshot_llm.prompting.similarity import Nearest
 from fewshot_llm.prompting.template import Template
@@ -183,7 +191,8 @@ def test_frames_with_several_fields(words):
 
 
 def test_shots_beyond_the_rows_take_what_there_is(words, reviews):
-    classifier = FewShotClassifier(model=words, shots=100).fit(*reviews)
+    with pytest.warns(FewshotWarning, match="100 demonstrations"):
+        classifier = FewShotClassifier(model=words, shots=100).fit(*reviews)
     assert len(classifier.answerer_.inference.prompts(classifier._queries(["好"]))[0].demonstrations) == 16
 
 
