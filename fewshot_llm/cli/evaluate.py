@@ -107,9 +107,9 @@ def evaluate(
     """Measure a classifier on labelled rows that it does not learn from.
 
     For every K and seed, rows are drawn from `--support`, and the classifier sees those and no others. Test rows whose
-    text is in `--support` are left out. Prints means over the seeds with 95 % intervals for new rows, from five seeds on
-    for new draws too. `--report` makes a page of the result. With --adapter in place of --support, what `tune` saved is measured
-    as it is.
+    text is in `--support` are left out. Prints means over the seeds with 95 % intervals for new rows, from five seeds
+    on for new draws too. `--report` makes a page of the result. With --adapter in place of --support, what `tune` saved
+    is measured as it is.
     """
     from fewshot_llm.cli.parts import (
         column_names,

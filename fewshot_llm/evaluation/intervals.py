@@ -383,8 +383,8 @@ def _effective_rows(values: FloatArray) -> FloatArray:
     answers = values.mean(axis=-2)
     share = (answers.sum(axis=-1) + 1) / (rows + 2)
     squares = ((answers - share[..., np.newaxis]) ** 2).sum(axis=-1) + share**2 + (1 - share) ** 2
-    effect: FloatArray = np.clip(share * (1 - share) * (rows + 2) / squares, 1, draws)
-    return rows * effect
+    effective: FloatArray = rows * np.clip(share * (1 - share) * (rows + 2) / squares, 1, draws)
+    return effective
 
 
 def _exact(share: npt.ArrayLike, rows: npt.ArrayLike, level: float) -> tuple[FloatArray, FloatArray]:
