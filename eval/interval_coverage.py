@@ -1,6 +1,6 @@
 """How often the intervals of `fewshot_llm.evaluation.intervals` hold what they say they estimate.
 
-    python -m eval.interval_coverage [--repeats N] [--seed N]
+    python -m eval.interval_coverage [--repeats N] [--only accuracy] [--rows 4,30] [--draws 1,5] [--seed N]
 
 Made answers with a known truth: each answer is right where a latent difficulty (normal; `shared` is the part of its
 variance that belongs to the row and is the same for every draw, from 0: draws err independently, to 1: they err on the
@@ -178,12 +178,21 @@ def _table(
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=2000, help="simulated results per cell")
+    parser.add_argument("--repeats", type=int, default=1000, help="simulated results per cell")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("accuracy", "difference"), help="one of the two tables")
+    parser.add_argument("--rows", type=_numbers, default=(4, 10, 30, 100, 300), help="test rows, separated by commas")
+    parser.add_argument("--draws", type=_numbers, default=(1, 2, 4, 5, 8), help="draws, separated by commas")
     options = parser.parse_args()
-    rows, draws = (4, 10, 30, 100, 300), (1, 2, 4, 5, 8)
+    rows, draws = options.rows, options.draws
     for title, cells in (("accuracy", shares(rows, draws)), ("difference", differences(rows, draws))):
-        print("\n".join(_table(title, cells, options.repeats, options.seed, rows, draws)), end="\n\n", flush=True)
+        if options.only in (None, title):
+            lines = _table(title, cells, options.repeats, options.seed, rows, draws)
+            print("\n".join(lines), end="\n\n", flush=True)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

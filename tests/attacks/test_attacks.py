@@ -101,7 +101,9 @@ def test_rates_are_counted_over_attacks_rows_and_seeds() -> None:
     assert report["undefended"]["flip_rate"] == 0.25
     assert report["undefended"]["targeted"]["value"] == 0.25
     assert report["undefended"]["accuracy_attacked"]["value"] == 0.25
-    assert (report["defended"]["flip_rate"], report["defended"]["high"]) == (0.0, 0.0)
+    assert (report["defended"]["flip_rate"], report["defended"]["low"]) == (0.0, 0.0)
+    assert report["defended"]["high"] == pytest.approx(1 - 0.025**0.5, abs=1e-4)  # no flip in two rows is no certainty
+    assert report["estimand"] == "rows"
     assert [row["flip_rate"] for row in report["by_attack"]] == [0.5, 0.0]
     assert report["clean_accuracy_change"]["value"] == 0.5
     assert report["by_attack"][1]["high"] > 0.3, "no flip among four is no proof that there are none"

@@ -93,7 +93,13 @@ def test_suite_becomes_a_table_of_methods(run: Run, shop: Path) -> None:
     )
     one = {"value": 1.0, "low": 0.5, "high": 1.0}
     summary = {"method": "lora", "model": "tiny", "shots": 4, "seeds": [0], "accuracy": one, "by_seed": [1.0]}
-    summary |= {"balanced_accuracy": one, "log_loss": one, "fit_seconds": 1.0, "predict_seconds": 2.0}
+    summary |= {
+        "balanced_accuracy": one,
+        "log_loss": one,
+        "fit_seconds": 1.0,
+        "predict_seconds": 2.0,
+        "estimand": "rows",
+    }
     suite = SuiteResult(
         suite={"name": "shop", "about": "<b>reviews</b>", "language": "en", "target": 0.9},
         labels=("positive", "negative"),

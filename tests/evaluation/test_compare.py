@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.cell import Cell, CellResult
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite_result import SuiteResult
+from fewshot_llm.evaluation.suite_result import GroupSummary, SuiteResult, read_result, write_result
+from fewshot_llm.evidence import Figure
 
 ROWS = 60
 TARGETS = np.arange(ROWS) % 2
@@ -111,3 +113,32 @@ def test_a_baseline_is_missed_by_more_than_noise_or_by_absence() -> None:
         "ladder k=4",
         "calibrated k=4",
     ]
+
+
+def test_intervals_of_earlier_versions_are_made_anew(tmp_path: Path) -> None:
+    """A baseline's summary without what it estimates, and with the bounds that the bootstrap gave it."""
+    figure = Figure(value=1.0, low=1.0, high=1.0)
+    summary = GroupSummary(
+        method="x",
+        model="",
+        shots=4,
+        seeds=(0, 1),
+        accuracy=figure,
+        by_seed=(1.0, 1.0),
+        balanced_accuracy=figure,
+        log_loss=figure,
+        fit_seconds=1,
+        predict_seconds=1,
+    )
+    write_result(of({"x": ROWS}, (0, 1)).model_copy(update={"summaries": (summary,)}), tmp_path / "result.json")
+    found = read_result(tmp_path / "result.json").summaries[0]
+    assert (found.estimand, found.seeds, found.accuracy.value) == ("rows", (0, 1), 1.0)
+    assert found.accuracy.low == pytest.approx(0.025 ** (1 / ROWS))
+    assert found.balanced_accuracy.low < 1 < found.accuracy.low + 0.1
+
+
+@pytest.mark.parametrize(("seeds", "estimated"), [((0,), "rows"), (tuple(range(5)), "rows and draws")])
+def test_a_difference_says_what_it_estimates_and_has_width(seeds: tuple[int, ...], estimated: str) -> None:
+    found = compare_results(of({"x": 60}, seeds), of({"x": 60}, seeds))[0]
+    assert (found.verdict, found.accuracy.value, found.accuracy.estimand) == ("same", 0, estimated)
+    assert found.accuracy.low < 0 < found.accuracy.high

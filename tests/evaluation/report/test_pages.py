@@ -170,11 +170,33 @@ def test_the_ladder_is_told(result: Evaluation) -> None:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(0.01, "Reaches the target of 90.0%, beyond"), (0.5, "Misses the target"), (0.11, "may be chance"),
-     (0.08, "do not prove")],
-)  # fmt: skip
+    [
+        (0.01, "Reaches the target of 90.0% (at the 95% level)"),
+        (0.5, "Misses the target of 90.0% (at the 95% level)"),
+        (0.11, "Below the target of 90.0% on these rows, but 120 test rows are too few to tell"),
+        (0.08, "At or above the target of 90.0% on these rows, but 120 test rows are too few to tell"),
+    ],
+)
 def test_verdict_says_what_the_rows_can_tell(make_result: MakeResult, error: float, words: str) -> None:
     assert words in to_markdown(evaluation_document(make_result((4,), (0,), error=lambda k: error), "en"))
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1), (0, 1, 2, 3, 4)])
+def test_four_right_answers_prove_nothing(make_result: MakeResult, seeds: tuple[int, ...]) -> None:
+    result = make_result((4,), seeds, rows=4, error=lambda k: -1.0)
+    assert result.summaries[0].accuracy.value == 1.0
+    english, chinese = (to_markdown(evaluation_document(result, language)) for language in ("en", "zh"))
+    assert "95% interval 39.8% to 100.0%" in english
+    assert (
+        "4 test rows are too few to tell. Were the accuracy to stay as it is, about 36 test rows would tell." in english
+    )
+    assert "4 条测试数据太少，无法判断。若准确率保持不变，约需 36 条测试数据才能判断。" in chinese
+    for word in ("certain", "doubt", "proves", "并非偶然", "确定"):
+        assert word not in english.split("## The ladder")[0] + chinese.split("## 阶梯决定")[0]
+    new = len(seeds) >= 5
+    assert ("new draws of the labelled rows (there are 5)" in english) is new
+    assert ("重新抽取的样例（共抽取 5 次）" in chinese) is new
+    assert ("is told from 5 draws on" in english) is not new
 
 
 def test_many_labels_have_room(make_result: MakeResult) -> None:

@@ -27,6 +27,19 @@ def test_a_result_comes_back(result: Evaluation, tmp_path: Path) -> None:
     assert as_document(again) == as_document(result)
 
 
+def test_intervals_of_earlier_versions_are_made_anew(result: Evaluation) -> None:
+    document = json.loads(json.dumps(as_document(result)))
+    for figures in (*(run["figures"] for run in document["runs"]), *document["summaries"]):
+        for figure in figures.values():
+            if isinstance(figure, dict) and "estimand" in figure:
+                del figure["estimand"]
+                figure["low"] = figure["high"] = figure["value"]
+    again = from_document(document)
+    for old, new in zip(result.summaries, again.summaries, strict=True):
+        assert (new.accuracy, new.seeds) == (old.accuracy, old.seeds)
+    assert again.runs[0].figures.accuracy == result.runs[0].figures.accuracy
+
+
 def test_figures_that_do_not_exist_are_null(result: Evaluation) -> None:
     nowhere = Interval(float("nan"), float("nan"), float("nan"))
     run = replace(result.runs[0], figures=replace(result.runs[0].figures, auc=nowhere))
