@@ -20,13 +20,18 @@ UNIT = (
     r"(?:号楼|号院|号门|号铺|号库|号|號樓|號|弄|幢|栋|棟|座|单元|單元|层|楼|樓|室|户|组|期|排|房|铺"
     r"|门(?!口)|大队|队|社|巷|段|梯|院|舍|宿舍楼|宿舍|#楼?|F(?![A-Za-z])|区|支弄|连|团)"
 )
-ONE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢|区|楼|室|单元|号楼|塔|馆)|[东南西北中]\s?单元|[东南西北中]{{1,2}}户|[A-Z][0-9]{{1,2}}\s?(?:座|栋|幢|区|楼|室|塔)?(?![0-9A-Za-z])|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
+ONE_UNIT = (
+    rf"(?:[A-Za-z]{{1,2}}(?:[0-9]{{1,2}}[A-Za-z]?)?\s?(?:座|栋|幢|区|楼|室|单元|号楼|塔|馆)|[东南西北中]\s?单元|[东南西北中]{{1,2}}户"
+    rf"|[A-Z][0-9]{{1,2}}\s?(?:座|栋|幢|区|楼|室|塔)?(?![0-9A-Za-z])"
+    rf"|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
+)
 NAME = r"[^\W\d_a-zA-Z的了到在是没我你他她它吗呢吧啊把被给也还很]"
 """A character that may be in the name of a place: none of the small words."""
 HOUSE_UNIT = r"(?:[A-Za-z]{1,2}\s?(?:座|栋|幢)|[A-Za-z]?[0-9]{1,5}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
 GO_ON = rf"(?:[ ,，、/·-]{{0,2}}[^\W\d_的了是没吗呢吧把被让]{{0,12}}?{ONE_UNIT})"
 ROOM = (
-    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?(?:[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?|[0-9]{1,2}[A-Ha-h](?![A-Za-z]))(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
+    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?(?:[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?|[0-9]{1,2}[A-Ha-h](?![A-Za-z]))"
+    r"(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
 )
 LANDMARK = (
     r"(?:大厦|大廈|广场|廣場|小区|花园|花苑|公寓|中心|大学|学院|医院|公司|酒店|宾馆|驿站|超市|市场|学校|中学"
@@ -71,7 +76,8 @@ BUILDING = re.compile(
     rf"|楼)[ ,，]{{0,2}})?[A-Za-z]?[0-9]{{1,5}}\s?(?:室|号|户|房)?"
 )
 COMMUNITY = re.compile(
-    rf"(?:(?<![0-9A-Za-z])(?!{NAME}{{0,4}}(?:码|号|型|日期|时间|比分|色|款|电话)){NAME}{{2,10}}(?:[A-Za-z一二三四五六七八九十]\s?[区期座])?|[A-Za-z]区)"
+    rf"(?:(?<![0-9A-Za-z])(?!{NAME}{{0,4}}(?:码|号|型|日期|时间|比分|色|款|电话)){NAME}{{2,10}}(?:[A-Za-z一二三四五六七八九十]\s?[区期座])?"
+    rf"|[A-Za-z]区)"
     r"[0-9]{1,3}[-—#栋幢][0-9]{1,2}[-—#单元]{1,2}[0-9]{3,4}室?(?![0-9-])"
     rf"|{NAME}{{2,8}}[0-9]{{1,3}}\s?(?:栋|幢|号楼)(?=[,，。;；\s]|\\Z|[0-9A-Z]|楼下|门口)"
     rf"|{NAME}{{2,6}}(?:村|屯|铺|庄|寨|镇|乡|组){NAME}?[头口尾边东西南北]{{1,2}}(?:第?[一二三四五六七八九十0-9]{{1,2}}[家户排]|{NAME}{{2,3}}家)"
@@ -161,7 +167,7 @@ PRODUCT = (
     r"(?:Speed|Way|Percent|Pack|Packs|Inch|Piece|Pieces|Pcs|Year|Years|Day|Days|Star|Stars|Hour|Hours"
     r"|Watt|Volt|Count|Lane|Foot|Feet|Ft|Mile|Miles|Minute|Minutes|Person|Player|Port|Door|Tier|Level|Shades"
     r"|Gallon|Ounce|Oz|Lb|Lbs|Set|Month|Week|Color|Colour|Size|x|X|By|New|Of|Best|Great|Different|More|Other"
-    r"|Extra|Large|Small)\b"
+    r"|Extra|Large|Small|[GMTK]B|[GM]Hz|[KM]W|[Mm]Ah|Mm|Cm|Kg|Inches)\b"
 )
 ENGLISH_ENDING = rf"""
     (?: \.? ,?\s? (?:[NSEW]{{1,2}}\b)? ,?\s? (?:{FLAT}\.?\s?(?:no\.?\s?)?\#?[0-9A-Za-z-]{{1,6}}\b|[0-9]{{1,3}}(?:st
@@ -256,7 +262,10 @@ OTHERS = re.compile(
     """,
     re.VERBOSE,
 )
-CHINESE_SIGNS = re.compile(r"[路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省铺塔]|地址|住址|[0-9]-[0-9]{1,2}-[0-9]{3}|[A-Z]{3} ?T[0-9]")
+CHINESE_SIGNS = re.compile(
+    r"[路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省铺塔]"
+    r"|地址|住址|[0-9]-[0-9]{1,2}-[0-9]{3}|[A-Z]{3} ?T[0-9]"
+)
 
 
 def find_addresses(reading: Reading) -> Iterator[Find]:

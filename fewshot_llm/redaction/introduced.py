@@ -46,18 +46,23 @@ PEOPLE = (
 THING = r"(?:it|them|this|that|everything|(?:the|my|our|his|her|your|an?|this)\s(?:\w{2,12}\s)?\w{2,12})"
 ONE = re.compile(
     rf"""(?<![\w-])(?:
-      (?:ask|asking|asked)\sfor | contact(?:ed|ing)? | (?:speak|speaking|spoke|spoken|talk|talked|talking|chatted|chatting
-        |deal|dealt)\s(?:to|with) | att(?:n|ention|ent)\b[.:]? | fao\b:? | addressed\sto | reach(?:\sout\sto)? | ring
-      | (?:signed|sign)(?:\sfor)?(?:\sas|\sby)? | (?:received|accepted|collected|picked\sup|taken(?:\sin)?|ordered|placed
-        |purchased|booked|paid|submitted|opened|helped|assisted|answered|handled|witnessed|returned|requested|sent)\sby
-      | in\sthe\snames?\sof | under(?:\sthe\sname(?:\sof)?)? | names?\sof | (?:account|card|policy)\s?holder(?:'s\sname)?
+      (?:ask|asking|asked)\sfor | contact(?:ed|ing)? | (?:speak|speaking|spoke|spoken|talk|talked|talking|chatted
+        |chatting|deal|dealt)\s(?:to|with) | att(?:n|ention|ent)\b[.:]?
+      | fao\b:? | addressed\sto | reach(?:\sout\sto)? | ring
+      | (?:signed|sign)(?:\sfor)?(?:\sas|\sby)? | (?:received|accepted|collected|picked\sup|taken(?:\sin)?|ordered
+        |placed|purchased|booked|paid|submitted|opened|helped|assisted|answered|handled|witnessed|returned|requested|sent)\sby
+      | in\sthe\snames?\sof | under(?:\sthe\sname(?:\sof)?)? | names?\sof
+      | (?:account|card|policy)\s?holder(?:'s\sname)?
       | cardholder | recipient | consignee | addressee | payee | beneficiary | purchaser
       | (?:gave|handed|given|give|hand|passed|pass|entrusted)\s(?:{THING}\s)?(?:over\s)?to
       | (?:left|leave|leaving|drop|dropped)\s(?:{THING}\s)?(?:off\s)?with | out\sto | payable\sto | c/o | care\sof
       | (?:my|our|his|her|your|their|the|a|an|ur)\s(?:\w{{3,12}}\s)?(?:{PEOPLE}),?(?:\s(?:is|was|called|named))?
+      | (?:courier|driver|agent|rep|postman|postie|neighbou?r|husband|wife|son|daughter)
       | (?:should|must|to|can)\s(?:say|read) | (?:let|tell|told|inform|notify|email|text|call|phone|cc) | on\sbehalf\sof
-      | by\sthe\sname(?:\sof)? | (?:contact|responsible|emergency)\s(?:person|contact|name) | (?:bill|billed|billing)\sto
-      | (?:customer|client|buyer|guest|passenger|patient|member|sender|receiver)(?:\sname\s?:?|\s?:) | empfänger(?:in)? | destinataire
+      | by\sthe\sname(?:\sof)? | (?:contact|responsible|emergency)\s(?:person|contact|name)
+      | (?:bill|billed|billing)\sto
+      | (?:customer|client|buyer|guest|passenger|patient|member|sender|receiver)(?:\sname\s?:?|\s?:)
+      | empfänger(?:in)? | destinataire
       | (?:ansprechpartner(?:in)?|kontakt|z\.\s?hd\.|[àa]\sl'attention\sde)|name:?
       )\s?[:,-]?\s\(?""",
     re.IGNORECASE | re.VERBOSE,
@@ -80,37 +85,49 @@ AT_A_PLACE = re.compile(
     r"(?i),?\s(?:(?:at|in|on)\s(?:reception|the|flat|apartment|number|no\b|apt|unit|room|front|desk|house|#?[0-9])"
     r"|(?:flat|apt|apartment|unit|room|suite|house|please)\b|,?\s?\(|#?[0-9])"
 )
-GREETING = r"(?:hi|hiya|hello|hey|hallo|bonjour|good\s(?:morning|afternoon|evening|day)|greetings|namaste|howdy|g'day|yes)"
+GREETING = (
+    r"(?:hi|hiya|hello|hey|hallo|bonjour|good\s(?:morning|afternoon|evening|day)|greetings|namaste|howdy|g'day|yes)"
+)
 SELF = re.compile(
     rf"(?<![\w'’-])(?P<greeted>{GREETING}\s?(?:there|team|all|guys|sir|madam|everyone)?[\s,.!-]{{0,3}})?"
     r"(?:i\sam|i['’]?m|this\sis|it['’]?s|it\sis|my\sname['’]?s|my\sname\sis|me\sis|here\sis|ich\sbin|je\ssuis)\s",
     re.IGNORECASE,
 )
 GOES_ON = re.compile(
-    r"(?i),?\s(?:here|speaking|calling|again|writing|from|on\sbehalf|(?:and|,)?\s?(?:i|my|we|the\sbuyer)\b|of\s(?:flat|apt)"
+    r"(?i),?\s(?:here|speaking|calling|again|writing|from|on\sbehalf|(?:and|,)?\s?(?:i|my|we|the\sbuyer)\b"
+    r"|of\s(?:flat|apt)"
     r"|and\s(?:i|my)\b|order|(?:in|at)\s(?:flat|apartment|apt|unit|number|no|room|the|[0-9])|(?:from|in)\s)"
 )
 SMALL_PAIR = re.compile(r"[a-z][a-z'’-]{1,15}(?:\s[a-z][a-z'’-]{1,15})?(?=\s?(?:[,.!;]|\Z)|\s(?:and|from|here|i|my)\b)")
 HERE = re.compile(
-    rf"(?:\A|(?<=[.!?\n]\s)|(?<=\n)|{GREETING}[\s,!.-]{{1,3}})(?P<value>{LATIN})(?=\s(?:here|speaking|again)\b)", re.IGNORECASE
+    rf"(?:\A|(?<=[.!?\n]\s)|(?<=\n)|{GREETING}[\s,!.-]{{1,3}})(?P<value>{LATIN})(?=\s(?:here|speaking|again)\b)",
+    re.IGNORECASE,
 )
 GREETED = re.compile(
     rf"(?<![\w'’-])(?:(?i:dear|hi|hello|hey|hallo|lieber?|cher|ch[èe]re|thanks|thank\syou|bonjour))[\s,]{{1,2}}"
     rf"(?P<value>{LATIN})(?=\s?(?:[,!:.;\n-]|\Z))"
 )
 CLOSING = re.compile(
-    r"(?<![\w'’-])(?i:(?:best|kind|kindest|warm|warmest|many|with|yours|your|all\sthe)?\s?(?:regards|rgds|thanks|thank\syou"
-    r"|thx|ta|cheers|best|wishes|sincerely|yours|truly|faithfully|respectfully|love(?=,)|cordially|cordialement|grüße|gruß"
-    rf"|grüssen?|hugs|xoxo|signed|mfg|lg|br|much\sappreciated))[\s,.!:-]{{1,4}}(?P<value>{LATIN})\s?[.!)]?\s?(?=\n|\Z|[x]{{1,3}}\Z"
+    r"(?<![\w'’-])(?i:(?:best|kind|kindest|warm|warmest|many|with|yours|your|all\sthe)?\s?(?:regards|rgds|thanks"
+    r"|thank\syou"
+    r"|thx|ta|cheers|best|wishes|sincerely|yours|truly|faithfully|respectfully|love(?=,)|cordially|cordialement"
+    r"|grüße|gruß"
+    rf"|grüssen?|hugs|xoxo|signed|mfg|lg|br|much\sappreciated))[\s,.!:-]{{1,4}}(?P<value>{LATIN})\s?[.!)]?\s?(?=\n"
+    rf"|\Z|[x]{{1,3}}\Z"
     r"|,\s?[0-9A-Z])"
 )
-DASHED = re.compile(rf"(?:(?<=[.!?,]\s)[-–—~]{{1,2}}\s?|(?i:sent\sfrom\smy\s\w{{1,12}})\s?[-–—,.]\s?|\n[-–—~]{{0,2}}\s?)(?P<value>{LATIN})\s?\.?\s?\Z")
+DASHED = re.compile(
+    rf"(?:(?<=[.!?,]\s)[-–—~]{{1,2}}\s?|(?i:sent\sfrom\smy\s\w{{1,12}})\s?[-–—,.]\s?"
+    rf"|\n[-–—~]{{0,2}}\s?)(?P<value>{LATIN})\s?\.?\s?\Z"
+)
 CORRECTED = re.compile(
-    r"(?<![\w'’-])(?i:it['’]s|it\sis|is|be|says?|not|as|to|reads?|instead\sof|but|into|for|was|spel(?:led|t|ling))\s[\"'“‘]?"
+    r"(?<![\w'’-])(?i:it['’]s|it\sis|i\sam|i['’]m|is|be|says?|not|as|to|reads?|instead\sof|but|into|for|was"
+    r"|spel(?:led|t|ling))\s[\"'“‘]?"
 )
 OF_A_PERSON = re.compile(
-    r"(?i)(?<!brand\s)(?<!product\s)(?<!model\s)(?<!company\s)(?<!game\s)(?<!file\s)(?<!user\s)(?<!domain\s)(?<!colou?r\s)"
-    .replace("(?<!colou?r\\s)", r"(?<!color\s)(?<!colour\s)(?<!store\s)(?<!shop\s)(?<!street\s)(?<!city\s)(?<!dog's\s)")
+    r"(?i)(?<!brand\s)(?<!product\s)(?<!model\s)(?<!company\s)(?<!game\s)(?<!file\s)(?<!user\s)(?<!domain\s)(?<!colou?r\s)".replace(
+        "(?<!colou?r\\s)", r"(?<!color\s)(?<!colour\s)(?<!store\s)(?<!shop\s)(?<!street\s)(?<!city\s)(?<!dog's\s)"
+    )
     + r"(?<![a-z])(?:sur)?names?(?![a-z])|on\sthe\s(?:label|parcel|package|box|envelope|card)"
 )
 BEFORE_PLACE = re.compile(
@@ -122,8 +139,45 @@ BEFORE_PLACE = re.compile(
 )
 MONSIEUR = re.compile(rf"(?<![\w.])(?P<value>M\.\s{UPPER}[^\W\d_]{{2,20}})")
 ALSO_WORDS = frozenset(
-    "will may april june summer hope joy grace rose love faith autumn penny melody angel august angel king young brown white"
-    " green black long jackson harry georgia austin virginia jordan chase robin dean gene earl christian paris".split()
+    [
+        "will",
+        "may",
+        "april",
+        "june",
+        "summer",
+        "hope",
+        "joy",
+        "grace",
+        "rose",
+        "love",
+        "faith",
+        "autumn",
+        "penny",
+        "melody",
+        "angel",
+        "august",
+        "angel",
+        "king",
+        "young",
+        "brown",
+        "white",
+        "green",
+        "black",
+        "long",
+        "jackson",
+        "harry",
+        "georgia",
+        "austin",
+        "virginia",
+        "jordan",
+        "chase",
+        "robin",
+        "dean",
+        "gene",
+        "earl",
+        "christian",
+        "paris",
+    ]
 )
 """Given names that are words as well: with a family name behind them they are names."""
 
@@ -146,30 +200,33 @@ WELL_KNOWN_WORD = (
     r"|管家|助理|秘书|户主|经手人|代收人?|签收人?|经办人?|负责人|对接人|收款人|抬头(?:是|写|为)?(?:个人)?|个人|实名(?:是|为)?"
     r"|本人|我是|俺是|这里是|这边是|我叫|名叫|叫做|人叫|人是|人写的?是?|联系|联络|通知|转告|告诉|找|交给|转交给?|转给|寄给|送给|退给|发给"
     r"|打给|付给|汇给|转账给|打款给|退款给|退回给|递给|拿给|带给|留给|写给|赠予|赠送|收件|收货|寄到|改成|改为|换成|写成|写的是"
-    r"|投诉|表扬|感谢|工程师|师傅|医生|客户|顾客|买家|会员|乘客|用户|学生|患者|机主|户名|开户人|持卡人|署名|落款|名义是)"
+    r"|投诉|表扬|感谢|工程师|师傅|医生|老师|发票(?:请)?开(?:给)?|客户|顾客|买家|会员|乘客|用户|学生|患者|机主|户名|开户人|持卡人|署名|落款|名义是)"
 )
 INTRODUCED = re.compile(rf"{WELL_KNOWN_WORD}[\s:：=「“\"(（]{{0,2}}(?:姓名|名字|叫|是|为)?[\s:：]{{0,2}}")
 NEXT = re.compile(
     r"[\s,，。.;；:!?、)(\"”'】\]/|~…—+-]|\Z|[来收签拿取接代的去说态买就下在不已也是会这那先女今明昨刚亲帮给把让要想有到没"
-    r"还都打电手住和与跟或本同夫老师人0-9(写收您你我他她]"
+    r"还都打电手住和与跟或本同夫老师人0-9(写收寄开阿叔您你我他她]"
 )
 AFTERWARDS = re.compile(
-    rf"(?:[给用以让请叫喊派替帮])(?P<value>{MINORITY}|(?:{COMPOUND}){GIVEN}{{1,2}}|[{SURNAMES}]{GIVEN}{{1,2}}?"
+    rf"(?:[给用以让请叫喊派替帮被由写])(?P<value>{MINORITY}|(?:{COMPOUND}){GIVEN}{{1,2}}|[{SURNAMES}]{GIVEN}{{1,2}}?"
     rf"|[小老][{SURNAMES}])"
-    r"(?=(?:买|的名|名义|名字|代[收签领取]|来?[接签收取拿]|过来|来|打电话|回电|回个电话|下单|下的|送|寄|用的|定的|订的|办))"
+    r"(?=(?:买|收|签|的名|名义|名字|代[收签领取]|来?[接签收取拿]|过来|来|打电话|回电|回个电话|下单|下的|送|寄|用的|定的|订的|办))"
 )
 OF_HOUSE = re.compile(
     rf"(?:我是|我们是|这是)[^,，。\s]{{1,12}}的(?P<value>(?:{COMPOUND}){GIVEN}{{1,2}}|[{SURNAMES}]{GIVEN}{{1,2}})(?=[,，。!\s]|\Z)"
 )
 AT_END = re.compile(
-    rf"(?:(?<=[,，。;；:：、\s)(0-9室号楼台])|\A)(?P<value>{UPPER}[a-z]{{1,15}}(?:\s{UPPER}[a-z]{{1,15}})?)\s?\(?(?:亲?收|签收|代收)(?=[,，。;\s)]|\Z)"
+    rf"(?:(?<=[,，。;；:：、\s)(0-9室号楼台])|\A)(?P<value>{UPPER}[a-z]{{1,15}}(?:\s{UPPER}[a-z]{{1,15}})?)\s?\(?(?:亲?收|签收"
+    rf"|代收)(?=[,，。;\s)]|\Z)"
 )
 FIRST_RECEIVES = re.compile(
-    rf"(?:(?:\A|(?<=[,，。;；\s]))收[:：\s]?)(?P<value>(?:{COMPOUND}){GIVEN}{{1,2}}|[{SURNAMES}]{GIVEN}{{1,2}})(?=[(,，。\s]|\Z)"
+    rf"(?:(?:\A|(?<=[,，。;；\s]))收[:：\s]?)(?P<value>(?:{COMPOUND}){GIVEN}{{1,2}}"
+    rf"|[{SURNAMES}]{GIVEN}{{1,2}})(?=[(,，。\s]|\Z)"
 )
 NAME_IS = re.compile(r"(?:不是|应该是|而是|是|写成了?|打成了?|改成|改为|错成)")
 LATIN_AFTER = re.compile(
-    rf"(?:(?:{WELL_KNOWN_WORD}|客服)\s?[:：]?\s?|[给是找叫])(?P<value>{UPPER}[a-z]{{1,15}}(?:[ ·.]{{1,2}}{UPPER}[a-z]{{1,15}}){{0,3}})"
+    rf"(?:(?:{WELL_KNOWN_WORD}|客服)\s?[:：]?\s?|[给是找叫])(?P<value>{UPPER}[a-z]{{1,15}}"
+    rf"(?:[ ·.]{{1,2}}{UPPER}[a-z]{{1,15}}){{0,3}})"
     r"(?![A-Za-z0-9-]|\s?[0-9]|的?(?:专[柜卖]|旗舰|官方|品牌|手机|系统|公司|版|粉|家的))"
 )
 
@@ -199,7 +256,9 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
             if name is None or end is None:
                 continue
             words = text[name.start() : end].split()
-            if len(words) < least and not (AT_A_PLACE.match(text, end) and match.group().strip(": ")[-3:] in ("for", " to")):
+            if len(words) < least and not (
+                AT_A_PLACE.match(text, end) and match.group().strip(": ")[-3:] in ("for", " to")
+            ):
                 continue
             if least == 2 and match.group().strip(": ").lower() in ("to", "with") and not _ends(text, end):
                 continue
@@ -210,9 +269,12 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
         if name is not None and end is not None:
             if match["greeted"] or GOES_ON.match(text, end) or (" " in text[name.start() : end] and _ends(text, end)):
                 yield name.start(), end
-        elif match["greeted"] and (small := SMALL_PAIR.match(text, match.end())) is not None:
-            if not any(word in _words("en") or len(word) < 3 for word in small.group().split()):
-                yield small.span()
+        elif (
+            match["greeted"]
+            and (small := SMALL_PAIR.match(text, match.end())) is not None
+            and not any(word in _words("en") or len(word) < 3 for word in small.group().split())
+        ):
+            yield small.span()
     for pattern in (HERE, GREETED, CLOSING, DASHED, BEFORE_PLACE):
         for match in pattern.finditer(text):
             name = A_NAME.match(text, match.start("value"), match.end("value"))
@@ -235,7 +297,10 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
 
 def _ends(text: str, end: int) -> bool:
     """Whether a clause ends here."""
-    return re.compile(r"\s?(?:[,.!?;:)\n]|\Z)|\s(?:and|but|please|who|at|on|in|via|is|has|was)\b").match(text, end) is not None
+    return (
+        re.compile(r"\s?(?:[,.!?;:)\n]|\Z)|\s(?:and|but|please|who|at|on|in|via|is|has|was)\b").match(text, end)
+        is not None
+    )
 
 
 def _end_of_name(text: str, name: re.Match[str]) -> int | None:
@@ -245,11 +310,26 @@ def _end_of_name(text: str, name: re.Match[str]) -> int | None:
     for number, word in enumerate(re.finditer(r"\S+", name.group())):
         bare = word.group().strip(".").replace("’", "'").lower()
         stem = bare.removesuffix("'s")
-        if len(stem) == 1 or stem in ("van", "von", "de", "der", "den", "da", "di", "del", "la", "le", "bin", "al", "el", "dos"):
+        if len(stem) == 1 or stem in (
+            "van",
+            "von",
+            "de",
+            "der",
+            "den",
+            "da",
+            "di",
+            "del",
+            "la",
+            "le",
+            "bin",
+            "al",
+            "el",
+            "dos",
+        ):
             continue
         if stem in ("mr", "mrs", "ms", "miss", "dr", "prof", "mx", "sir"):
             continue
-        if stem in common or _is_common_part(stem):
+        if stem in common or _is_common_part(stem, first=number == 0):
             if number == 0 and stem in ALSO_WORDS:
                 end = word.end()
                 continue
@@ -262,7 +342,9 @@ def _end_of_name(text: str, name: re.Match[str]) -> int | None:
     if end is None or not real:
         return None
     found = name.group()[:end]
-    if " " not in found and (found.isupper() or any(map(str.isdigit, found))):
+    if " " not in found and (
+        any(map(str.isdigit, found)) or (found.isupper() and not (len(found) > 4 and re.search("[AEIOUY]", found)))
+    ):
         return None
     after = text[name.start() + end : name.start() + end + 2]
     if after[:1].isdigit() or after[:1] == "_" or re.search("[A-Z]{2}s|[a-z][A-Z]{2}", found):
@@ -270,10 +352,16 @@ def _end_of_name(text: str, name: re.Match[str]) -> int | None:
     return name.start() + end
 
 
-def _is_common_part(word: str) -> bool:
-    """Whether this is a compound or an ending that only ordinary words have."""
+def _is_common_part(word: str, *, first: bool) -> bool:
+    """Whether this is a compound or an ending that only ordinary words have, or a form of a common verb."""
+    common = _words("en")
+    verb = word.removesuffix("ed") if word.endswith("ed") else word.removesuffix("ing") if word.endswith("ing") else ""
+    if first and len(verb) >= 3 and (verb in common or f"{verb}e" in common):
+        return True
+    if first and word.endswith("s") and word[:-1] in common:
+        return True
     return word.endswith(("tion", "ment", "ness", "able", "ible", "ful", "less", "ity", "ally", "ware", "tech")) or (
-        "-" in word and all(part in _words("en") for part in word.split("-"))
+        "-" in word and all(part in common for part in word.split("-"))
     )
 
 
@@ -282,17 +370,216 @@ def _is_family_name(word: str) -> bool:
 
 
 FAMILY = frozenset(
-    "bell bird bishop black bridges bright brook brooks brown bull burns bush butler carpenter carter case castle chambers"
-    " church clay cole cook cooper cox cross day dean drake duke east farmer field fields fisher flower flowers ford forest"
-    " foster fox france freeman frost gardener gates gay glass gold golden good grant graves gray green grey grove hall ham"
-    " hand hardy hart hawk hay head hill holiday holland hood hook house hunt hunter hurt jewel judge key keys kings knight"
-    " lake lamb lane law little lord love major marks marsh marshall mason masters may mean mills moon moore moss north"
-    " page park parks parker parsons peace peck penny piper pitt pool pope porter potter potts pound power powers price"
-    " prince quick reed reeves rice rich rivers rock rose rush savage shepherd short silver singer small smart south"
-    " sparks speed spring steel stone stern storm street strong summer summers swan sweet swift tanner taylor temple towers"
-    " tucker turner underwood valentine vines walker wall walls ward waters weaver webb weeks wells west wheeler white"
-    " wild wilder winter winters wise wolf wood woods wright young sharp steward steel lee bond nash york banks fry rowe"
-    " bacon barber baker becker berry blank block bowl brand burn busch carrier chance chase cherry christian coffey".split()
+    [
+        "bell",
+        "bird",
+        "bishop",
+        "black",
+        "bridges",
+        "bright",
+        "brook",
+        "brooks",
+        "brown",
+        "bull",
+        "burns",
+        "bush",
+        "butler",
+        "carpenter",
+        "carter",
+        "case",
+        "castle",
+        "chambers",
+        "church",
+        "clay",
+        "cole",
+        "cook",
+        "cooper",
+        "cox",
+        "cross",
+        "day",
+        "dean",
+        "drake",
+        "duke",
+        "east",
+        "farmer",
+        "field",
+        "fields",
+        "fisher",
+        "flower",
+        "flowers",
+        "ford",
+        "forest",
+        "foster",
+        "fox",
+        "france",
+        "freeman",
+        "frost",
+        "gardener",
+        "gates",
+        "gay",
+        "glass",
+        "gold",
+        "golden",
+        "good",
+        "grant",
+        "graves",
+        "gray",
+        "green",
+        "grey",
+        "grove",
+        "hall",
+        "ham",
+        "hand",
+        "hardy",
+        "hart",
+        "hawk",
+        "hay",
+        "head",
+        "hill",
+        "holiday",
+        "holland",
+        "hood",
+        "hook",
+        "house",
+        "hunt",
+        "hunter",
+        "hurt",
+        "jewel",
+        "judge",
+        "key",
+        "keys",
+        "kings",
+        "knight",
+        "lake",
+        "lamb",
+        "lane",
+        "law",
+        "little",
+        "lord",
+        "love",
+        "major",
+        "marks",
+        "marsh",
+        "marshall",
+        "mason",
+        "masters",
+        "may",
+        "mean",
+        "mills",
+        "moon",
+        "moore",
+        "moss",
+        "north",
+        "page",
+        "park",
+        "parks",
+        "parker",
+        "parsons",
+        "peace",
+        "peck",
+        "penny",
+        "piper",
+        "pitt",
+        "pool",
+        "pope",
+        "porter",
+        "potter",
+        "potts",
+        "pound",
+        "power",
+        "powers",
+        "price",
+        "prince",
+        "quick",
+        "reed",
+        "reeves",
+        "rice",
+        "rich",
+        "rivers",
+        "rock",
+        "rose",
+        "rush",
+        "savage",
+        "shepherd",
+        "short",
+        "silver",
+        "singer",
+        "small",
+        "smart",
+        "south",
+        "sparks",
+        "speed",
+        "spring",
+        "steel",
+        "stone",
+        "stern",
+        "storm",
+        "street",
+        "strong",
+        "summer",
+        "summers",
+        "swan",
+        "sweet",
+        "swift",
+        "tanner",
+        "taylor",
+        "temple",
+        "towers",
+        "tucker",
+        "turner",
+        "underwood",
+        "valentine",
+        "vines",
+        "walker",
+        "wall",
+        "walls",
+        "ward",
+        "waters",
+        "weaver",
+        "webb",
+        "weeks",
+        "wells",
+        "west",
+        "wheeler",
+        "white",
+        "wild",
+        "wilder",
+        "winter",
+        "winters",
+        "wise",
+        "wolf",
+        "wood",
+        "woods",
+        "wright",
+        "young",
+        "sharp",
+        "steward",
+        "steel",
+        "lee",
+        "bond",
+        "nash",
+        "york",
+        "banks",
+        "fry",
+        "rowe",
+        "bacon",
+        "barber",
+        "baker",
+        "becker",
+        "berry",
+        "blank",
+        "block",
+        "bowl",
+        "brand",
+        "burn",
+        "busch",
+        "carrier",
+        "chance",
+        "chase",
+        "cherry",
+        "christian",
+        "coffey",
+    ]
 )
 
 
@@ -336,7 +623,11 @@ def _end_of_chinese_name(text: str, start: int) -> int | None:
         return None
     longest = match.group()
     for value in (longest, longest[:-1]):
-        if len(value) >= 2 and NEXT.match(text, start + len(value)) and _is_chinese_name(value):
+        if (
+            len(value) >= 2
+            and (NEXT.match(text, start + len(value)) or (len(value) == 3 and value[2] in LAST_OF_NAME))
+            and _is_chinese_name(value)
+        ):
             return start + len(value)
     return None
 
@@ -346,7 +637,19 @@ def _is_chinese_name(value: str) -> bool:
     if "·" in value or re.match(COMPOUND, value):
         return len(value) >= 3
     if value[0] in "小阿老大" and len(value) == 2 and value[0] not in "阿":
-        return value not in words and value not in ("老师", "小米", "老板", "小时", "大家", "老万", "老家", "大方", "小单")
-    if value[:2] in words and not (len(value) == 3 and value[2] in LAST_OF_NAME and value[1] in "子小文明晓雪大家志国海"):
+        return value not in words and value not in (
+            "老师",
+            "小米",
+            "老板",
+            "小时",
+            "大家",
+            "老万",
+            "老家",
+            "大方",
+            "小单",
+        )
+    if value[:2] in words and not (
+        len(value) == 3 and value[2] in LAST_OF_NAME and value[1] in "子小文明晓雪大家志国海"
+    ):
         return False
     return value not in words

@@ -219,7 +219,7 @@ NAMED_SMALL = re.compile(
     re.IGNORECASE,
 )
 SAID_SMALL = re.compile(
-    r"(?i)(?<![a-z])my\s(?:full\s)?name\s(?:is|'s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the"
+    r"(?i)(?<![a-z])my\s(?:full\s)?name(?:\sis|\s?['’]s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the"
     r"|still|a|printed|spelt|now|also|in|written|listed|incorrect|correct|engraved"
     r"|embroidered)[a-z'-]{2,20}(?:\s(?!and|but|i|my|on|the|from|please|order|who|with|the|you|we|at|in|is|to"
     r"|phone|tel|email|live)[a-z'-]{2,20})?)"
