@@ -63,6 +63,28 @@ def test_recall_and_false_alarms_of_the_held_out_phrases(lang: str) -> None:
     assert len(counted.alarms) / counted.rows <= 0.02, counted.alarms
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["I'm Happy With This", "deliver to Germany", "Dear Customer Service", "我是老顾客了", "交给快递了", "给孩子买的"],
+)
+def test_ordinary_words_after_words_that_introduce_a_name_stay(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("I'm Siobhan O'Grady, where is it", "I'm [NAME_1], where is it"),
+        ("交给孙晓梅就行", "交给[NAME_1]就行"),
+        ("at Ivy Cottage, Adare, Co. Limerick", "at [ADDRESS_1]"),
+        ("Aadhaar 5669 4672 3440", "Aadhaar [ID_NUMBER_1]"),
+        ("加我卫星mm520131", "加我卫星[CHAT_ID_1]"),
+    ],
+)
+def test_what_ordinary_words_introduce_is_found(text: str, after: str) -> None:
+    assert Redactor().text(text) == after
+
+
 def test_placeholders_are_stable_within_a_row_and_say_nothing_of_other_rows() -> None:
     redactor, counts = Redactor(), Counter[str]()
     row = {"text": "打13800138000或13912345678，还是13800138000", "phone": "13912345678", "n": 13800138000, "stars": 5}
@@ -257,6 +279,20 @@ def test_surroundings_do_not_matter(row: dict[str, object], around: tuple[str, s
         "1 Aa Bb ",
         "微信",
         "路一号",
+        "Ann ",
+        "for Ann Lee ",
+        "I'm Ann, ",
+        "Flat 1, Aa, ",
+        "Aa, ",
+        "Aa 12, SW1A 1AA ",
+        "my name is ",
+        "one two ",
+        "交给",
+        "我是李",
+        "加我",
+        "锦绣5-2-",
+        "3栋",
+        "DM me @a",
     ],
 )
 def test_a_long_text_costs_its_length(unit: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fewshot_llm.redaction.anchored import find_anchored
 from fewshot_llm.redaction.kinds import Kind
 from fewshot_llm.redaction.reading import Find, Reading
 
@@ -19,13 +20,18 @@ UNIT = (
     r"(?:号楼|号院|号门|号铺|号库|号|號樓|號|弄|幢|栋|棟|座|单元|單元|层|楼|樓|室|户|组|期|排|房|铺"
     r"|门(?!口)|大队|队|社|巷|段|梯|院|舍|宿舍楼|宿舍|#楼?|F(?![A-Za-z])|区|支弄|连|团)"
 )
-ONE_UNIT = rf"(?:[A-Za-z]{{1,2}}\s?(?:座|栋|幢|区|楼|室|单元|号楼)|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
+ONE_UNIT = (
+    rf"(?:[A-Za-z]{{1,2}}(?:[0-9]{{1,2}}[A-Za-z]?)?\s?(?:座|栋|幢|区|楼|室|单元|号楼|塔|馆)|[东南西北中]\s?单元|[东南西北中]{{1,2}}户"
+    rf"|[A-Z][0-9]{{1,2}}\s?(?:座|栋|幢|区|楼|室|塔)?(?![0-9A-Za-z])"
+    rf"|[A-Za-z东西南北附]?\s?{NUMBER}\s?{UNIT})"
+)
 NAME = r"[^\W\d_a-zA-Z的了到在是没我你他她它吗呢吧啊把被给也还很]"
 """A character that may be in the name of a place: none of the small words."""
 HOUSE_UNIT = r"(?:[A-Za-z]{1,2}\s?(?:座|栋|幢)|[A-Za-z]?[0-9]{1,5}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
 GO_ON = rf"(?:[ ,，、/·-]{{0,2}}[^\W\d_的了是没吗呢吧把被让]{{0,12}}?{ONE_UNIT})"
 ROOM = (
-    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
+    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?(?:[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?|[0-9]{1,2}[A-Ha-h](?![A-Za-z]))"
+    r"(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
 )
 LANDMARK = (
     r"(?:大厦|大廈|广场|廣場|小区|花园|花苑|公寓|中心|大学|学院|医院|公司|酒店|宾馆|驿站|超市|市场|学校|中学"
@@ -68,6 +74,15 @@ BUILDING = re.compile(
     rf"|块|个|%|人|mAh|次|[wW瓦])))"
     rf"|{NUMBER}\s?(?:单元|單元)[ ,，]{{0,2}}(?:{NUMBER}\s?(?:层"
     rf"|楼)[ ,，]{{0,2}})?[A-Za-z]?[0-9]{{1,5}}\s?(?:室|号|户|房)?"
+)
+COMMUNITY = re.compile(
+    rf"(?:(?<![0-9A-Za-z])(?!{NAME}{{0,4}}(?:码|号|型|日期|时间|比分|色|款|电话)){NAME}{{2,10}}(?:[A-Za-z一二三四五六七八九十]\s?[区期座])?"
+    rf"|[A-Za-z]区)"
+    r"[0-9]{1,3}[-—#栋幢][0-9]{1,2}[-—#单元]{1,2}[0-9]{3,4}室?(?![0-9-])"
+    rf"|{NAME}{{2,8}}[0-9]{{1,3}}\s?(?:栋|幢|号楼)(?=[,，。;；\s]|\\Z|[0-9A-Z]|楼下|门口)"
+    rf"|{NAME}{{2,6}}(?:村|屯|铺|庄|寨|镇|乡|组){NAME}?[头口尾边东西南北]{{1,2}}(?:第?[一二三四五六七八九十0-9]{{1,2}}[家户排]|{NAME}{{2,3}}家)"
+    rf"|{NAME}{{2,10}}[A-Z]{{3,6}}\s?(?:T[0-9]{{1,2}}|[0-9A-Z]座)\s?(?:[0-9]{{1,2}}[楼层])?\s?[0-9]{{3,4}}室?(?![0-9A-Za-z])"
+    rf"|(?<=[送寄放]到)(?P<mark>{NAME}{{2,8}}{LANDMARK})(?:旁边?|对面|隔壁|后面|楼下)的?(?:{NAME}{{1,6}}{LANDMARK})"
 )
 PROVINCES = (
     r"北京|上海|天津|重庆|河北|山西|内蒙古|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东"
@@ -136,10 +151,10 @@ STATE_NAMES = (
     "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho"
     "|Illinois|Indiana|Iowa|Kansas"
     "|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska"
-    "|Nevada|New\\s(?:Hampshire"
-    "|Jersey|Mexico|York)|North\\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\\sIsland"
-    "|South\\s(?:Carolina|Dakota)|Tennessee"
-    "|Texas|Utah|Vermont|Virginia|Washington|West\\sVirginia|Wisconsin|Wyoming"
+    "|Nevada|New\s(?:Hampshire"
+    "|Jersey|Mexico|York)|North\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\sIsland"
+    "|South\s(?:Carolina|Dakota)|Tennessee"
+    "|Texas|Utah|Vermont|Virginia|Washington|West\sVirginia|Wisconsin|Wyoming"
 )
 STATE_ZIP = rf"(?:{STATES}|{STATE_NAMES})\.?,?\s[0-9]{{5}}(?:-[0-9]{{4}})?\b"
 POSTCODE = r"(?:[A-Z]{1,2}[0-9][0-9A-Z]?\s?[0-9][A-Z]{2}|[ABCEGHJ-NPRSTVXY][0-9][A-Z]\s?[0-9][A-Z][0-9])\b"
@@ -152,7 +167,7 @@ PRODUCT = (
     r"(?:Speed|Way|Percent|Pack|Packs|Inch|Piece|Pieces|Pcs|Year|Years|Day|Days|Star|Stars|Hour|Hours"
     r"|Watt|Volt|Count|Lane|Foot|Feet|Ft|Mile|Miles|Minute|Minutes|Person|Player|Port|Door|Tier|Level|Shades"
     r"|Gallon|Ounce|Oz|Lb|Lbs|Set|Month|Week|Color|Colour|Size|x|X|By|New|Of|Best|Great|Different|More|Other"
-    r"|Extra|Large|Small)\b"
+    r"|Extra|Large|Small|[GMTK]B|[GM]Hz|[KM]W|[Mm]Ah|Mm|Cm|Kg|Inches)\b"
 )
 ENGLISH_ENDING = rf"""
     (?: \.? ,?\s? (?:[NSEW]{{1,2}}\b)? ,?\s? (?:{FLAT}\.?\s?(?:no\.?\s?)?\#?[0-9A-Za-z-]{{1,6}}\b|[0-9]{{1,3}}(?:st
@@ -247,7 +262,10 @@ OTHERS = re.compile(
     """,
     re.VERBOSE,
 )
-CHINESE_SIGNS = re.compile(r"[路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省]|地址|住址")
+CHINESE_SIGNS = re.compile(
+    r"[路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省铺塔]"
+    r"|地址|住址|[0-9]-[0-9]{1,2}-[0-9]{3}|[A-Z]{3} ?T[0-9]"
+)
 
 
 def find_addresses(reading: Reading) -> Iterator[Find]:
@@ -258,6 +276,8 @@ def find_addresses(reading: Reading) -> Iterator[Find]:
             yield Kind.ADDRESS, start, end
     if re.search(r"[A-Za-z]{2}", text) is None:
         return
+    for start, end in find_anchored(reading):
+        yield Kind.ADDRESS, start, end
     if reading.digits:
         for pattern in (ENGLISH, HOUSE, WITH_CODE, GERMAN, FRENCH, OTHERS):
             for match in pattern.finditer(text):
@@ -273,7 +293,7 @@ def find_addresses(reading: Reading) -> Iterator[Find]:
 
 
 def _chinese(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in (NUMBERED, CHAIN, VILLAGE, BUILDING):
+    for pattern in (NUMBERED, CHAIN, VILLAGE, BUILDING, COMMUNITY):
         for match in pattern.finditer(text):
             if NOT_A_PLACE.search(match.group()) is None and ONE_FLOOR.search(match.group()) is None:
                 yield _left_end(text, match.start()), match.end()

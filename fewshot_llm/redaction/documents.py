@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from importlib import import_module
 
 from fewshot_llm.redaction.kinds import Kind
 from fewshot_llm.redaction.reading import Find, Reading, beside, digits_of, letters_before, names_a_code
@@ -39,10 +40,14 @@ PERMIT_WORDS = (
     r"|往来台湾通行证|通行证|回乡证|回鄉證|台胞证|台胞證|居住证|居留证"
     r"|(?:entry|travel|residence)\s?permit|home\s?return\s?permit|green\s?card"
 )
-PASSPORT_WORDS = r"护照|護照|passports?|passeport|reisepass(?:nummer)?|pasaporte|(?:pass)(?=\s?(?:no|number|nr))"
+PASSPORT_WORDS = (
+    r"护照|護照|travel\s?document|passports?|passeport|reisepass(?:nummer)?|pasaporte"
+    r"|(?:pass)(?=\s?(?:no|number|nr))|passaporto|pasport"
+)
 PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,17}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
 PASSPORT = (
-    r"(?=(?:[ -]?[a-z]{0,3}[0-9]){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])|c[0-9a-z]{8}(?![0-9a-z])"
+    r"(?=[a-z]{0,3}(?:[ -]?[a-z]{0,3}[0-9]){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])"
+    r"|[cfghjk][0-9a-z]{8}(?![0-9a-z])"
 )
 TRAVEL_BESIDE = (
     beside(PERMIT_WORDS, PERMIT, after=r"[\s,，)(]{0,3}(?:这?是)?(?:我的?)?"),
@@ -57,7 +62,7 @@ LICENCE_BESIDE = beside(
     r"驾驶证|驾照|驾驶执照|行驶证|档案编号|driver'?s?\s?licen[cs]e|driving\s?licen[cs]e|licen[cs]e\s?(?:no"
     r"|number|#)|führerschein(?:nummer)?"
     r"|permis\s?de\s?conduire|(?<![a-z])dl\s?(?:no|number|#)",
-    NUMBERED,
+    rf"[a-z9]{{2,5}} ?[0-9]{{6}} ?[a-z9]{{2}} ?[0-9a-z]{{2,3}}(?![0-9a-z])|{NUMBERED}",
     after=r"[\s,，)]{0,2}(?:这?是)?我的",
 )
 
@@ -74,10 +79,47 @@ NINO_BESIDE = beside(
     r"[a-z]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}[ -]?[a-d]?(?![0-9a-z])",
 )
 OTHER_PERSONAL = beside(
-    r"steuer-?id(?:entifikationsnummer)?|sozialversicherungsnummer|num[ée]ro\s?de\s?s[ée]curit[ée]\s?sociale"
-    r"|nhs\s?(?:no|number)"
-    r"|社保卡?号?|医保卡?号?|学号|军官证|士兵证|medicare|aadhaar|pan\s?card",
-    NUMBERED,
+    r"社保卡?号?|医保卡?号?|学号|工作证号?|结婚证号?|出生证号?|军官证号?|士兵证号?|警官证号?|残疾证号?|教师证号?|(?<![a-z])(?:"
+    r"steuer-?\s?id(?:entifikationsnummer|-nummer|-nr\.?)?|steuernummer|sozialversicherungsnummer"
+    r"|personalausweis(?:nummer)?"
+    r"|ausweis(?:nummer|-?nr\.?)|num[ée]ro\s?de\s?s[ée]cu(?:rit[ée]\s?sociale)?|s[ée]cu(?:rit[ée]\s?sociale)?|(?:n°"
+    r"|no)\s?ss"
+    r"|nhs|medicare|medicaid|aadhaa?r|adhaa?r|uid(?:ai)?(?=\s?(?:no|number|card|:))|pan(?=\s?(?:card|no|number|is|:"
+    r"|[a-z]{5}[0-9]))"
+    r"|voter(?:'?s)?\s?(?:id|card)|epic\s?(?:no|number)|pps(?:n|\s?(?:no|number))?"
+    r"|personal\s?public\s?service(?:\snumber)?"
+    r"|tfn|tax\s?file|social\s?insurance|sin(?=\s?(?:no|number|is|:|\#|[0-9]{3}[ -]?[0-9]{3}))|dni|nie(?=\s?[:xyz])|nif"
+    r"|codice\s?fiscale|cod\.?\s?fisc\.?|bsn|burgerservicenummer|pesel|cpf|curp|cedula|c[ée]dula|rut(?=\s?[:0-9])"
+    r"|nric|fin(?=\s?:)"
+    r"|mykad|my\s?number(?=\s?card)|rrn|resident\s?registration|personnummer|fødselsnummer|cpr(?=\s?(?:no|nr|number"
+    r"|:))|hetu"
+    r"|ahv|emirates\s?id|iqama|cnic|nid|ein|utr|national\s?(?:id(?:entity)?|identification)(?:\s?card)?"
+    r"|health\s?(?:card|insurance)"
+    r"|(?:student|employee|staff|military|government|state|voter|photo)\s?id|citizen(?:ship)?\s?(?:id|card|number)"
+    r"|insurance\s?(?:no|number)"
+    r"|crn|centrelink|tax\s?(?:id|number|no)|green\s?card|alien\s?(?:no|number)|a-number)(?![a-z])(?:\s?card)?",
+    rf"[12] ?[0-9]{{2}} ?[01][0-9] ?[0-9ab]{{2}} ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{2}}(?![0-9a-z])|{NUMBERED}"
+    rf"|军字第?[0-9]{{5,10}}号?|第?[0-9]{{6,12}}号|[a-z]{{5}}[0-9]{{4}}[a-z](?![a-z0-9])"
+    r"|[a-z]{6}[0-9]{2}[a-z][0-9]{2}[a-z][0-9]{3}[a-z](?![a-z0-9])"
+    r"|[0-9](?:[ .-]?[0-9]){7,17}(?:[ -]?[a-z]{1,2})?(?![a-z0-9])"
+    r"|[xyz][ -]?[0-9]{7}[ -]?[a-z](?![a-z0-9])|[a-z]{1,5}[0-9]{2,9}[a-z0-9]{0,9}(?![a-z0-9])"
+    r"|[a-z][0-9]{2}[a-z][0-9]{2}[a-z][0-9]{2}",
+    after=r"[\s,)(，]{1,3}(?:is\s|是)?(?:my\s|我的)?",
+)
+"""Numbers of persons in many countries beside the words for them: form is enough there."""
+ALONE_BY_CHECK: tuple[tuple[str, str], ...] = (
+    ("in_.aadhaar", r"[2-9][0-9]{3}(?P<s>[ -])[0-9]{4}(?P=s)[0-9]{4}"),
+    ("in_.pan", r"[A-Z]{3}[ABCFGHLJPTK][A-Z][0-9]{4}[A-Z]"),
+    ("it.codicefiscale", r"[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]"),
+    ("fr.nir", r"[12] ?[0-9]{2} ?[01][0-9] ?[0-9AB]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}"),
+    ("br.cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"),
+    ("kr.rrn", r"[0-9]{6}-[1-4][0-9]{6}"),
+    ("es.nie", r"[XYZ]-?[0-9]{7}-?[A-Z]"),
+)
+"""Modules of python-stdnum, and how a number is written that its check digit alone makes believable."""
+CHECKED = tuple(
+    (module, re.compile(rf"(?<![0-9A-Za-z-])(?<![0-9] ){form}(?![0-9A-Za-z-]|[ ][0-9])"))
+    for module, form in ALONE_BY_CHECK
 )
 
 IBAN = re.compile(rf"{ALONE}[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]{{4}}){{2,7}}(?:[ -]?[A-Za-z0-9]{{1,4}})?{END}")
@@ -137,7 +179,7 @@ def find_documents(reading: Reading) -> Iterator[Find]:
     for pattern in (LICENCE_BESIDE, SSN_BESIDE, NINO_BESIDE, OTHER_PERSONAL):
         for start, end in _values(pattern, text):
             yield Kind.ID_NUMBER, start, end
-    for start, end in (*_regional_ids(text), *_social_security(text)):
+    for start, end in (*_regional_ids(text), *_social_security(text), *_checked(text)):
         yield Kind.ID_NUMBER, start, end
 
 
@@ -264,6 +306,13 @@ def _social_security(text: str) -> Iterator[tuple[int, int]]:
     for match in NINO.finditer(text):
         if not names_a_code(text, *match.span()):
             yield match.span()
+
+
+def _checked(text: str) -> Iterator[tuple[int, int]]:
+    for module, form in CHECKED:
+        for match in form.finditer(text):
+            if import_module(f"stdnum.{module}").is_valid(match.group()) and not names_a_code(text, *match.span()):
+                yield match.span()
 
 
 def _ibans(text: str) -> Iterator[tuple[int, int]]:

@@ -55,7 +55,8 @@ HIDDEN_SIGN = re.compile(
     r"\s{0,3}[\[({<【]\s{0,2}(?:at|@|a|艾特|爱特|圈a)\s{0,2}[\])}>】]\s{0,3}|\s{0,3}(?:艾特|爱特|圈\s?a|小老鼠"
     r"|at符号|at号)\s{0,3}"
     r"|\s{0,3}[-_*~]{1,2}(?P<dashed>at)[-_*~]{1,2}\s{0,3}|\s{0,3}(?P<plain>@)\s{0,3}"
-    r"|\s{1,3}(?P<word>at)\s{1,3}|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
+    r"|\s{1,3}(?:at[\s-]?sign|@sign|\(?symbol\sat\)?)\s{1,3}|\s{1,3}(?P<word>at)\s{1,3}|\s?在\s?(?=(?:qq|163|126"
+    r"|gmail|sina|foxmail|hotmail|outlook)\s?(?:点|\.|dot))|(?<=[\u4e00-\u9fff0-9])at(?=[\u4e00-\u9fff0-9q])"
     r"|(?<=[a-z0-9])(?-i:AT)(?=[a-z0-9])|\s{1,2}@at@?\s{1,2}",
     re.IGNORECASE,
 )
@@ -89,6 +90,9 @@ BESIDE = re.compile(
 MENTION = re.compile(r"邮|信箱|mail|contact|reach|write to|invoice|发票|联系|\bsend|ping me|reply", re.IGNORECASE)
 DOMAINS = ("com", "cn", "net", "org", "mail", "dot", "点", "點", "邮", "信箱", ".", "。")
 SIGNS = (
+    "在",
+    "at sign",
+    "at-sign",
     "艾特",
     "爱特",
     "圈",

@@ -8,21 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fewshot_llm.redaction.introduced import COMPOUND, HALF_WORD, LATIN, SURNAMES, UPPER, find_introduced
 from fewshot_llm.redaction.kinds import Kind
 from fewshot_llm.redaction.reading import Find, Reading
 
 __all__ = ["find_names"]
 
-SURNAMES = (
-    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
-    "庞樊兰殷施陶洪翟安颜倪严牛温芦季俞章鲁葛伍韦申尤毕聂丛焦向柳邢路岳齐梅莫庄辛管祝左涂谷祁时舒耿牟卜詹关苗凌费纪靳盛童欧甄项曲成游阳裴席卫查屈鲍位覃霍翁隋植甘景薄单包司柏宁柯阮桂闵解强柴华车冉房边"
-    "闫肖付郎邬尚佘卓练苟冷巩鞠丘蒙晏敖占符池臧楚娄滕艾冀原商米仇宗平戚荆洛揭詹仲楼窦岑应薄麦井丰栾计简揭蓝饶沙辜杭危虞宫蔺郁邸邝呼谈扈苑匡巫商鹿奚储古阙"
-    "張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許呂蘇盧蔣賈葉閻鐘鄒陸龍萬錢湯賴龐蘭顏嚴莊齊"
-)
-COMPOUND = (
-    "欧阳|司马|上官|诸葛|夏侯|东方|皇甫|尉迟|公孙|慕容|令狐|司徒|端木|西门|南宫|百里|独孤|长孙|宇文"
-    "|轩辕|申屠|太史|濮阳|闻人|公冶|欧陽"
-)
 HAN = r"[\u3400-\u9fff]"
 NOT_GIVEN = r"[的了在是电手地住身收和与我您你他她请要会说不没就把被给吗呢吧啊很叫这那到打寄个但还联微号]"
 GIVEN = rf"(?:(?!{NOT_GIVEN}){HAN})"
@@ -32,14 +23,6 @@ NICKNAME = (
     rf"|医生|大姐|大哥|阿姨|叔叔?|老板|太太|先生|女士|小姐))"
 )
 MINORITY = rf"{HAN}{{2,8}}(?:·{HAN}{{1,8}}){{1,3}}"
-UPPER = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİĶĹĽŁŃŅŇŌŐŒŘŚŞŠŢŤŪŮŰŲŹŻŽ]"
-LATIN = (
-    rf"(?:(?:van|von|de|del|di|da)\s(?:(?:der|den"
-    rf"|la)\s)?)?(?:{UPPER}\.\s?){{0,3}}{UPPER}[^\W\d_\u2e80-\u9fff]*(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?"
-    rf"(?:[ ](?:(?:van|von|de|der|den|da|di|del|la|le|bin|al|el"
-    rf"|dos)\s){{0,2}}"
-    rf"(?:[OD]['’])?{UPPER}[^\W\d_\u2e80-\u9fff]{{0,20}}(?:['’-][^\W\d_\u2e80-\u9fff]{{1,20}})?\.?){{0,3}}"
-)
 ROLE = (
     r"(?:收件人|收货人|收貨人|收件|收货|联系人|聯絡人|联络人|寄件人|发件人|签收人|取件人|提货人|退款人|退货人"
     r"|订货人|购买人|下单人|买家|客户|顾客|户主|持卡人|开户人|户名|开户名|机主|经办人|申请人|收款人|付款人"
@@ -215,7 +198,7 @@ NAMED = re.compile(
 )
 SAID = re.compile(
     rf"(?<![A-Za-z])(?i:my\s(?:full\s)?name\s?(?:is|['’]s|:)|i\sam\scalled|i['’]m\scalled|they\scall\sme"
-    rf"|(?:ask|asking)\sfor|attn:?|attention:|c/o|in\sthe\sname\sof|under\sthe\sname(?:\sof)?|name\sof"
+    rf"|attn:?|attention:|c/o|in\sthe\sname\sof|under\sthe\sname(?:\sof)?|name\sof"
     rf"|ich\shei(?:ß|ss)e|mein\sname\sist|je\sm['’]appelle|mon\snom\sest|me\sllamo"
     rf"|name\son\s(?:the\s)?(?:order|parcel|account|card|package|label)\s(?:is|was|should\sbe|reads))"
     rf"[\s:]{{1,2}}(?P<value>(?i:(?:mr|mrs|ms|miss|dr)\.?\s)?{LATIN})"
@@ -236,7 +219,7 @@ NAMED_SMALL = re.compile(
     re.IGNORECASE,
 )
 SAID_SMALL = re.compile(
-    r"(?i)(?<![a-z])my\s(?:full\s)?name\s(?:is|'s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the"
+    r"(?i)(?<![a-z])my\s(?:full\s)?name(?:\sis|\s?['’]s)\s(?P<value>(?!not|wrong|spelled|misspelled|missing|on|the"
     r"|still|a|printed|spelt|now|also|in|written|listed|incorrect|correct|engraved"
     r"|embroidered)[a-z'-]{2,20}(?:\s(?!and|but|i|my|on|the|from|please|order|who|with|the|you|we|at|in|is|to"
     r"|phone|tel|email|live)[a-z'-]{2,20})?)"
@@ -262,6 +245,7 @@ def find_names(reading: Reading) -> Iterator[Find]:
     """Names beside the words that announce them."""
     for start, end in (*_chinese(reading), *_latin(reading)):
         yield Kind.NAME, start, end
+    yield from find_introduced(reading)
 
 
 def _chinese(reading: Reading) -> Iterator[tuple[int, int]]:
@@ -278,6 +262,8 @@ def _chinese(reading: Reading) -> Iterator[tuple[int, int]]:
     for pattern in patterns:
         for match in pattern.finditer(text):
             value = match["value"]
+            if HALF_WORD.match(text, max(0, match.start("value") - 1)) is not None:
+                continue
             if COMMON.fullmatch(value[:2]) is not None or (value[0] in "不没无未信写错有" and pattern is not TITLE):
                 continue
             if (

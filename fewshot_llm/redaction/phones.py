@@ -117,6 +117,7 @@ SPELLED_BESIDE = beside(
     rf"(?:{GAP}[{SPELLED_DIGIT}]){{6,11}}(?![{SPELLED_DIGIT}十百千万亿])",
 )
 LOCAL_AMERICAN = re.compile(r"(?<![0-9A-Za-z-])[2-9][0-9]{2}[-.][0-9]{4}(?![0-9]|[-.][0-9])")
+OR_ANOTHER = re.compile(r"[2-9][0-9]{2}[-.][0-9]{4}\s?(?:or|and|/|,|&)\s?\Z")
 STRONG_PREFIX = re.compile(
     r"at|c|call|cell|dh|fax|hp|line|lx|lxdh|m|mob|mobile|no|num|number|on|p|ph|phone|qq"
     r"|sj|sjh|t|tel|text|tg|v|vx|wechat|weixin|whatsapp|wx|zfb"
@@ -161,10 +162,13 @@ def _goes_on(text: str, end: int) -> bool:
 
 NUMERALS = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMERAL = (
-    r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double\s(?:zero|oh|one|two|three|four|five"
-    r"|six|seven|eight|nine))"
+    r"(?:(?:(?:double|triple|treble)[\s-])?(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|nine|ten|eleven"
+    r"|twelve"
+    r"|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|fou?rty|fifty|sixty|seventy"
+    r"|eighty"
+    r"|ninety)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|hundred|thousand)|[0-9]{1,4})"
 )
-SPELLED_ENGLISH = re.compile(rf"(?<![a-z]){NUMERAL}(?:[\s,.-]{{1,3}}{NUMERAL}){{6,13}}(?![a-z])", re.IGNORECASE)
+SPELLED_ENGLISH = re.compile(rf"(?<![a-z0-9]){NUMERAL}(?:[\s,.-]{{1,3}}{NUMERAL}){{5,13}}(?![a-z0-9])", re.IGNORECASE)
 COUNTING = re.compile(r"(?i)one[\s,.-]+two[\s,.-]+three[\s,.-]+four[\s,.-]+five|three[\s,.-]+two[\s,.-]+one")
 
 
@@ -196,9 +200,13 @@ def _spelled(reading: Reading) -> Iterator[tuple[int, int]]:
         written = re.sub(f"[^{SPELLED_DIGIT}]", "", match.group())
         if not written.isascii() or (re.search("[oO]", written) and len(digits_of(written)) >= 7):
             yield match.span()
-    spelled = sum(map(reading.low.count, NUMERALS)) >= 6
+    spelled = sum(map(reading.low.count, NUMERALS)) >= 4
     for match in SPELLED_ENGLISH.finditer(text) if spelled else ():
-        if COUNTING.search(match.group()) is None:
+        words = len(re.findall("[a-z]+", match.group(), re.IGNORECASE))
+        if (COUNTING.search(match.group()) is None or _said_to_be_phone(text, match.start())) and (
+            (words >= 7 and "hundred" not in match.group().lower())
+            or (words >= 4 and _said_to_be_phone(text, match.start()))
+        ):
             yield match.span()
     if re.search("[零〇○一二三四五六七八九幺]{4}", text) is not None:
         for match in SPELLED_BESIDE.finditer(text):
@@ -289,7 +297,9 @@ def _written_as_usual(reading: Reading, regions: tuple[str, ...]) -> Iterator[tu
             if separated and not names_a_code(text, *match.span()):
                 yield match.span()
         for match in LOCAL_AMERICAN.finditer(text):
-            if _said_to_be_phone(text, match.start()):
+            if _said_to_be_phone(text, match.start()) or OR_ANOTHER.search(
+                text, max(0, match.start() - 14), match.start()
+            ):
                 yield match.span()
     if "GB" in regions:
         for match in BRITISH.finditer(text):
@@ -330,7 +340,9 @@ def _beside(reading: Reading) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-CODE_AFTER_QUANTITY = re.compile(r"(?i)\s?(?:元|块|毫安|mah|gb|mb|次|个|人|秒|分钟|times|people)")
+CODE_AFTER_QUANTITY = re.compile(
+    r"(?i)\s?(?:分(?!钟)|积分|金币|只|条|张|款|年|版|粉|元|块|毫安|mah|gb|mb|次|个|人|秒|分钟|times|people)"
+)
 
 
 def _of_regions(reading: Reading, regions: tuple[str, ...]) -> Iterator[tuple[int, int]]:
@@ -390,34 +402,86 @@ CHAT_WORDS = (
     r"|wx|v|w|薇|微|威|卫星|企鹅|扣扣|q)(?![a-z])|(?<![a-z])(?:wei\s?xin|we\s?chat|wx|vx|v号|wxid|wxh)(?![a-z])"
     r"|(?<![a-z])v(?=\s?[:：])|扣扣|企鹅号?|秋秋|叩叩|(?<![a-z])q\s?q(?![a-z])|(?<![a-z])q(?=\s?[:：])|q群|球球号"
     r"|支付宝|支付寶|(?<![a-z])(?:zfb|ali\s?pay|pay\s?pal|venmo|cash\s?app|zelle)(?![a-z])|電報|电报|飞机号"
-    r"|纸飞机|(?<![a-z])(?:telegram|tg|whats\s?app|signal(?=\s?(?:id|[:@]))|skype|kakao(?:talk)?|viber|discord"
+    r"|纸飞机|(?<![a-z])(?:telegram|tg|whats\s?app|signal(?=\s?(?:id|me|[:@]))|skype|kakao(?:talk)?|viber|discord"
     r"|snap(?:chat)?|instagram|insta|ig|twitter|threads|messenger)(?![a-z])"
     r"|(?<![a-z])line(?=\s?(?:id|号|帐号|账号|[:：@]))|(?:加|我的?)\s?line(?![a-z])|旺旺|钉钉|抖音|小红书|快手"
-    r"|微博|陌陌|闲鱼|淘宝"
+    r"|微博|陌陌|闲鱼|淘宝|小紅書|哔哩哔哩|b站|飞书|飞信|米聊|知乎|推特|脸书|(?<![a-z])ins(?![a-z])|丫丫|歪歪(?:号)?|(?<![a-z])yy(?=号)"
+    r"|(?<![a-z0-9])q(?=[0-9]{6,11}(?![0-9a-z]))|Q号|V号"
+    r"|微\s?[❤💗💕心xX新芯欣辛鑫號号](?:in|号)?|[威薇维徽唯溦嶶][信芯新欣心辛❤♥]|wei\s?信|v[♥❤芯心欣信]|[加\+➕➕]\s?(?:我|个|下"
+    r"|一下)?\s?[vwq](?=[a-z0-9_]{4})"
+    r"|(?<![\u4e00-\u9fff])扣(?=[:：]?\s?[0-9]{5})|(?<![a-z])kik(?=\s?[:@]|\s(?:is|me|id|name))|连我(?=\s?[:：@a-z0-9])"
+    r"|(?<![a-z])(?:slack|teams|wickr|session|threema|reddit|tiktok|steam|xbox|psn|gamertag|zalo|imo)"
+    r"(?=\s?(?:id|user|handle|name|is|me|@|:))|(?<![a-z])(?:user\s?name|handle|screen\s?name|gamertag)(?![a-z])"
 )
 HANDLE_GAP = (
     r"(?:[\s:：=\"'“”‘’「【\[({<>~→-]|号码|号|码|账号|帐号|账户|id|是|为|叫|搜索?|加我?|我|的|:|也是"
-    r"|同号|联系|联系我|❤|♥|(?:handle|as|via|under|contact|user\s?name|username|account|name|number|no|me|is"
+    r"|同号|同名|联系|联系我|❤|♥|[:：]|转我?|转账|加|群号?|就是|号是|(?:handle|as|via|under|contact|user\s?name|username|account|name"
+    r"|number|no|me|is"
     r"|at|on|add|to)\b\.?){0,8}"
 )
-HANDLE = r"(?<![a-z0-9])@?[a-z][a-z0-9_.-]{3,29}|(?<![a-z0-9])@?_[a-z0-9_]{4,29}|[0-9]{5,12}(?![0-9])"
+HANDLE = (
+    r"(?:(?<![a-z0-9])|(?<=[加+➕][vwq])|(?<=[我个下][vwq]))[@$]?(?:live:)?[a-z][a-z0-9_.-]{3,29}(?:#[0-9]{4})?"
+    r"|(?<![a-z0-9])@?_[a-z0-9_]{4,29}|[0-9]{5,12}(?![0-9])"
+)
 CHAT_BESIDE = re.compile(rf"(?:{CHAT_WORDS})(?P<gap>{HANDLE_GAP})(?P<value>(?:{HANDLE}))(?![a-z0-9])", re.IGNORECASE)
 CHAT_AFTER = re.compile(
     rf"(?<![a-z0-9@._-])(?P<value>(?:{HANDLE}))\s?[,，(（]?\s?(?:这?个?是|就是|为|is|on|=|-|\()\s?(?:我的?|my"
     rf"|老?板?的?)?\s?(?:{CHAT_WORDS})",
     re.IGNORECASE,
 )
-CHAT_LINK = re.compile(
-    r"(?i)(?:wxid_[a-z0-9]{6,20}|(?:t\.me|wa\.me|line\.me/ti/p|m\.me|paypal\.me|u\.wechat\.com)/[~@a-z0-9_.+-]{3,40})"
+CHAT_ADDED = re.compile(
+    r"(?:加|➕|\+|(?:咨询|私信|私聊|联系|找|搜|戳|返现|详情)(?:请?加)?)(?:我|个|下|一下|好友|群|老板|店主|客服|[微薇威维卫]信?|v|q|w|[:：\s]){0,4}"
+    r"(?<![a-z])(?P<value>[a-z][a-z0-9_-]{5,19}|[0-9]{7,11})(?![a-z0-9.])",
+    re.IGNORECASE,
 )
-TELLING = re.compile(r"(?i)[:：=@]|号|是|为|账号|帐号|\bid\b|handle|username|\bis\b|搜|叫|add")
+MESSAGED = re.compile(
+    r"(?<![a-z])(?:d\.?m|p\.?m|message|msg|ping|add|write|contact|hit|reach|text|find|tag|friend|hmu|inbox)(?:ed|ing)?"
+    r"(?:\s(?:me|us|him|her|up|out|to|at|on|via|it|here|is))*\s?[:,-]?\s(?P<value>@[a-z0-9_][a-z0-9_.-]{2,29}[a-z0-9_])",
+    re.IGNORECASE,
+)
+NUMBERED_HANDLE = re.compile(r"(?<![\w#])[A-Za-z][A-Za-z0-9_.]{2,30}#[0-9]{4}(?![0-9])")
+CHAT_LINK = re.compile(
+    r"(?i)(?:https?://)?(?:www\.)?(?:wxid_[a-z0-9]{6,20}|(?:t\.me|wa\.me|line\.me/ti/p|m\.me|paypal\.me"
+    r"|u\.wechat\.com)/[~@a-z0-9_.+-]{3,40})"
+)
+TELLING = re.compile(r"(?i)[:：=@$]|号|是|为|账号|帐号|\bid\b|handle|username|\bis\b|搜|叫|add")
 VERSION = re.compile(
     r"(?i)v?[0-9]+(?:\.[0-9]+)+|(?:iphone|ipad|ios|android|windows|win|mac|macos|mate|galaxy|app|web)[0-9.]*"
 )
 RUN = re.compile(r"[A-Za-z0-9_]{4}")
-SHORT = re.compile(r"(?<![a-z])(?:v\s?[信:x号]|w\s?x|q\s?[:群]|(?:tg|ig)(?![a-z]))")
+SHORT = re.compile(r"(?<![a-z])(?:v\s?[信:x号]|w\s?x|q\s?[:群]|q[0-9]{6}|(?:tg|ig)(?![a-z]))")
 CHATS = (
     "微",
+    "kik",
+    "连我",
+    "飞书",
+    "飞信",
+    "米聊",
+    "知乎",
+    "推特",
+    "脸书",
+    "ins",
+    "丫丫",
+    "歪歪",
+    "威芯",
+    "威",
+    "唯",
+    "维",
+    "扣",
+    "b站",
+    "slack",
+    "teams",
+    "reddit",
+    "tiktok",
+    "steam",
+    "xbox",
+    "psn",
+    "username",
+    "user name",
+    "handle",
+    "gamertag",
+    "screen name",
+    "zalo",
     "威信",
     "薇",
     "徽信",
@@ -492,8 +556,25 @@ NOT_A_HANDLE = re.compile(
 def find_chat_ids(reading: Reading) -> Iterator[Find]:
     """Accounts of WeChat, QQ, Alipay, Telegram, WhatsApp, LINE and others beside their names."""
     text = reading.text
-    if RUN.search(text) is None or not (reading.has(CHATS) or SHORT.search(reading.low)):
+    if RUN.search(text) is None:
         return
+    for pattern in (MESSAGED, CHAT_ADDED):
+        for match in pattern.finditer(text) if pattern is MESSAGED or not text.isascii() else ():
+            value = match["value"]
+            if (
+                VERSION.fullmatch(value) is None
+                and (
+                    pattern is MESSAGED
+                    or (re.search("[0-9_]", value) and NOT_A_HANDLE.fullmatch(value.lower()) is None)
+                )
+                and CODE_AFTER_QUANTITY.match(text, match.end()) is None
+                and not names_a_code(text, *match.span("value"))
+            ):
+                yield Kind.CHAT_ID, *match.span("value")
+    if not (reading.has(CHATS) or SHORT.search(reading.low)):
+        return
+    for match in NUMBERED_HANDLE.finditer(text) if reading.has(("discord", "battle", "gamertag")) else ():
+        yield Kind.CHAT_ID, *match.span()
     for match in CHAT_LINK.finditer(text):
         yield Kind.CHAT_ID, *match.span()
     for match in CHAT_BESIDE.finditer(text):
@@ -511,6 +592,7 @@ def find_chat_ids(reading: Reading) -> Iterator[Find]:
         elif (
             (chinese and value.isalpha() and len(value) >= 6 and match["gap"] == "")
             or re.search(r"[0-9_@]|[a-z]-[a-z]", value.lower())
+            or ("username" in match.group().lower() and "." in value)
             or TELLING.search(match["gap"])
         ):
             yield Kind.CHAT_ID, *match.span("value")
