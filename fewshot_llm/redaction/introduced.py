@@ -246,10 +246,18 @@ def find_introduced(reading: Reading) -> Iterator[Find]:
 
 
 A_NAME = re.compile(LATIN)
+CAPITAL = re.compile(rf"{UPPER}[^\W\d_]*(?:['’][^\W\d_]+)?")
 
 
 def _latin(text: str) -> Iterator[tuple[int, int]]:
-    for pattern, least in ((ONE, 1), (TWO, 2)):
+    common = _words("en")
+    # Nothing but common words is written large in most texts: a look that costs far less than the patterns.
+    capital = any(
+        word.lower().replace("’", "'").removesuffix("'s") not in common
+        for word in CAPITAL.findall(text)
+        if len(word) > 1
+    )
+    for pattern, least in ((ONE, 1), (TWO, 2)) if capital else ():
         for match in pattern.finditer(text):
             name = A_NAME.match(text, match.end(), match.end() + 90)
             end = None if name is None else _end_of_name(text, name)
@@ -275,6 +283,8 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
             and not any(word in _words("en") or len(word) < 3 for word in small.group().split())
         ):
             yield small.span()
+    if not capital:
+        return
     for pattern in (HERE, GREETED, CLOSING, DASHED, BEFORE_PLACE):
         for match in pattern.finditer(text):
             name = A_NAME.match(text, match.start("value"), match.end("value"))
