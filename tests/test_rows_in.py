@@ -352,6 +352,30 @@ def test_parquet_of_any_types(tmp_path: Path) -> None:
     assert [dict(found) for found in read_rows(tmp_path / "a.parquet")] == [row]
 
 
+def test_parquet_cells_that_python_has_no_value_for(tmp_path: Path) -> None:
+    """A day after the year 9999 is a number; a text that is not UTF-8 keeps its bytes and the rest of its row."""
+    offsets, letters = pa.py_buffer(b"\0\0\0\0\4\0\0\0\6\0\0\0"), pa.py_buffer(b"goo\xffab")
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, letters])
+    days = pa.array([10**18, 0], pa.timestamp("us"))
+    pq.write_table(pa.table({"id": ["x", "y"], "text": texts, "day": days}), tmp_path / "a.parquet")
+    rows = load_rows(tmp_path / "a.parquet")
+    assert [dict(row) for row in rows] == [
+        {"id": "x", "text": "goo\udcff", "day": "1000000000000000000"},
+        {"id": "y", "text": "ab", "day": datetime(1970, 1, 1)},
+    ]
+    assert {at: problem.kind for at, problem in rows.problems.items()} == {0: "invalid-utf8"}
+
+
+def test_parquet_with_a_name_twice(tmp_path: Path) -> None:
+    columns = [pa.array(["good", "late"]), pa.array(["a", "b"]), pa.array(["c", "d"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["text", "text", "label"]), tmp_path / "a.parquet")
+    rows = read_rows(tmp_path / "a.parquet")
+    assert list(rows[0]) == ["text", "text_2", "label"]
+    assert [note.code for note in rows.notes] == ["repeated-column"]
+    with pytest.raises(SupportError, match="more than one column named 'text'"):
+        SupportSet.from_file(tmp_path / "a.parquet")
+
+
 # Any table comes back
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff\x00"), max_size=8)

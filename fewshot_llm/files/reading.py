@@ -22,7 +22,7 @@ from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
 from fewshot_llm.files.encodings import Encoding, known_encoding, sniff_encoding, utf8_stream
 from fewshot_llm.files.formats import READABLE, Kind, Note, Problem, Reading, Row, distinct_names, kind_of
-from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, read_csv
+from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
 
 __all__ = ["Rows", "count_rows", "iter_rows", "load_rows", "read_rows", "scan_rows"]
 
@@ -516,29 +516,46 @@ def _parquet(path: Path, notes: list[Note]) -> Iterator[Reading]:
         raise ValueError(f"it cannot be read as Parquet ({' '.join(str(error).split())[:160]})") from error
     line = 0
     with file:
-        names = distinct_names(file.schema_arrow.names)
+        given = file.schema_arrow.names
+        names = distinct_names(given)
+        note_repeated(given, names, notes)
         for batch in file.iter_batches(batch_size=256):
-            batch = batch.rename_columns(names)
-            for row in _batch_rows(batch):
+            for values, problem in _batch_rows(batch.rename_columns(names)):
                 line += 1
-                yield Reading(line, {}, row) if isinstance(row, Problem) else Reading(line, row)
+                # Arrow's own keys have forgotten which names are repeated.
+                yield Reading(line, dict(zip(names, values.values(), strict=True)), problem)
 
 
-def _batch_rows(batch: Any) -> Iterator[Row | Problem]:
+UNREADABLE = (UnicodeDecodeError, ValueError, OverflowError)
+"""What a value raises that Python has none for: a text that is not UTF-8, a day after the year 9999."""
+
+
+def _batch_rows(batch: Any) -> Iterator[tuple[Row, Problem | None]]:
     try:
-        yield from batch.to_pylist()
-        return
-    except (UnicodeDecodeError, ValueError):
-        pass
-    for index in range(batch.num_rows):
-        yield _batch_row(batch.slice(index, 1))
+        rows = batch.to_pylist()
+    except UNREADABLE:
+        for index in range(batch.num_rows):
+            yield _batch_row(batch.slice(index, 1))
+    else:
+        for row in rows:
+            yield row, None
 
 
-def _batch_row(batch: Any) -> Row | Problem:
-    try:
-        return cast(Row, batch.to_pylist()[0])
-    except UnicodeDecodeError as error:
-        excerpt = bytes(error.object)[:200].decode("utf-8", "replace")
-        return Problem("invalid-utf8", "A text of the row is not UTF-8.", excerpt)
-    except ValueError as error:
-        return Problem("unreadable-value", f"A value of the row cannot be read: {error}.")
+def _batch_row(batch: Any) -> tuple[Row, Problem | None]:
+    """One row cell by cell; what can be read of it stays beside what cannot."""
+    row, problem = Row(), None
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[0].as_py()
+        except UnicodeDecodeError as error:
+            raw = bytes(error.object)
+            row[name] = raw.decode("utf-8", "surrogateescape")
+            excerpt = raw[:200].decode("utf-8", "replace")
+            problem = Problem("invalid-utf8", f"Column {str(name)!r} is not UTF-8.", excerpt)
+        except (ValueError, OverflowError) as error:
+            # A date that Python's calendar has not is the number that the file holds.
+            value = getattr(column[0], "value", None)
+            row[name] = None if value is None else str(value)
+            if value is None:
+                problem = Problem("unreadable-value", f"Column {str(name)!r} cannot be read: {error}.")
+    return row, problem
