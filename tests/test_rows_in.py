@@ -261,11 +261,21 @@ def test_encodings_that_cannot_be_told_apart_are_named(write: Write) -> None:
 
 @pytest.mark.parametrize("mark", [True, False])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", ["Fast shipping", "物流很快", "it\u2019s café"])
+@pytest.mark.parametrize("text", ["Fast shipping", "物流很快", "it\u2019s café", "一般般，一次就坏，第一次也是最后一次"])
 def test_unicode_with_and_without_mark(write: Write, encoding: str, mark: bool, text: str) -> None:
     marks = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
     content = (marks[encoding] if mark else b"") + f'"id"\ttext\r\n1\t{text}\r\n2\tArrived broken\r\n'.encode(encoding)
     assert [row["text"] for row in read_rows(write("a.csv", content))] == [text, "Arrived broken"]
+
+
+def test_a_json_array_in_one_line_of_another_encoding(write: Write) -> None:
+    rows = [{"text": text} for text in ("很好很好很好", "质量太差了，再也不买", "物流快，包装也好")]
+    content = json.dumps(rows, ensure_ascii=False)
+    assert [dict(row) for row in read_rows(write("a.json", content.encode("gb18030")))] == rows
+    mixed = b", ".join(
+        json.dumps(row, ensure_ascii=False).encode("gbk" if at == 1 else "utf-8") for at, row in enumerate(rows)
+    )
+    assert kinds(write("b.json", b"[" + mixed + b"]")) == {1: "invalid-utf8"}
 
 
 def test_one_row_in_another_encoding_keeps_its_place(write: Write) -> None:
