@@ -299,6 +299,13 @@ def test_json_arrays_and_lines(write: Write) -> None:
         assert [dict(row) for row in read_rows(write("a.json", content))] == rows
     with pytest.raises(DataFileError, match="expected an array of objects"):
         read_rows(write("a.json", json.dumps({"rows": rows}, indent=1)))
+    for array in (json.dumps(rows), json.dumps(rows, indent=1), json.dumps(rows).replace("}, {", "},\n{")):
+        path = write("a.jsonl", array)
+        assert [dict(row) for row in read_rows(path)] == rows
+        assert count_rows(path) == 2
+    assert [dict(row) for row in read_rows(write("c.json", json.dumps(rows) + "\n" + json.dumps(rows)))] == rows * 2
+    assert kinds(write("c.json", json.dumps(rows) + ', {"text": "lost"}')) == {2: "broken-json"}
+    assert kinds(write("c.jsonl", '[{"text": "a"}]\n{"text": "b"}\n')) == {0: "not-an-object"}
     broken = write("b.json", '[{"text": "a"},\n {"text": 1, "text": 2},\n 7,\n {"text": "b"},\n {"te')
     assert kinds(broken) == {1: "repeated-key", 2: "not-an-object", 4: "broken-json"}
     assert load_rows(broken).lines == {1: 2, 2: 3, 4: 5}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from fewshot_llm.batch.changes import Change, FileState, ReadHash, change_of
+from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
@@ -240,7 +241,7 @@ def open_source(
 def _files(path: str) -> Iterable[tuple[str, Path]]:
     place = Path(path)
     if place.is_dir():
-        found = sorted(p for p in place.rglob("*") if kind_of(p) and p.is_file() and not _hidden(p, place))
+        found = sorted(p for p in place.rglob("*") if kind_of(p) and p.is_file() and not _no_rows(p, place))
         return [(p.relative_to(place).as_posix(), p) for p in found]
     if not place.exists() and glob.has_magic(path):
         return [(p.name, p) for p in map(Path, sorted(glob.glob(path, recursive=True))) if kind_of(p)]
@@ -254,5 +255,8 @@ def _files(path: str) -> Iterable[tuple[str, Path]]:
     return [(place.name, place)]
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+def _no_rows(path: Path, root: Path) -> bool:
+    """Hidden files, and what a batch job writes beside its shards."""
+    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
+        return True
+    return path.name in (MANIFEST, ERRORS, JOURNAL) and (path.parent / JOURNAL).exists()

@@ -14,7 +14,8 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -168,8 +169,9 @@ def count_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, en
             return int(pq.read_metadata(path).num_rows)
         if kind == "jsonl":
             opened = _opened(path, encoding, [])
-            with opened() as stream:
-                return sum(1 for _ in _lines(stream))
+            if not _begins_array(opened):
+                with opened() as stream:
+                    return sum(1 for _ in _lines(stream))
     except BROKEN:
         pass  # only reading it row by row says where it breaks off
     return sum(1 for _ in scan_rows(path, delimiter=delimiter, encoding=encoding))
@@ -220,8 +222,8 @@ def _readings(
     if kind in ("csv", "tsv"):
         usual = "," if kind == "csv" else "\t"
         return read_csv(opened, name, notes, usual, delimiter=told, pad=pad, encoding=opened.encoding)
-    if kind == "json" and not _holds_lines(opened):
-        return _json(opened, name)
+    if _begins_array(opened) if kind == "jsonl" else not _holds_lines(opened):
+        return _json(opened, name, opened.encoding)
     return _jsonl(opened, opened.encoding)
 
 
@@ -417,10 +419,23 @@ def _holds_lines(opened: Callable[[], BinaryIO]) -> bool:
         return False
 
 
+def _begins_array(opened: Callable[[], BinaryIO]) -> bool:
+    """Whether a `.jsonl` file is an array of objects all the same; one bad line among others is none."""
+    with opened() as stream:
+        lines = [line for _, line, _ in islice(_lines(stream), 2)]
+    if not lines or not re.match(rb"\s*\[\s*(\{|$)", lines[0]):
+        return False
+    try:
+        json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return True
+    return len(lines) == 1
+
+
 _BETWEEN = re.compile(r"[ \t\r\n]*")
 
 
-def _json(opened: Callable[[], BinaryIO], name: str) -> Iterator[Reading]:
+def _json(opened: Callable[[], BinaryIO], name: str, encoding: str) -> Iterator[Reading]:
     """The objects of a JSON array, one at a time."""
     decoder = json.JSONDecoder(object_pairs_hook=_object)
     with io.TextIOWrapper(opened(), encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -432,29 +447,42 @@ def _json(opened: Callable[[], BinaryIO], name: str) -> Iterator[Reading]:
                 f"{name} begins with {opening!r}; expected an array of objects, as in "
                 '[{"text": "…"}, {"text": "…"}], or one object per line.'
             )
-        buffer.skip()
-        first = True
-        while (letter := buffer.next_letter()) != "]":
-            if not first and letter == ",":
-                buffer.skip()
-                letter = buffer.next_letter()
-            line = buffer.line
-            first = False
-            try:
-                text, value = buffer.decode(decoder)
-            except _RepeatedKeyError as error:
-                yield Reading(line, {}, _repeated(error, buffer.text[:200]))
-                buffer.pass_value()
-                continue
-            except (ValueError, RecursionError) as error:
-                said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-                reason = f"The object that begins here is not JSON ({said}), so that the rest cannot be read."
-                yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
+        while opening == "[":
+            buffer.skip()
+            if not (yield from _items(buffer, decoder, encoding)):
                 return
-            if bad_bytes(text):
-                yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, "utf-8"))
-            else:
-                yield _json_value(line, value, "\\u" in text, text[:200])
+            buffer.skip()
+            opening = buffer.next_letter()  # arrays that were put one behind the other are read on
+        if opening:
+            reason = "This stands behind the end of the array, so that the rest cannot be read."
+            yield Reading(buffer.line, {}, Problem("broken-json", reason, buffer.text[:200]))
+
+
+def _items(buffer: _Buffer, decoder: json.JSONDecoder, encoding: str) -> Generator[Reading, None, bool]:
+    """The objects as far as the end of the array; whether that was reached."""
+    first = True
+    while (letter := buffer.next_letter()) != "]":
+        if not first and letter == ",":
+            buffer.skip()
+            buffer.next_letter()
+        line = buffer.line
+        first = False
+        try:
+            text, value = buffer.decode(decoder)
+        except _RepeatedKeyError as error:
+            yield Reading(line, {}, _repeated(error, buffer.text[:200]))
+            buffer.pass_value()
+            continue
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+            reason = f"The object that begins here is not JSON ({said}), so that the rest cannot be read."
+            yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
+            return False
+        if bad_bytes(text):
+            yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, encoding))
+        else:
+            yield _json_value(line, value, "\\u" in text, text[:200])
+    return True
 
 
 class _Buffer:

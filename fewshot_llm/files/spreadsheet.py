@@ -19,6 +19,8 @@ __all__ = ["read_xlsx"]
 
 DIGITS = 15
 """Excel keeps so many of a number and shows no more."""
+BROKEN = (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, AttributeError, EOFError, SyntaxError)
+"""What openpyxl raises for a damaged workbook."""
 _CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -37,7 +39,7 @@ def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about drop-down lists and the like, which are no rows
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, EOFError, SyntaxError) as error:
+    except BROKEN as error:
         raise DataFileError(
             f"{path} cannot be read as an Excel workbook ({' '.join(str(error).split())[:120]}). Save it again as "
             ".xlsx without a password, or as “CSV UTF-8”."
@@ -82,6 +84,8 @@ def _typed(cell: Any) -> object:
             return value.date().isoformat() if whole_day else value.isoformat(sep=" ", timespec="auto")
         case datetime.date() | datetime.time():
             return value.isoformat()
+        case datetime.timedelta():
+            return _hours(value)
         case int() | float():
             return _number(value, str(cell.number_format))
         case str():
@@ -90,6 +94,13 @@ def _typed(cell: Any) -> object:
             return _CONTROL.sub(lambda match: chr(int(match[1], 16)), value) or None
         case _:
             return str(value)
+
+
+def _hours(value: datetime.timedelta) -> str:
+    """`30:00:00`, as a sheet shows more than a day."""
+    minutes, seconds = divmod(round(abs(value).total_seconds()), 60)
+    sign = "-" if value < datetime.timedelta() else ""
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _number(value: float, form: str) -> object:
