@@ -9,7 +9,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -353,6 +353,22 @@ def test_excel_cells_as_a_person_typed_them(tmp_path: Path) -> None:
     assert str(second["phone"]) == "13800138000"
     assert [note.code for note in rows.notes] == ["sheet"]
     (tmp_path / "b.xlsx").write_bytes(b"not a workbook")
+    with pytest.raises(DataFileError, match="cannot be read as an Excel workbook"):
+        read_rows(tmp_path / "b.xlsx")
+
+
+def test_excel_durations_formulas_and_sheets_without_cells(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["id", "text", "took"], [1, "good", timedelta(hours=30, minutes=5)], [2, '=A2&"x"', timedelta(0)]):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    rows = load_rows(tmp_path / "a.xlsx")
+    assert rows[0]["took"] == "30:05:00"
+    assert not rows[1]["text"]
+    assert [note.code for note in rows.notes] == ["formulas"]
+    book.create_chartsheet("empty chart")
+    book.save(tmp_path / "b.xlsx")
     with pytest.raises(DataFileError, match="cannot be read as an Excel workbook"):
         read_rows(tmp_path / "b.xlsx")
 

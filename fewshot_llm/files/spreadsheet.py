@@ -22,6 +22,7 @@ DIGITS = 15
 BROKEN = (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, AttributeError, EOFError, SyntaxError)
 """What openpyxl raises for a damaged workbook."""
 _CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v></v>|</c>)")
 
 
 def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
@@ -58,10 +59,33 @@ def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
                     f"{path.name} 有几张工作表；读取的是 {full[0].title!r}，不读 {others}。",
                 )
             )
+        if _formulas_without_value(path):
+            notes.append(
+                Note(
+                    "formulas",
+                    f"{path.name} has formulas whose values are not in the file, so that their cells are empty. Open "
+                    "it in a spreadsheet program and save it there.",
+                    f"{path.name} 中有些公式没有保存计算结果，这些单元格读作空。请用表格软件打开并重新保存。",
+                )
+            )
         if full:
             yield from read_table(_records(full[0]), str(path), notes, pad=True)
     finally:
         book.close()
+
+
+def _formulas_without_value(path: Path) -> bool:
+    """Whether a program wrote formulas that no spreadsheet has computed yet."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                with archive.open(name) as stream:
+                    rest = b""
+                    while piece := stream.read(1 << 20):
+                        if _NO_VALUE.search(rest + piece):
+                            return True
+                        rest = piece[-64:]
+    return False
 
 
 def _records(sheet: Any) -> Iterator[Cells]:
