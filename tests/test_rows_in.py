@@ -261,7 +261,9 @@ def test_encodings_that_cannot_be_told_apart_are_named(write: Write) -> None:
 
 @pytest.mark.parametrize("mark", [True, False])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", ["Fast shipping", "物流很快", "it\u2019s café", "一般般，一次就坏，第一次也是最后一次"])
+@pytest.mark.parametrize(
+    "text", ["Fast shipping", "物流很快", "it\u2019s café", "一般般，一次就坏，第一次也是最后一次"]
+)
 def test_unicode_with_and_without_mark(write: Write, encoding: str, mark: bool, text: str) -> None:
     marks = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
     content = (marks[encoding] if mark else b"") + f'"id"\ttext\r\n1\t{text}\r\n2\tArrived broken\r\n'.encode(encoding)

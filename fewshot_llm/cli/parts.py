@@ -91,11 +91,11 @@ class Told:
         say(rows.notes)
         return rows
 
-    def source(self, paths: Sequence[str], limit: int | None) -> Source:
+    def source(self, paths: Sequence[str], limit: int | None, results: Path | None = None) -> Source:
         """The input of a batch job."""
         from fewshot_llm.batch.files import open_source
 
-        return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding)
+        return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding, results=results)
 
     def support(self, task: str, path: Path) -> tuple[Task, SupportSet]:
         """The task and its labelled rows; the labels come from the rows where the task has none of its own."""

@@ -162,7 +162,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _without_mark(sample: bytes) -> str | None:
-    """UTF-16 without a byte order mark: NUL is every other byte of what is ASCII, and seldom elsewhere (一 is 4E 00)."""
+    """UTF-16 without a byte order mark: NUL is every other byte of ASCII, and seldom elsewhere (一 is 4E 00)."""
     sample = sample[: 1 << 16]
     sample = sample[: len(sample) // 2 * 2]
     at = [sample[0::2].count(0), sample[1::2].count(0)]
