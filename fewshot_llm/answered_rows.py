@@ -8,7 +8,7 @@ from typing import Any
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import columns_of, json_list, normalise_text, result_names
-from fewshot_llm.support import Example, queries
+from fewshot_llm.support import Example, queries, readable_rows
 from fewshot_llm.support.columns import LABEL, resolve_columns
 from fewshot_llm.support.example import as_text
 from fewshot_llm.task import Task
@@ -90,11 +90,7 @@ def add_answers(
         SupportError: no column for a field.
     """
     examples = queries(rows, task, columns) if rows else []
-    readable = [
-        position
-        for position, example in enumerate(examples)
-        if position not in unusable and normalise_text(example.text)
-    ]
+    readable = [position for position in readable_rows(rows, task, columns) if position not in unusable]
     found = dict(zip(readable, answer([examples[position] for position in readable]), strict=True)) if readable else {}
     return add_columns(rows, [found.get(position, dict.fromkeys(names)) for position in range(len(rows))], names)
 

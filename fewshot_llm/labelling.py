@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fewshot_llm.files import columns_of, normalise_text, result_names
-from fewshot_llm.support import Example, queries
+from fewshot_llm.files import columns_of, result_names
+from fewshot_llm.support import Example, queries, readable_rows
 from fewshot_llm.task import Task
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ def label_rows(
     """
     written = result_names(columns_of(rows), results)
     examples = queries(rows, task, columns) if rows else []
-    readable = [
-        position
-        for position, example in enumerate(examples)
-        if position not in unusable and normalise_text(example.text)
-    ]
+    readable = [position for position in readable_rows(rows, task, columns) if position not in unusable]
     predictions = dict(zip(readable, predict([examples[position] for position in readable]), strict=True))
     labelled = tuple({**row, **_result(predictions.get(position), written)} for position, row in enumerate(rows))
     without_text = (at for at in range(len(rows)) if at not in predictions and at not in unusable)

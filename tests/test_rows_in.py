@@ -9,7 +9,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -261,11 +261,23 @@ def test_encodings_that_cannot_be_told_apart_are_named(write: Write) -> None:
 
 @pytest.mark.parametrize("mark", [True, False])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", ["Fast shipping", "物流很快", "it\u2019s café"])
+@pytest.mark.parametrize(
+    "text", ["Fast shipping", "物流很快", "it\u2019s café", "一般般，一次就坏，第一次也是最后一次"]
+)
 def test_unicode_with_and_without_mark(write: Write, encoding: str, mark: bool, text: str) -> None:
     marks = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
     content = (marks[encoding] if mark else b"") + f'"id"\ttext\r\n1\t{text}\r\n2\tArrived broken\r\n'.encode(encoding)
     assert [row["text"] for row in read_rows(write("a.csv", content))] == [text, "Arrived broken"]
+
+
+def test_a_json_array_in_one_line_of_another_encoding(write: Write) -> None:
+    rows = [{"text": text} for text in ("很好很好很好", "质量太差了，再也不买", "物流快，包装也好")]
+    content = json.dumps(rows, ensure_ascii=False)
+    assert [dict(row) for row in read_rows(write("a.json", content.encode("gb18030")))] == rows
+    mixed = b", ".join(
+        json.dumps(row, ensure_ascii=False).encode("gbk" if at == 1 else "utf-8") for at, row in enumerate(rows)
+    )
+    assert kinds(write("b.json", b"[" + mixed + b"]")) == {1: "invalid-utf8"}
 
 
 def test_one_row_in_another_encoding_keeps_its_place(write: Write) -> None:
@@ -289,6 +301,13 @@ def test_json_arrays_and_lines(write: Write) -> None:
         assert [dict(row) for row in read_rows(write("a.json", content))] == rows
     with pytest.raises(DataFileError, match="expected an array of objects"):
         read_rows(write("a.json", json.dumps({"rows": rows}, indent=1)))
+    for array in (json.dumps(rows), json.dumps(rows, indent=1), json.dumps(rows).replace("}, {", "},\n{")):
+        path = write("a.jsonl", array)
+        assert [dict(row) for row in read_rows(path)] == rows
+        assert count_rows(path) == 2
+    assert [dict(row) for row in read_rows(write("c.json", json.dumps(rows) + "\n" + json.dumps(rows)))] == rows * 2
+    assert kinds(write("c.json", json.dumps(rows) + ', {"text": "lost"}')) == {2: "broken-json"}
+    assert kinds(write("c.jsonl", '[{"text": "a"}]\n{"text": "b"}\n')) == {0: "not-an-object"}
     broken = write("b.json", '[{"text": "a"},\n {"text": 1, "text": 2},\n 7,\n {"text": "b"},\n {"te')
     assert kinds(broken) == {1: "repeated-key", 2: "not-an-object", 4: "broken-json"}
     assert load_rows(broken).lines == {1: 2, 2: 3, 4: 5}
@@ -340,6 +359,22 @@ def test_excel_cells_as_a_person_typed_them(tmp_path: Path) -> None:
         read_rows(tmp_path / "b.xlsx")
 
 
+def test_excel_durations_formulas_and_sheets_without_cells(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["id", "text", "took"], [1, "good", timedelta(hours=30, minutes=5)], [2, '=A2&"x"', timedelta(0)]):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    rows = load_rows(tmp_path / "a.xlsx")
+    assert rows[0]["took"] == "30:05:00"
+    assert not rows[1]["text"]
+    assert [note.code for note in rows.notes] == ["formulas"]
+    book.create_chartsheet("empty chart")
+    book.save(tmp_path / "b.xlsx")
+    with pytest.raises(DataFileError, match="cannot be read as an Excel workbook"):
+        read_rows(tmp_path / "b.xlsx")
+
+
 def test_parquet_of_any_types(tmp_path: Path) -> None:
     row = {
         "at": datetime(2024, 5, 1, 12),
@@ -350,6 +385,30 @@ def test_parquet_of_any_types(tmp_path: Path) -> None:
     }
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
     assert [dict(found) for found in read_rows(tmp_path / "a.parquet")] == [row]
+
+
+def test_parquet_cells_that_python_has_no_value_for(tmp_path: Path) -> None:
+    """A day after the year 9999 is a number; a text that is not UTF-8 keeps its bytes and the rest of its row."""
+    offsets, letters = pa.py_buffer(b"\0\0\0\0\4\0\0\0\6\0\0\0"), pa.py_buffer(b"goo\xffab")
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, letters])
+    days = pa.array([10**18, 0], pa.timestamp("us"))
+    pq.write_table(pa.table({"id": ["x", "y"], "text": texts, "day": days}), tmp_path / "a.parquet")
+    rows = load_rows(tmp_path / "a.parquet")
+    assert [dict(row) for row in rows] == [
+        {"id": "x", "text": "goo\udcff", "day": "1000000000000000000"},
+        {"id": "y", "text": "ab", "day": datetime(1970, 1, 1)},
+    ]
+    assert {at: problem.kind for at, problem in rows.problems.items()} == {0: "invalid-utf8"}
+
+
+def test_parquet_with_a_name_twice(tmp_path: Path) -> None:
+    columns = [pa.array(["good", "late"]), pa.array(["a", "b"]), pa.array(["c", "d"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["text", "text", "label"]), tmp_path / "a.parquet")
+    rows = read_rows(tmp_path / "a.parquet")
+    assert list(rows[0]) == ["text", "text_2", "label"]
+    assert [note.code for note in rows.notes] == ["repeated-column"]
+    with pytest.raises(SupportError, match="more than one column named 'text'"):
+        SupportSet.from_file(tmp_path / "a.parquet")
 
 
 # Any table comes back

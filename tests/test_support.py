@@ -19,6 +19,7 @@ from fewshot_llm.support import Example, Finding, SupportSet, doctor, folds, que
 from fewshot_llm.support.columns import resolve_columns
 from fewshot_llm.support.example import readable_text
 from fewshot_llm.support.finding import describe
+from fewshot_llm.support.tables import table_rows
 from fewshot_llm.task import Task, load_task
 
 REVIEW = load_task("review-sentiment")
@@ -261,6 +262,20 @@ def test_class_labels_of_a_dataset_become_names() -> None:
     assert found(support) == {"missing-label": (2,)}
     with pytest.raises(SupportError, match="choose one of its splits: train"):
         SupportSet.from_dataset(datasets.DatasetDict({"train": dataset}))
+
+
+def test_a_frame_with_a_name_twice_is_read_as_such_a_file() -> None:
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    columns = {"text": ["good", "late"], "n": ["a", "b"], "n ": ["c", "d"], "label": ["p", "n"]}
+    for names, said in ((["text", "n", "n", "label"], None), (["text", "text", "n", "label"], "named 'text'")):
+        frame = pandas.DataFrame(columns).set_axis(names, axis=1)
+        for table in (frame, pyarrow.Table.from_arrays(list(map(pyarrow.array, columns.values())), names)):
+            if said is None:
+                assert SupportSet.from_frame(table).labels == ("n", "p")
+                assert table_rows(table)[1] == {"text": "late", "n": "b", "n_2": "d", "label": "n"}
+            else:
+                with pytest.raises(SupportError, match=said):
+                    SupportSet.from_frame(table)
 
 
 def test_gaps_of_a_frame_are_missing_labels() -> None:

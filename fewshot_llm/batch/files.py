@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from fewshot_llm.batch.changes import Change, FileState, ReadHash, change_of
+from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
@@ -198,6 +199,7 @@ def open_source(
     limit: int | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    results: Path | None = None,
 ) -> Source:
     """The rows of files, folders, globs or one hub data set.
 
@@ -207,6 +209,7 @@ def open_source(
         limit: only the first rows.
         delimiter: between the cells of text tables; found by content where it is left out.
         encoding: of text files; found by content where it is left out.
+        results: where the job's results go; what lies there is no input, also below a folder that is.
 
     Raises:
         BatchError: nothing is there, or a named file has an ending that is not known.
@@ -227,7 +230,7 @@ def open_source(
 
         source = HubSource.parse(str(named[0]))
     else:
-        files = tuple(file for path in named for file in _files(str(path)))
+        files = tuple(file for path in named for file in _files(str(path), results))
         if not files:
             raise BatchError(
                 f"No input rows: {', '.join(map(str, named)) or 'no path'} holds no file that can be read. "
@@ -237,11 +240,12 @@ def open_source(
     return source if limit is None else Limited(source, limit)
 
 
-def _files(path: str) -> Iterable[tuple[str, Path]]:
+def _files(path: str, results: Path | None) -> Iterable[tuple[str, Path]]:
     place = Path(path)
     if place.is_dir():
-        found = sorted(p for p in place.rglob("*") if kind_of(p) and p.is_file() and not _hidden(p, place))
-        return [(p.relative_to(place).as_posix(), p) for p in found]
+        found = sorted(p for p in place.rglob("*") if kind_of(p) and p.is_file() and not _no_rows(p, place))
+        ours = None if results is None else results.resolve()
+        return [(p.relative_to(place).as_posix(), p) for p in found if ours not in p.resolve().parents]
     if not place.exists() and glob.has_magic(path):
         return [(p.name, p) for p in map(Path, sorted(glob.glob(path, recursive=True))) if kind_of(p)]
     if not place.exists():
@@ -254,5 +258,8 @@ def _files(path: str) -> Iterable[tuple[str, Path]]:
     return [(place.name, place)]
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+def _no_rows(path: Path, root: Path) -> bool:
+    """Hidden files, and what a batch job writes beside its shards."""
+    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
+        return True
+    return path.name in (MANIFEST, ERRORS, JOURNAL) and (path.parent / JOURNAL).exists()

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from fewshot_llm.batch.labeller import Answer, Labeller, Rendered, combine, rounded
 from fewshot_llm.batch.policy import Fitted, LongText, fit
-from fewshot_llm.batch.rows import InputRow, Problem, query_of
+from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.batch.shards import LabelledRow
 from fewshot_llm.errors import ScoringError, TemplateError
 from fewshot_llm.redaction import Redactor
 from fewshot_llm.scoring.base import Progress
+from fewshot_llm.support.example import query_of
 
 __all__ = ["Finished", "Prepared", "Settings", "answer_new", "assemble", "prepare"]
 

@@ -89,7 +89,7 @@ def batch(
     if output is not None and not dry_run:
         ctx.with_resource(job_lock(output))  # before a model is loaded: who else is at it is known at once
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
-    source = told.source(inputs, limit)
+    source = told.source(inputs, limit, output)
     say(source.notes())
     wanted, found = load_task(task), columns_of(source)
     columns = {field: field for field in wanted.fields} | (told.fields(wanted, found) if found else {})

@@ -91,11 +91,11 @@ class Told:
         say(rows.notes)
         return rows
 
-    def source(self, paths: Sequence[str], limit: int | None) -> Source:
+    def source(self, paths: Sequence[str], limit: int | None, results: Path | None = None) -> Source:
         """The input of a batch job."""
         from fewshot_llm.batch.files import open_source
 
-        return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding)
+        return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding, results=results)
 
     def support(self, task: str, path: Path) -> tuple[Task, SupportSet]:
         """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
@@ -130,8 +130,10 @@ class Told:
     def unlabelled(self, task: Task, path: Path) -> tuple[Rows, dict[str, str]]:
         """The rows of a file that are to be labelled, and field → column.
 
-        A text with NUL characters is a row with a problem.
+        A text with NUL characters, and what is no text, is a row with a problem, as in a batch job.
         """
+        from fewshot_llm.support.example import query_of
+
         rows = self.rows(path)
         if not rows:
             return rows, {}
@@ -140,10 +142,9 @@ class Told:
             raise DataFileError(f"{path}: no row can be read. {next(iter(rows.problems.values())).reason}")
         columns = self.fields(task, names)
         for position, row in enumerate(rows):
-            holding = [column for column in columns.values() if "\0" in str(row.get(column) or "")]
-            if holding and position not in rows.problems:
-                reason = f"Column {holding[0]!r} holds NUL characters."
-                rows.problems[position] = Problem("control-characters", reason)
+            problem = query_of(row, columns, task.optional_fields)
+            if isinstance(problem, Problem) and problem.kind in ("control-characters", "not-a-string"):
+                rows.problems.setdefault(position, problem)
         return rows, columns
 
     def require_found(self) -> None:

@@ -37,6 +37,8 @@ MARKS = (
 MOST = 1 << 16
 """Bytes that an encoding is told from."""
 ENOUGH_HANGUL = 10
+_LINES = re.compile(rb"[\r\n]+|(?<=\}),[ \t]*(?=\{)")
+"""What is between rows; a JSON array may have all of its objects in one line."""
 _KANA = re.compile("[\u3040-\u30ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 
@@ -92,7 +94,7 @@ def sniff_encoding(sample: bytes, whole: bool, header: bool = False) -> Encoding
         return Encoding(wide, (wide,))
     if _begins_as_utf8(sample, whole):
         return Encoding("utf-8")
-    lines = re.split(rb"[\r\n]+", sample)
+    lines = _LINES.split(sample)
     if not whole and len(lines) > 1:
         del lines[-1]
     spoken = [(number, line) for number, line in enumerate(lines) if not line.isascii()]
@@ -160,15 +162,15 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _without_mark(sample: bytes) -> str | None:
-    """UTF-16 without a byte order mark: NUL is every other byte of what is ASCII, and nowhere else."""
+    """UTF-16 without a byte order mark: NUL is every other byte of ASCII, and seldom elsewhere (一 is 4E 00)."""
     sample = sample[: 1 << 16]
     sample = sample[: len(sample) // 2 * 2]
     at = [sample[0::2].count(0), sample[1::2].count(0)]
     pairs = len(sample) // 2
     share = 0.5 if _is_utf8(sample) else 0.02
-    if pairs < 2 or min(at) or max(at) < share * pairs:
+    if pairs < 2 or 2 * min(at) > max(at) or max(at) < share * pairs:
         return None
-    name = "utf-16-be" if at[0] else "utf-16-le"
+    name = "utf-16-be" if at[0] > at[1] else "utf-16-le"
     try:
         text = codecs.getincrementaldecoder(name)().decode(sample)
     except UnicodeDecodeError:

@@ -74,7 +74,8 @@ class Note:
     """How a file was read, where that was not as its name promises.
 
     Attributes:
-        code: a stable name for programs: `encoding`, `unquoted`, `delimiter`, `repeated-column`, `sheet`.
+        code: a stable name for programs: `encoding`, `unquoted`, `delimiter`, `repeated-column`, `sheet`,
+            `formulas`.
         english: one sentence.
         chinese: the same sentence.
     """

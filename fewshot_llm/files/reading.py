@@ -14,7 +14,8 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -22,7 +23,7 @@ from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
 from fewshot_llm.files.encodings import Encoding, known_encoding, sniff_encoding, utf8_stream
 from fewshot_llm.files.formats import READABLE, Kind, Note, Problem, Reading, Row, distinct_names, kind_of
-from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, read_csv
+from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
 
 __all__ = ["Rows", "count_rows", "iter_rows", "load_rows", "read_rows", "scan_rows"]
 
@@ -168,8 +169,9 @@ def count_rows(path: str | os.PathLike[str], *, delimiter: str | None = None, en
             return int(pq.read_metadata(path).num_rows)
         if kind == "jsonl":
             opened = _opened(path, encoding, [])
-            with opened() as stream:
-                return sum(1 for _ in _lines(stream))
+            if not _begins_array(opened):
+                with opened() as stream:
+                    return sum(1 for _ in _lines(stream))
     except BROKEN:
         pass  # only reading it row by row says where it breaks off
     return sum(1 for _ in scan_rows(path, delimiter=delimiter, encoding=encoding))
@@ -220,8 +222,8 @@ def _readings(
     if kind in ("csv", "tsv"):
         usual = "," if kind == "csv" else "\t"
         return read_csv(opened, name, notes, usual, delimiter=told, pad=pad, encoding=opened.encoding)
-    if kind == "json" and not _holds_lines(opened):
-        return _json(opened, name)
+    if _begins_array(opened) if kind == "jsonl" else not _holds_lines(opened):
+        return _json(opened, name, opened.encoding)
     return _jsonl(opened, opened.encoding)
 
 
@@ -417,10 +419,23 @@ def _holds_lines(opened: Callable[[], BinaryIO]) -> bool:
         return False
 
 
+def _begins_array(opened: Callable[[], BinaryIO]) -> bool:
+    """Whether a `.jsonl` file is an array of objects all the same; one bad line among others is none."""
+    with opened() as stream:
+        lines = [line for _, line, _ in islice(_lines(stream), 2)]
+    if not lines or not re.match(rb"\s*\[\s*(\{|$)", lines[0]):
+        return False
+    try:
+        json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return True
+    return len(lines) == 1
+
+
 _BETWEEN = re.compile(r"[ \t\r\n]*")
 
 
-def _json(opened: Callable[[], BinaryIO], name: str) -> Iterator[Reading]:
+def _json(opened: Callable[[], BinaryIO], name: str, encoding: str) -> Iterator[Reading]:
     """The objects of a JSON array, one at a time."""
     decoder = json.JSONDecoder(object_pairs_hook=_object)
     with io.TextIOWrapper(opened(), encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -432,29 +447,42 @@ def _json(opened: Callable[[], BinaryIO], name: str) -> Iterator[Reading]:
                 f"{name} begins with {opening!r}; expected an array of objects, as in "
                 '[{"text": "…"}, {"text": "…"}], or one object per line.'
             )
-        buffer.skip()
-        first = True
-        while (letter := buffer.next_letter()) != "]":
-            if not first and letter == ",":
-                buffer.skip()
-                letter = buffer.next_letter()
-            line = buffer.line
-            first = False
-            try:
-                text, value = buffer.decode(decoder)
-            except _RepeatedKeyError as error:
-                yield Reading(line, {}, _repeated(error, buffer.text[:200]))
-                buffer.pass_value()
-                continue
-            except (ValueError, RecursionError) as error:
-                said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-                reason = f"The object that begins here is not JSON ({said}), so that the rest cannot be read."
-                yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
+        while opening == "[":
+            buffer.skip()
+            if not (yield from _items(buffer, decoder, encoding)):
                 return
-            if bad_bytes(text):
-                yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, "utf-8"))
-            else:
-                yield _json_value(line, value, "\\u" in text, text[:200])
+            buffer.skip()
+            opening = buffer.next_letter()  # arrays that were put one behind the other are read on
+        if opening:
+            reason = "This stands behind the end of the array, so that the rest cannot be read."
+            yield Reading(buffer.line, {}, Problem("broken-json", reason, buffer.text[:200]))
+
+
+def _items(buffer: _Buffer, decoder: json.JSONDecoder, encoding: str) -> Generator[Reading, None, bool]:
+    """The objects as far as the end of the array; whether that was reached."""
+    first = True
+    while (letter := buffer.next_letter()) != "]":
+        if not first and letter == ",":
+            buffer.skip()
+            buffer.next_letter()
+        line = buffer.line
+        first = False
+        try:
+            text, value = buffer.decode(decoder)
+        except _RepeatedKeyError as error:
+            yield Reading(line, {}, _repeated(error, buffer.text[:200]))
+            buffer.pass_value()
+            continue
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+            reason = f"The object that begins here is not JSON ({said}), so that the rest cannot be read."
+            yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
+            return False
+        if bad_bytes(text):
+            yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, encoding))
+        else:
+            yield _json_value(line, value, "\\u" in text, text[:200])
+    return True
 
 
 class _Buffer:
@@ -516,29 +544,46 @@ def _parquet(path: Path, notes: list[Note]) -> Iterator[Reading]:
         raise ValueError(f"it cannot be read as Parquet ({' '.join(str(error).split())[:160]})") from error
     line = 0
     with file:
-        names = distinct_names(file.schema_arrow.names)
+        given = file.schema_arrow.names
+        names = distinct_names(given)
+        note_repeated(given, names, notes)
         for batch in file.iter_batches(batch_size=256):
-            batch = batch.rename_columns(names)
-            for row in _batch_rows(batch):
+            for values, problem in _batch_rows(batch.rename_columns(names)):
                 line += 1
-                yield Reading(line, {}, row) if isinstance(row, Problem) else Reading(line, row)
+                # Arrow's own keys have forgotten which names are repeated.
+                yield Reading(line, dict(zip(names, values.values(), strict=True)), problem)
 
 
-def _batch_rows(batch: Any) -> Iterator[Row | Problem]:
+UNREADABLE = (UnicodeDecodeError, ValueError, OverflowError)
+"""What a value raises that Python has none for: a text that is not UTF-8, a day after the year 9999."""
+
+
+def _batch_rows(batch: Any) -> Iterator[tuple[Row, Problem | None]]:
     try:
-        yield from batch.to_pylist()
-        return
-    except (UnicodeDecodeError, ValueError):
-        pass
-    for index in range(batch.num_rows):
-        yield _batch_row(batch.slice(index, 1))
+        rows = batch.to_pylist()
+    except UNREADABLE:
+        for index in range(batch.num_rows):
+            yield _batch_row(batch.slice(index, 1))
+    else:
+        for row in rows:
+            yield row, None
 
 
-def _batch_row(batch: Any) -> Row | Problem:
-    try:
-        return cast(Row, batch.to_pylist()[0])
-    except UnicodeDecodeError as error:
-        excerpt = bytes(error.object)[:200].decode("utf-8", "replace")
-        return Problem("invalid-utf8", "A text of the row is not UTF-8.", excerpt)
-    except ValueError as error:
-        return Problem("unreadable-value", f"A value of the row cannot be read: {error}.")
+def _batch_row(batch: Any) -> tuple[Row, Problem | None]:
+    """One row cell by cell; what can be read of it stays beside what cannot."""
+    row, problem = Row(), None
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[0].as_py()
+        except UnicodeDecodeError as error:
+            raw = bytes(error.object)
+            row[name] = raw.decode("utf-8", "surrogateescape")
+            excerpt = raw[:200].decode("utf-8", "replace")
+            problem = Problem("invalid-utf8", f"Column {str(name)!r} is not UTF-8.", excerpt)
+        except (ValueError, OverflowError) as error:
+            # A date that Python's calendar has not is the number that the file holds.
+            value = getattr(column[0], "value", None)
+            row[name] = None if value is None else str(value)
+            if value is None:
+                problem = Problem("unreadable-value", f"Column {str(name)!r} cannot be read: {error}.")
+    return row, problem

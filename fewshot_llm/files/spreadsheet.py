@@ -19,7 +19,10 @@ __all__ = ["read_xlsx"]
 
 DIGITS = 15
 """Excel keeps so many of a number and shows no more."""
+BROKEN = (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, AttributeError, EOFError, SyntaxError)
+"""What openpyxl raises for a damaged workbook."""
 _CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v></v>|</c>)")
 
 
 def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
@@ -37,7 +40,7 @@ def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about drop-down lists and the like, which are no rows
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, TypeError, EOFError, SyntaxError) as error:
+    except BROKEN as error:
         raise DataFileError(
             f"{path} cannot be read as an Excel workbook ({' '.join(str(error).split())[:120]}). Save it again as "
             ".xlsx without a password, or as “CSV UTF-8”."
@@ -56,10 +59,33 @@ def read_xlsx(path: Path, notes: list[Note]) -> Iterator[Reading]:
                     f"{path.name} 有几张工作表；读取的是 {full[0].title!r}，不读 {others}。",
                 )
             )
+        if _formulas_without_value(path):
+            notes.append(
+                Note(
+                    "formulas",
+                    f"{path.name} has formulas whose values are not in the file, so that their cells are empty. Open "
+                    "it in a spreadsheet program and save it there.",
+                    f"{path.name} 中有些公式没有保存计算结果，这些单元格读作空。请用表格软件打开并重新保存。",
+                )
+            )
         if full:
             yield from read_table(_records(full[0]), str(path), notes, pad=True)
     finally:
         book.close()
+
+
+def _formulas_without_value(path: Path) -> bool:
+    """Whether a program wrote formulas that no spreadsheet has computed yet."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                with archive.open(name) as stream:
+                    rest = b""
+                    while piece := stream.read(1 << 20):
+                        if _NO_VALUE.search(rest + piece):
+                            return True
+                        rest = piece[-64:]
+    return False
 
 
 def _records(sheet: Any) -> Iterator[Cells]:
@@ -82,6 +108,8 @@ def _typed(cell: Any) -> object:
             return value.date().isoformat() if whole_day else value.isoformat(sep=" ", timespec="auto")
         case datetime.date() | datetime.time():
             return value.isoformat()
+        case datetime.timedelta():
+            return _hours(value)
         case int() | float():
             return _number(value, str(cell.number_format))
         case str():
@@ -90,6 +118,13 @@ def _typed(cell: Any) -> object:
             return _CONTROL.sub(lambda match: chr(int(match[1], 16)), value) or None
         case _:
             return str(value)
+
+
+def _hours(value: datetime.timedelta) -> str:
+    """`30:00:00`, as a sheet shows more than a day."""
+    minutes, seconds = divmod(round(abs(value).total_seconds()), 60)
+    sign = "-" if value < datetime.timedelta() else ""
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _number(value: float, form: str) -> object:

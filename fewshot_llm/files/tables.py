@@ -21,7 +21,7 @@ from fewshot_llm.files import formats
 from fewshot_llm.files.encodings import fitting_line
 from fewshot_llm.files.formats import Note, Problem, Reading, distinct_names
 
-__all__ = ["Cells", "as_delimiter", "bad_bytes", "bytes_problem", "read_csv", "read_table"]
+__all__ = ["Cells", "as_delimiter", "bad_bytes", "bytes_problem", "note_repeated", "read_csv", "read_table"]
 
 CANDIDATES = ",;\t|"
 NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
@@ -115,7 +115,13 @@ def _columns(header: Sequence[object], notes: list[Note]) -> list[str]:
     while names and not names[-1]:
         names.pop()
     columns = distinct_names(names)
-    if columns != names:
+    note_repeated(names, columns, notes)
+    return columns
+
+
+def note_repeated(names: Sequence[str], columns: Sequence[str], notes: list[Note]) -> None:
+    """Say which columns had one name, and what they are called now."""
+    if list(columns) != list(names):
         kept = {name: [c for c, given in zip(columns, names, strict=True) if given == name] for name in names}
         said = "; ".join(", ".join(map(repr, new)) for name, new in kept.items() if len(new) > 1)
         notes.append(
@@ -125,7 +131,6 @@ def _columns(header: Sequence[object], notes: list[Note]) -> list[str]:
                 f"有几列同名，分别记为 {said}。",
             )
         )
-    return columns
 
 
 def _refuse_title(header: Cells, ahead: Sequence[Cells], name: str, delimiter: str | None) -> None:

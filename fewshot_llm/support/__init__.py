@@ -7,7 +7,7 @@ from fewshot_llm.support.diagnosis import DoctorReport, doctor
 from fewshot_llm.support.example import Example
 from fewshot_llm.support.finding import Finding
 from fewshot_llm.support.splitting import folds
-from fewshot_llm.support.supportset import Leak, SupportSet, queries
+from fewshot_llm.support.supportset import Leak, SupportSet, queries, readable_rows
 
 __all__ = [
     "CleaningReport",
@@ -19,4 +19,5 @@ __all__ = [
     "doctor",
     "folds",
     "queries",
+    "readable_rows",
 ]

@@ -16,12 +16,12 @@ from fewshot_llm.files import Rows, read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
-from fewshot_llm.support.example import Example, as_text
+from fewshot_llm.support.example import Example, as_text, query_of
 from fewshot_llm.support.finding import Finding
 from fewshot_llm.support.tables import column_values, is_table, table_rows
 from fewshot_llm.task import Task
 
-__all__ = ["Leak", "SupportSet", "queries"]
+__all__ = ["Leak", "SupportSet", "queries", "readable_rows"]
 
 
 class Leak(NamedTuple):
@@ -325,3 +325,21 @@ def queries(
         )
         for fields in map(where.fields, rows)
     ]
+
+
+def readable_rows(rows: Sequence[Mapping[str, Any]], task: Task, columns: Mapping[str, str] | None = None) -> list[int]:
+    """Positions of the rows of a file that have a text in every field that needs one: those that get a label.
+
+    Args:
+        rows: one mapping per row.
+        task: its fields.
+        columns: field → column; fields that are left out are found by name.
+
+    Raises:
+        SupportError: no column for a field.
+    """
+    if not rows:
+        return []
+    names = dict.fromkeys(name for row in rows for name in row)
+    where = resolve_columns(names, task.fields, task.optional_fields, columns, labelled=False).names
+    return [at for at, row in enumerate(rows) if isinstance(query_of(row, where, task.optional_fields), dict)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fewshot_llm.errors import SupportError
+from fewshot_llm.files.formats import distinct_names
 
 __all__ = ["column_values", "is_table", "table_rows"]
 
@@ -28,6 +29,9 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
     """
     if hasattr(table, "collect") and hasattr(table, "collect_schema"):
         table = table.collect()
+    names = list(map(str, getattr(table, "column_names", getattr(table, "columns", ())) if is_table(table) else ()))
+    if len(set(names)) < len(names):
+        return _rows_of_repeated(table, distinct_names(names))
     if hasattr(table, "to_dicts"):
         rows = table.to_dicts()
     elif hasattr(table, "to_pylist"):
@@ -42,6 +46,14 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
         if not isinstance(row, Mapping):
             raise SupportError(f"Row {position} is a {type(row).__name__}, expected a mapping of columns to values.")
     return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _rows_of_repeated(table: Any, names: list[str]) -> list[dict[str, Any]]:
+    """As a file with such a header is read; the libraries' own ways keep one column of each name."""
+    if hasattr(table, "itertuples"):
+        return [dict(zip(names, values, strict=True)) for values in table.itertuples(index=False, name=None)]
+    columns = [column.to_pylist() for column in table.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def column_values(column: Any) -> list[Any]:

@@ -56,6 +56,26 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
     assert list(source.rows()) == rows
 
 
+def test_the_folder_of_a_former_job_is_its_shards(tmp_path: Path) -> None:
+    for name in ("journal.jsonl", "errors.jsonl", "manifest.json", "shard-00000.jsonl"):
+        (tmp_path / name).write_text('{"text": "a"}\n', encoding="utf-8")
+    assert [row.source for row in open_source(tmp_path).rows()] == ["shard-00000.jsonl"]
+    (tmp_path / "journal.jsonl").unlink()  # without it the names are anybody's
+    assert [row.source for row in open_source(tmp_path).rows()] == [
+        "errors.jsonl",
+        "manifest.json",
+        "shard-00000.jsonl",
+    ]
+
+
+def test_results_below_the_input_folder_are_no_input(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("a.jsonl", "out/shard-00000.jsonl"):
+        (tmp_path / name).write_text('{"text": "a"}\n', encoding="utf-8")
+    assert [row.source for row in open_source(tmp_path, results=tmp_path / "out").rows()] == ["a.jsonl"]
+    assert len(list(open_source(tmp_path).rows())) == 2
+
+
 def test_folder_glob_and_list_keep_a_fixed_order(tmp_path: Path) -> None:
     for name in ("b.csv", "a.jsonl", "deep/c.parquet", ".hidden.csv", "_temporary/d.csv", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

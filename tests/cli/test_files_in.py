@@ -32,6 +32,14 @@ INPUTS: dict[str, tuple[str, bytes, list[str | None]]] = {
         b'{"id": "1", "text": "a"}\n{"id": "2"\n{"id": "3", "text": "b"}\n',
         ["1", None, "3"],
     ),
+    "what is no text": (
+        "in.jsonl",
+        b"".join(
+            b'{"id": "%d", "text": %s}\n' % row
+            for row in enumerate((b'"good"', b"5", b"true", b'["a"]', b'{"a": 1}', b"NaN", b'"\\u0007"', b'"late"'))
+        ),
+        ["0", *[None] * 6, "7"],
+    ),
     "NUL": ("in.csv", b"id,text\n1,good\n2,la\x00te\n", ["1", None]),
 }
 
@@ -55,7 +63,8 @@ def test_classify_and_batch_label_the_same_rows(call: Run, shop: Path, case: str
     assert len(rows) == len(labelled)
     assert [row["id"] if row["predicted_label"] else None for row in rows] == labelled
     for position in bad:
-        assert f"row {position + 1} (line" in result.stderr or f"row {position + 1} has no label" in result.stderr
+        row = f"row {position + 1}"
+        assert any(said in result.stderr for said in (f"{row} (line", f"{row} has no label", f"without a label: {row}"))
     result = call("batch", "--input", name, "--output", "out")
     assert result.exit_code == bool(bad), result.output
     assert [row["id"] for row in read_shards(shop / "out")] == [id_ for id_ in labelled if id_ is not None]
