@@ -132,8 +132,10 @@ def _check_names(name: str, tree: nodes.Template) -> None:
 
 
 def _line(tree: nodes.Node, name: str) -> int:
-    named = tree.find_all((nodes.Name, nodes.NSRef))
-    return next((found.lineno for found in named if found.name == name), 1)
+    for found in tree.find_all((nodes.Name, nodes.NSRef)):
+        if isinstance(found, nodes.Name | nodes.NSRef) and found.name == name:
+            return found.lineno
+    return 1
 
 
 def _check_item(name: str, tree: nodes.Template) -> None:
