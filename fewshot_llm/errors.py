@@ -23,7 +23,9 @@ given, what was expected, what to do next. The command line prints it without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "TemplateError",
     "TuningError",
     "nearest",
+    "readable_record",
 ]
 
 
@@ -125,3 +128,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = get_close_matches(name, known, n=3, cutoff=0.5)
     return f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(known) or 'none'}."
+
+
+@contextmanager
+def readable_record(path: str | os.PathLike[str], kind: type[FewshotError]) -> Iterator[None]:
+    """Turn whatever goes wrong in using what a file records into an error that names the file.
+
+    Args:
+        path: the file, which may be a stranger's.
+        kind: of the error.
+
+    Raises:
+        FewshotError: of that kind; one that is raised within goes through as it is.
+    """
+    try:
+        yield
+    except FewshotError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        raise kind(f"{os.fspath(path)} is damaged or of another version ({reason}). Write it again.") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot_llm.calibration import Calibration
-from fewshot_llm.errors import AdapterError
+from fewshot_llm.errors import AdapterError, readable_record
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.assemble import ModelLike, assemble, make_scorer
 from fewshot_llm.estimators.parts import restore_selection
@@ -73,24 +73,25 @@ def load_tuned(
     loaded = getattr(scorer, "language_model", None)
     if isinstance(loaded, LanguageModel):
         check_base(record, loaded, allow_mismatch=allow_base_mismatch)
-    classifier = kind(
-        task,
-        chosen,
-        shots=prompt.demonstrations,
-        selection=restore_selection(prompt.selection, scorer),
-        language=prompt.language,
-        template=Template(prompt.template, prompt.language, prompt.template_version, prompt.template_source),
-        layout=prompt.layout,
-        defence=prompt.defence,
-        seed=prompt.seed,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-    )
-    rows = [dict(row) for row in read_rows(folder / SUPPORT)] if prompt.demonstrations else []
-    support = SupportSet(tuple(Example(row, row.pop("label")) for row in rows), task.labels)
-    classifier.answerer_ = Answerer(assemble(classifier, support, scorer), (record.calibrated,))
-    classifier.classes_ = np.unique(np.array(task.labels))
+    with readable_record(folder / RECORD, AdapterError):
+        classifier = kind(
+            task,
+            chosen,
+            shots=prompt.demonstrations,
+            selection=restore_selection(prompt.selection, scorer),
+            language=prompt.language,
+            template=Template(prompt.template, prompt.language, prompt.template_version, prompt.template_source),
+            layout=prompt.layout,
+            defence=prompt.defence,
+            seed=prompt.seed,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+        )
+        rows = [dict(row) for row in read_rows(folder / SUPPORT)] if prompt.demonstrations else []
+        support = SupportSet(tuple(Example(row, row.pop("label")) for row in rows), task.labels)
+        classifier.answerer_ = Answerer(assemble(classifier, support, scorer), (record.calibrated,))
+        classifier.classes_ = np.unique(np.array(task.labels))
     return classifier
 
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from fewshot_llm.calibration import Calibration
-from fewshot_llm.errors import ModelError
+from fewshot_llm.errors import ModelError, readable_record
 from fewshot_llm.estimators.adapter_folder import is_adapter_folder, load_tuned
 from fewshot_llm.estimators.answers import Answerer
 from fewshot_llm.estimators.assemble import ModelLike, assemble, make_scorer
+from fewshot_llm.estimators.inputs import label_name
 from fewshot_llm.estimators.parts import (
     defence_record,
     layout_record,
@@ -35,6 +37,7 @@ from fewshot_llm.normalisation import NormalisationName
 from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.risk_guard import FittedGuard
+from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.support import Example, SupportSet
 from fewshot_llm.task import Task
 from fewshot_llm.tuning.folder import whole_folder
@@ -150,7 +153,8 @@ def load_any(
     if (folder / DECISION).is_file():
         from fewshot_llm.escalation import Decision
 
-        classifier.decision_ = Decision.model_validate_json((folder / DECISION).read_text(encoding="utf-8"))
+        with readable_record(folder / DECISION, ModelError):
+            classifier.decision_ = Decision.model_validate_json((folder / DECISION).read_text(encoding="utf-8"))
     return classifier
 
 
@@ -190,6 +194,19 @@ def load_classifier(
     if not allow_base_mismatch:
         _require_same_model(folder, record.model, model_record(scorer))
 
+    with readable_record(folder / RECORD, ModelError):
+        return _restored(kind, folder, record, chosen, scorer, {"adapter": adapter, "device": device, "dtype": dtype})
+
+
+def _restored(
+    kind: type[FewShotClassifier],
+    folder: Path,
+    record: _Record,
+    chosen: ModelLike,
+    scorer: Scorer,
+    running: dict[str, Any],
+) -> FewShotClassifier:
+    """The classifier that a record describes, on a scorer that is loaded."""
     source = (folder / TEMPLATE).read_text(encoding="utf-8")
     template = Template(record.template, record.language, record.template_version, source)
     task = Task(**record.task)
@@ -204,17 +221,16 @@ def load_classifier(
         layout=record.layout,
         permutations=len(record.calibrations),
         seed=record.seed,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
         cut_long_text=record.cut_long_text,
         defence=record.defence,
+        **running,
     )
     rows = [dict(row) for row in read_rows(folder / SUPPORT)]
     support = SupportSet(tuple(Example(row, row.pop("label")) for row in rows), record.labels)
     calibrations = tuple(
         Calibration(tuple(saved["bias"]), saved["temperature"], saved["method"]) for saved in record.calibrations
     )
+    _require_label_each(record, calibrations)
     classifier.answerer_ = Answerer(assemble(classifier, support, scorer), calibrations)
     classifier.classes_ = np.array(record.classes)
     if record.guard is not None:
@@ -222,13 +238,18 @@ def load_classifier(
     return classifier
 
 
+def _require_label_each(record: _Record, calibrations: Sequence[Calibration]) -> None:
+    if not calibrations or any(len(one.bias) != len(record.labels) for one in calibrations):
+        raise ValueError("a calibration needs a bias for each label")
+    if sorted(map(label_name, record.classes)) != sorted(record.labels):
+        raise ValueError("the classes are not the labels")
+
+
 def _read(folder: Path) -> _Record:
     if not (folder / RECORD).is_file():
         raise ModelError(f"There is no classifier in {folder}: it has no {RECORD}. Give a folder that save() wrote.")
-    try:
+    with readable_record(folder / RECORD, ModelError):
         record = _Record.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ModelError(f"{folder / RECORD} is damaged or of another version: {error}.") from error
     for name, digest in record.files.items():
         if not (folder / name).is_file() or sha256_file(folder / name) != digest:
             raise ModelError(

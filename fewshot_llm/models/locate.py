@@ -61,8 +61,12 @@ def locate_model(reference: ModelReference, progress: PullProgress | None = None
         except NotHereError as error:
             raise _absent(reference) from error
         return LocatedModel(name, folder, record.revision, record.weights.sha256)
-    path = Path(name).expanduser()
-    if path.exists():
+    try:
+        path = Path(name).expanduser()
+        here = path.exists()
+    except (OSError, RuntimeError, ValueError):  # longer than any path, or of a user that there is not
+        here = False
+    if here:
         return _local(name, path, progress)
     if HUB_ID.fullmatch(name):
         return _from_hub(name, reference, fetch=fetch)
@@ -127,6 +131,7 @@ def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedMo
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -149,6 +154,10 @@ def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedMo
         raise ModelError(
             f"Model {name!r} cannot be fetched: its owner wants its terms accepted first. Accept them on "
             f"https://huggingface.co/{repository}, then run `hf auth login`."
+        ) from error
+    except HFValidationError as error:
+        raise ModelError(
+            f"There is no model {name!r}: there is no file or folder of that name, and a hub id is another."
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"Model {repository!r} has no revision {revision!r} on the hub.") from error

@@ -108,10 +108,10 @@ class Budget:
             weight += 2 + self.weigh(part)
         return weight
 
-    def counted(self, items: Iterator[Any]) -> Iterator[Any]:
-        """The same items, each paid for when it comes."""
+    def counted(self, items: Iterator[Any], each: int) -> Iterator[Any]:
+        """The same items, each paid for when it comes: `each` units, and its length."""
         for item in items:
-            self.spend(STEP)
+            self.spend(each)
             self.weigh(item)
             yield item
 
@@ -301,8 +301,6 @@ METHODS: Mapping[type, frozenset[str]] = {
 def _grows(budget: Budget, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
     """Pay for what a filter or a method of that name makes beyond what it is given."""
     given = [*args, *kwargs.values()]
-    if name in _BY_ATTRIBUTE and hasattr(value, "__len__"):
-        budget.spend(10 * STEP * len(value), name)  # sorted, grouped or looked into, item by item
     numbers = [part for part in given if isinstance(part, (int, float))]
     what = name
     if name in ("center", "ljust", "rjust", "zfill"):
@@ -364,8 +362,10 @@ def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., An
         budget.spend(2 * STEP)
         if (name == "join" or name in _BY_ATTRIBUTE) and hasattr(value, "__next__"):
             value = list(value)
-        for part in (value, *args, *kwargs.values()):
-            budget.weigh(part)
+        budget.weigh(value)
+        each = STEP * budget.weigh((*args, *kwargs.values()))  # an attribute's path is followed for every item
+        if name in _BY_ATTRIBUTE and hasattr(value, "__len__"):
+            budget.spend((10 * STEP + each) * len(value), name)  # sorted, grouped or looked into, item by item
         _grows(budget, name, value, *args, **kwargs)
         if name == "format":
             return _percent(budget, str(value), kwargs or args)
@@ -373,7 +373,7 @@ def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., An
         leading = () if passed is None else (first[passed],)
         made = function(*leading, value, *args, **kwargs)
         if hasattr(made, "__next__"):
-            return budget.counted(made)
+            return budget.counted(made, STEP + each)
         budget.weigh(made)
         return made
 
@@ -386,8 +386,7 @@ def _bounded_test(function: Any) -> Callable[..., Any]:
     @wraps(function)
     def bounded(context: _BoundedContext, *args: Any) -> Any:
         context.budget.spend(STEP)
-        for part in args:
-            context.budget.weigh(part)
+        context.budget.weigh(args)
         return function(*args) if passed is None else function(context.environment, *args)
 
     return pass_context(bounded)
@@ -484,14 +483,13 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         kwargs.pop("_block_vars", None)
         if type(__obj) is Macro:
             # Its body pays for itself, and whatever prints the result for that; `varargs` would grow unseen.
-            budget.left -= STEP
+            budget.left -= STEP * (1 + len(args))
             for part in (*args, *kwargs.values()) if kwargs else args:
                 if type(part) is not str and type(part) is not Fields:
                     budget.weigh(part)
             return __obj(*args, **kwargs)
         budget.spend(2 * STEP)
-        for part in (*args, *kwargs.values()):
-            budget.weigh(part)
+        budget.weigh((*args, *kwargs.values()))
         if isinstance(__obj, _Format):
             formatter = _BoundedFormatter(__self, budget)
             if not __obj.by_map:

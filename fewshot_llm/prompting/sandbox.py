@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes, pass_context
 from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError as JinjaError
 from jinja2.exceptions import SecurityError
 
 from fewshot_llm.errors import TemplateError, nearest
@@ -133,7 +132,10 @@ def _check_names(name: str, tree: nodes.Template) -> None:
 
 
 def _line(tree: nodes.Node, name: str) -> int:
-    return next(found.lineno for found in tree.find_all(nodes.Name) if found.name == name)
+    for found in tree.find_all((nodes.Name, nodes.NSRef)):
+        if isinstance(found, nodes.Name | nodes.NSRef) and found.name == name:
+            return found.lineno
+    return 1
 
 
 def _check_item(name: str, tree: nodes.Template) -> None:
@@ -188,15 +190,7 @@ def readable_errors(name: str) -> Iterator[None]:
         ) from None
     except UndefinedError as error:
         raise TemplateError(f"Template {name}{_place(error)}: {_sentence(error)}") from None
-    except (
-        JinjaError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except Exception as error:  # whatever a filter raises: what it is given is the template's
         raise TemplateError(f"Template {name}{_place(error)}: {type(error).__name__}: {_sentence(error)}") from None
 
 

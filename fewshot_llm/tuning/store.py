@@ -18,10 +18,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from fewshot_llm.calibration import Calibration
-from fewshot_llm.errors import AdapterError
+from fewshot_llm.errors import AdapterError, readable_record
 from fewshot_llm.files import atomic_write, atomic_write_json, atomic_write_text, sha256_file, write_rows
 from fewshot_llm.models.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from fewshot_llm.models.language_model import LanguageModel
@@ -209,10 +209,10 @@ def read_adapter_folder(folder: Path) -> AdapterRecord:
             f"The folder {folder} has no {RECORD}: it was not written by this toolkit, or only half. Train again, or "
             "give the folder to peft or a server, which need less."
         )
-    try:
+    with readable_record(folder / RECORD, AdapterError):
         record = AdapterRecord.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise AdapterError(f"{folder / RECORD} is damaged or of another version: {str(error)[:400]}") from None
+        if len(record.calibrated.bias) != len(record.task.labels):
+            raise ValueError("the calibration needs a bias for each label")
     for name, digest in record.files.items():
         if not (folder / name).is_file():
             raise AdapterError(f"The adapter folder {folder} has no {name}; copy it again as a whole.")

@@ -8,7 +8,7 @@ import pytest
 
 from fewshot_llm import FewShotClassifier, Task, load_task
 from fewshot_llm.calibration import Uncalibrated
-from fewshot_llm.errors import AdapterError, ModelError
+from fewshot_llm.errors import AdapterError, FewshotError, ModelError
 from fewshot_llm.models.embedding import MeanHiddenState
 from fewshot_llm.normalisation import PointwiseMutualInformation
 from fewshot_llm.prompting.chat import Chat
@@ -163,3 +163,42 @@ def test_a_chat_layout_is_rebuilt_from_the_tokenizer(tmp_path, llama, reviews):
     loaded = FewShotClassifier.load(tmp_path / "model", model=llama)
     assert loaded.layout == "chat"
     assert loaded.predictions(["好"]) == saved.predictions(["好"])
+
+
+DAMAGES = [
+    (("task",), {}),
+    (("classes",), []),
+    (("classes", 0), "another"),
+    (("selection", "kind"), None),
+    (("selection", "kind"), []),
+    (("calibrations",), []),
+    (("calibrations", 0), {}),
+    (("calibrations", 0, "bias"), None),
+    (("calibrations", 0, "bias"), "x"),
+    (("calibrations", 0, "bias"), [0.0]),
+    (("calibrations", 0, "bias", 0), []),
+    (("calibrations", 0, "temperature"), None),
+    (("calibrations", 0, "temperature"), []),
+    (("guard",), 1),
+    (("files",), {"x\0": ""}),
+]
+
+
+@pytest.mark.parametrize(("keys", "value"), DAMAGES)
+def test_a_record_that_says_what_it_cannot(tmp_path, llama, reviews, keys, value):
+    FewShotClassifier(model=llama, shots=1).fit(*reviews).save(tmp_path / "model")
+    path = tmp_path / "model" / "classifier.json"
+    record = part = json.loads(path.read_text(encoding="utf-8"))
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(FewshotError):
+        FewShotClassifier.load(tmp_path / "model", model=llama)
+
+
+def test_a_decision_that_is_damaged(tmp_path, llama, reviews):
+    FewShotClassifier(model=llama, shots=1).fit(*reviews).save(tmp_path / "model")
+    (tmp_path / "model" / "decision.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"decision\.json"):
+        FewShotClassifier.load(tmp_path / "model", model=llama)

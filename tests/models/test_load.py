@@ -119,6 +119,9 @@ def test_an_unwritable_cache_does_not_stop_loading(
         ("smollm2", r"not an embedded model .* no file or folder .* not a hub id.*Did you mean smollm2-135m\?"),
         ("no/such/folder", "There is no model"),
         (".", "holds no model"),
+        ("../absent", "There is no model"),
+        ("x" * 5000, "There is no model"),
+        ("~nobody-of-that-name/x", "There is no model"),
     ],
 )
 def test_unknown_names(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

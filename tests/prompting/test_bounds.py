@@ -94,6 +94,12 @@ EXPRESSIONS = [
     ("joiner(',')", "joiner"),
     ("namespace(x='x')", "namespace"),
     ("1e999", "too large"),
+    ("range(1000)|groupby('real' ~ '.real' * 1000)|length", "groupby"),
+    ("range(10000)|map(attribute='real' ~ '.real' * 1000)|list|length", "more than"),
+    ("range(10000)|map('string')|map(attribute='x' ~ '.x' * 1000, default='')|list|length", "more than"),
+    ("range(10000)|selectattr('real' ~ '.real' * 10000)|list|length", "selectattr"),
+    ("range(10000)|sort(attribute=('real' ~ '.real' * 100 ~ ',') * 100)|length", "sort"),
+    ("range(10000)|sum(attribute='real' ~ '.real' * 10000)", "sum"),
 ]
 
 
@@ -141,6 +147,12 @@ MACROS = {
     "a block in itself": "{% block a %}{{ self.a() }}{{ self.a() }}{% endblock %}",
     "loops in a scoped block": "{% for k in range(100000) %}{% block a scoped %}{% for i in range(10000) %}{% endfor %}"
     "{% endblock %}{% endfor %}",
+    "many arguments to a loop's cycle": "{% for i in range(100000) %}{{ loop.cycle(*range(100000)) }}{% endfor %}",
+    "many arguments to a macro": "{% macro f() %}{{ varargs|length }}{% endmacro %}"
+    "{% for i in range(100000) %}{{ f(*range(100000)) }}{% endfor %}",
+    "many arguments to a filter": "{% set f = '%s' * 100000 %}{% for i in range(100000) %}"
+    "{{ f|format(*range(100000)) }}{% endfor %}",
+    "many arguments to format": "{% for i in range(100000) %}{{ 'x'.format(*range(100000)) }}{% endfor %}",
     "a macro's default": "{% macro z(a='x' * 10**9) %}{% endmacro %}{{ z() }}",
 }
 
@@ -173,6 +185,11 @@ def test_a_program_that_does_too_much(name: str) -> None:
 )
 def test_source_that_is_too_much_to_compile(source: str) -> None:
     refused("", source)
+
+
+@pytest.mark.parametrize("body", ["{{ 'xxxx'|truncate(1) }}", "{% set x.y = 1 %}"])
+def test_what_jinja_only_asserts(body: str) -> None:
+    refused("", body)
 
 
 def test_nothing_is_computed_before_rendering() -> None:
