@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+from fewshot_llm.files.values import distinct
 
 __all__ = [
     "COMPRESSED",
@@ -102,24 +105,13 @@ class RepeatedName(str):
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Names of columns; one that is there already becomes `name_2`, `name_3` and so on.
+    """The names of a file's columns as `distinct` gives them, the first of several marked as a `RepeatedName`.
 
     >>> distinct_names(["text", "text", "text_2"])
     ['text', 'text_3', 'text_2']
     """
-    taken, given = set(names), list[str]()
-    for position, name in enumerate(names):
-        if names.count(name) == 1:
-            given.append(name)
-        elif name not in names[:position]:
-            given.append(RepeatedName(name))
-        else:
-            number = 2
-            while f"{name}_{number}" in taken:
-                number += 1
-            taken.add(f"{name}_{number}")
-            given.append(f"{name}_{number}")
-    return given
+    often = Counter(names)
+    return [RepeatedName(name) if often[name] > 1 else name for name in distinct(names)]
 
 
 def json_list(cell: str) -> list[Any] | None:
