@@ -59,6 +59,7 @@ def suggest(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         make_classifier,
         names_of,
@@ -83,15 +84,12 @@ def suggest(
     require_writable(output, rows)
     usable = [{} if position in rows.problems else row for position, row in enumerate(rows)]
     pool = queries([dict.fromkeys(columns.values()) | row for row in usable], described, columns) if rows else []
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     classifier = make_classifier(
         described,
         examples,
+        chosen,
         lang=lang,
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
         selection=selection,
         calibration=calibration,
         shots=shots,
@@ -101,8 +99,6 @@ def suggest(
         permutations=permutations,
         seed=seed,
         cut_long_text=cut_long_text,
-        allow_download=allow_download,
-        insecure=insecure,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)

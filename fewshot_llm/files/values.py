@@ -69,7 +69,7 @@ def is_missing(value: Any) -> bool:
     """
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' own, without importing pandas
         return True
-    if isinstance(value, str) or getattr(value, "shape", ()):  # an array is not one value
+    if isinstance(value, str) or getattr(value, "shape", None):  # an array is not one value
         return False
     try:
         return bool(value != value)

@@ -37,6 +37,7 @@ class SupportFile:
         columns: field (or `label`) → column, where the file names a column otherwise.
         delimiter: between the cells of a text table, before the first change.
         encoding: of a text file, likewise.
+        merge_labels: take spellings of one label as the most frequent of them.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class SupportFile:
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
     encoding: str | None = None
+    merge_labels: bool = False
     _changes: list[_Change] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -58,7 +60,7 @@ class SupportFile:
             DataFileError: the file cannot be read.
             SupportError: no usable rows.
         """
-        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns)
+        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns, self.merge_labels)
 
     def put(self, example: Example, label: str) -> None:
         """Give a text its label: rows that hold it already are changed, else a row is added at the end.
