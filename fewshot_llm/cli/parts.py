@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fewshot_llm.errors import DataFileError, SupportError, nearest
-from fewshot_llm.files import Problem, load_rows, read_rows
+from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from fewshot_llm.batch.files import Source
     from fewshot_llm.calibration import CalibrationMethod
@@ -30,7 +30,6 @@ __all__ = [
     "ModelOptions",
     "Told",
     "make_classifier",
-    "names_of",
     "numbers",
     "say",
     "take_calibration",
@@ -109,7 +108,7 @@ class Told:
         from fewshot_llm.support import SupportSet
 
         rows = self.labelled(path)
-        return SupportSet.from_read(rows, path, task, self.columns(task, names_of(rows)), self._merge_labels)
+        return SupportSet.from_read(rows, path, task, self.columns(task, columns_of(rows)), self._merge_labels)
 
     def fields(self, task: Task, found: Iterable[str]) -> dict[str, str]:
         """Field → column of a file whose rows are to be labelled; says where another column could be meant."""
@@ -134,7 +133,7 @@ class Told:
         rows = self.rows(path)
         if not rows:
             return rows, {}
-        names = names_of(rows)
+        names = columns_of(rows)
         if not names:
             raise DataFileError(f"{path}: no row can be read. {next(iter(rows.problems.values())).reason}")
         columns = self.fields(task, names)
@@ -156,11 +155,6 @@ class Told:
                 raise SupportError(
                     f"No file has the column {missing[0]!r} that {option} names. {nearest(missing[0], self._seen)}"
                 )
-
-
-def names_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The columns of some rows, in order of first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def say(notes: Iterable[Note]) -> None:

@@ -86,9 +86,10 @@ def play(
 
     if find_spec("gradio") is None:
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
-    from fewshot_llm.cli.parts import ModelOptions, Told, names_of, take_selection, warn_of
+    from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import make_language, make_scorer, text_language
+    from fewshot_llm.files import columns_of
     from fewshot_llm.playground import Session, SupportFile
     from fewshot_llm.playground.serve import Address, listen, serve
 
@@ -107,7 +108,7 @@ def play(
                 SupportFile(
                     support,
                     described,
-                    told.columns(described, names_of(told.labelled(support))),
+                    told.columns(described, columns_of(told.labelled(support))),
                     delimiter,
                     encoding,
                     merge_labels,

@@ -60,7 +60,6 @@ def rank(
     from fewshot_llm.cli.parts import (
         ModelOptions,
         Told,
-        names_of,
         say,
         take_way,
         warn_unreadable,
@@ -79,7 +78,7 @@ def rank(
     say(known.notes)
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
-    names = names_of(known)
+    names = columns_of(known)
     label = {field: column for field, column in told.columns(described, names).items() if field == "label"}
     told.require_found()
     column = resolve_columns(names, (), told=label, kind=described.kind, task=described.name).names["label"]

@@ -62,12 +62,11 @@ def suggest(
         ModelOptions,
         Told,
         make_classifier,
-        names_of,
         warn_of,
         warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.files import require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.suggesting import ADDED_COLUMNS
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
@@ -104,7 +103,7 @@ def suggest(
         classifier.fit_support(examples)
     with row_progress("Looking at") as progress:
         found = choose_rows(classifier, pool, count, progress=progress)
-    names = names_of(told.labelled(support))
+    names = columns_of(told.labelled(support))
     where = resolve_columns(
         names, described.fields, described.optional_fields, told.columns(described, names), task=described.name
     )

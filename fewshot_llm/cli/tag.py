@@ -46,7 +46,7 @@ def tag(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
-    from fewshot_llm.cli.parts import ModelOptions, Told, names_of, say, warn_unreadable
+    from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
@@ -56,7 +56,7 @@ def tag(
     told = Told(text_column, label_column, delimiter, encoding)
     described, known = load_task(task), told.labelled(support)
     say(known.notes)
-    texts, given = answered(known, described, told.columns(described, names_of(known)))
+    texts, given = answered(known, described, told.columns(described, columns_of(known)))
     rows, columns = told.unlabelled(described, source)
     told.require_found()
     require_writable(output, rows)

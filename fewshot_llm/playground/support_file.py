@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewshot_llm.errors import SupportError, nearest
-from fewshot_llm.files import Rows, atomic_write, read_rows, write_rows
+from fewshot_llm.files import Rows, atomic_write, columns_of, read_rows, write_rows
 from fewshot_llm.files.locking import sole_writer
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
@@ -83,7 +83,7 @@ class SupportFile:
 
     def _put(self, text: str, example: Example, label: str) -> None:
         before, rows = self.path.read_bytes(), self._rows()
-        names = dict.fromkeys(name for row in rows for name in row)
+        names = columns_of(rows)
         where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
         changed, found = [], False
         for row in rows:
