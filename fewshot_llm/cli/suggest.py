@@ -105,7 +105,12 @@ def suggest(
         found = choose_rows(classifier, pool, count, progress=progress)
     names = columns_of(told.labelled(support))
     where = resolve_columns(
-        names, described.fields, described.optional_fields, told.columns(described, names), task=described.name
+        names,
+        described.fields,
+        described.optional_fields,
+        told.columns(described, names),
+        kind=described.kind,
+        task=described.name,
     )
     suggested = found.rows(where)
     written = result_names([where.names[field] for field in where.names if field != LABEL_WORDS], ADDED_COLUMNS)

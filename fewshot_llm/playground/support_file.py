@@ -84,7 +84,8 @@ class SupportFile:
     def _put(self, text: str, example: Example, label: str) -> None:
         before, rows = self.path.read_bytes(), self._rows()
         names = columns_of(rows)
-        where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
+        task = self.task
+        where = resolve_columns(names, task.fields, task.optional_fields, self.columns, kind=task.kind, task=task.name)
         changed, found = [], False
         for row in rows:
             same = normalise_text(Example(where.fields(row)).text) == text
