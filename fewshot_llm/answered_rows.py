@@ -8,6 +8,7 @@ from typing import Any
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import columns_of, json_list, normalise_text, result_names
+from fewshot_llm.files.values import is_missing
 from fewshot_llm.support import Example, queries, readable_rows
 from fewshot_llm.support.columns import LABEL, resolve_columns
 from fewshot_llm.support.example import as_text
@@ -31,7 +32,7 @@ def answered(
     """
     if not rows:
         raise SupportError("There are no labelled rows. Give a few.")
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = columns_of(rows)
     where = resolve_columns(names, task.fields, task.optional_fields, columns, kind=task.kind, task=task.name)
     told = {field: column for field, column in where.names.items() if field in task.fields}
     return queries(rows, task, told), [row.get(where.names[LABEL]) for row in rows]
@@ -50,7 +51,7 @@ def as_labels(value: Any, known: Collection[str] = ()) -> list[str]:
     >>> as_labels("price, quality", ["price", "quality"]), as_labels("slow, late")
     (['price', 'quality'], ['slow, late'])
     """
-    if value is None or (isinstance(value, float) and value != value):
+    if is_missing(value):
         return []
     if not isinstance(value, str):
         return _named(value)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 
 from fewshot_llm.errors import DataFileError, SupportError, nearest
+from fewshot_llm.files import columns_of
 from fewshot_llm.files.numbers import DecimalMark, NumberColumn, is_number, number_column
 from fewshot_llm.language import readable_label
 from fewshot_llm.scoring.base import FloatArray
@@ -144,7 +145,7 @@ class Facts:
             SupportError: no rows, an unknown column, or bins out of range.
             DataFileError: a column's numbers are written in two ways, or can be read both ways.
         """
-        present = list(dict.fromkeys(name for row in rows for name in row))
+        present = columns_of(rows)
         columns = list(columns) if columns is not None else present
         if not rows or not columns:
             raise SupportError("There are no rows with fields to learn from. Give the labelled rows.")

@@ -71,11 +71,11 @@ def strictly(text: str) -> Any:
 
 def read_back(path: Path) -> tuple[list[str], list[list[Any]]]:
     """Columns and cells, by other readers than ours."""
-    ending, compression = written_form(path)
-    if ending == ".parquet":
+    kind, compression = written_form(path)
+    if kind == "parquet":
         table = pq.read_table(path)
         return table.column_names, [[column[i].as_py() for column in table.columns] for i in range(table.num_rows)]
-    if ending == ".xlsx":
+    if kind == "xlsx":
         rows = list(openpyxl.load_workbook(path).active.iter_rows(values_only=True))
         rows = [[unescape(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         return [name or "" for name in rows[0]], rows[1:]
@@ -83,10 +83,10 @@ def read_back(path: Path) -> tuple[list[str], list[list[Any]]]:
     if compression:
         data = gzip.decompress(data) if compression == ".gz" else pa.input_stream(path, compression="zstd").read()
     text = data.decode("utf-8", "surrogateescape")
-    if ending in (".csv", ".tsv"):
-        cells = list(csv.reader(io.StringIO(text, newline=""), delimiter="," if ending == ".csv" else "\t"))
+    if kind in ("csv", "tsv"):
+        cells = list(csv.reader(io.StringIO(text, newline=""), delimiter="," if kind == "csv" else "\t"))
         return cells[0], cells[1:]
-    found = strictly(text) if ending == ".json" else [strictly(line) for line in text.split("\n") if line]
+    found = strictly(text) if kind == "json" else [strictly(line) for line in text.split("\n") if line]
     columns = list(dict.fromkeys(name for row in found for name in row))
     return columns, [[row.get(name) for name in columns] for row in found]
 
@@ -100,11 +100,11 @@ def test_a_value_of_any_kind_is_written(tmp_path: Path, ending: str, kind: str) 
     columns, rows = read_back(path)
     assert columns == ["id", "odd"]
     form, _ = written_form(path)
-    if form in (".jsonl", ".json"):
+    if form in ("jsonl", "json"):
         assert rows == [["1", in_json], ["2", None]]
-    elif form in (".csv", ".tsv"):
+    elif form in ("csv", "tsv"):
         assert rows == [["1", text_of(value)], ["2", ""]]
-    elif form == ".parquet":
+    elif form == "parquet":
         assert same_value(typed_value(value), rows[0][1]) or rows[0][1] == text_of(value)
         assert rows[1] == ["2", None]
     else:
@@ -182,11 +182,11 @@ def test_nothing_is_lost(ending: str, rows: list[dict[str, Any]]) -> None:
     for row, found in zip(rows, cells, strict=True):
         for name, cell in zip(columns, found, strict=True):
             value = row.get(name)
-            if form in (".jsonl", ".json"):
+            if form in ("jsonl", "json"):
                 assert same_value(strictly(json.dumps(json_value(value))), cell)  # which joins halves of a pair
-            elif form in (".csv", ".tsv"):
+            elif form in ("csv", "tsv"):
                 assert text_of(value) in (cell, bytes_back(text_of(value), cell))
-            elif form == ".parquet":
+            elif form == "parquet":
                 assert same_value(escaped(typed_value(value)), cell) or escaped(text_of(value)) == cell
             else:
                 assert_in_a_sheet(typed_value(value), cell)

@@ -15,7 +15,7 @@ from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
 from fewshot_llm.files.encodings import known_encoding
-from fewshot_llm.files.formats import READABLE, distinct_names
+from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names
 from fewshot_llm.files.tables import as_delimiter
 
 __all__ = ["FileSource", "Limited", "Source", "columns_of", "open_source"]
@@ -234,7 +234,7 @@ def open_source(
         if not files:
             raise BatchError(
                 f"No input rows: {', '.join(map(str, named)) or 'no path'} holds no file that can be read. "
-                f"Expected files ending in {', '.join(READABLE)}."
+                f"Expected files ending in {', '.join(ENDINGS)}."
             )
         source = FileSource(files, delimiter, encoding)
     return source if limit is None else Limited(source, limit)
@@ -252,8 +252,8 @@ def _files(path: str, results: Path | None) -> Iterable[tuple[str, Path]]:
         raise BatchError(f"There is no input at {path}. Give a file, a folder, a glob or hub:NAME.")
     if kind_of(place) is None:
         raise BatchError(
-            f"The input {place.name} has an ending that is not known. Expected one of {', '.join(READABLE)}, "
-            "the text formats also with .gz or .zst."
+            f"The input {place.name} has an ending that is not known. Expected one of {', '.join(ENDINGS)}, "
+            f"the text formats also with {' or '.join(COMPRESSED)}."
         )
     return [(place.name, place)]
 

@@ -91,6 +91,7 @@ def attack(
     from fewshot_llm.attacks import attack as attack_rows
     from fewshot_llm.attacks import compare, load_attacks, rows_to_attack
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         make_classifier,
         warn_of,
@@ -107,15 +108,12 @@ def attack(
     labelled = told.labelled_set(described, test)
     told.require_found()
     asked = rows_to_attack(described, examples, labelled, rows, seed)
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     asking = make_classifier(
         described,
         examples,
+        chosen,
         lang=lang,
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
         selection=selection,
         calibration=calibration,
         shots=shots,
@@ -123,8 +121,6 @@ def attack(
         layout=layout,
         seed=seed,
         cut_long_text=cut_long_text,
-        allow_download=allow_download,
-        insecure=insecure,
     )
     found = []
     for name in dict.fromkeys(("none", defence)):

@@ -78,7 +78,7 @@ def batch(
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.work import Settings
     from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
-    from fewshot_llm.cli.parts import Told, make_classifier, say, warn_of
+    from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, say, warn_of
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.task import load_task
 
@@ -102,6 +102,7 @@ def batch(
         costs=costs,
         out_of_scope=out_of_scope,
     )
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
@@ -110,12 +111,8 @@ def batch(
         classifier = make_classifier(
             described,
             examples,
+            chosen,
             lang=lang,
-            model=model,
-            adapter=adapter,
-            device=device,
-            dtype=dtype,
-            threads=threads,
             selection=selection,
             calibration=calibration,
             shots=shots,
@@ -125,15 +122,11 @@ def batch(
             permutations=permutations,
             seed=seed,
             defence=defence,
-            allow_download=allow_download,
-            insecure=insecure,
         )
         with waiting("Calibrating on the support set"):
             classifier.fit_support(examples)
     else:
-        described, classifier = saved.open_saved(
-            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
-        )
+        described, classifier = saved.open_saved(task, adapter, chosen)
         guard = take_guard(described, told, classifier.support_, adapter)
         told.require_found()
     if guard is not None:

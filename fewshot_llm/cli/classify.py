@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -125,9 +126,9 @@ def classify(
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
         raise typer.BadParameter("a guard needs every label's probability", param_hint="--top-k")
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         make_classifier,
-        open_model,
         warn_of,
         warn_unreadable,
     )
@@ -156,6 +157,8 @@ def classify(
         costs=costs,
         out_of_scope=out_of_scope,
     )
+    number_format = dtype if precision is None else "float32"
+    chosen = ModelOptions(model, adapter, device, number_format, threads, allow_download, insecure)
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
@@ -164,12 +167,8 @@ def classify(
         classifier = make_classifier(
             described,
             examples,
+            chosen,
             lang=lang,
-            model=model,
-            adapter=adapter,
-            device=device,
-            dtype=dtype if precision is None else "float32",
-            threads=threads,
             selection=selection,
             calibration=calibration,
             shots=shots,
@@ -181,22 +180,16 @@ def classify(
             cut_long_text=cut_long_text,
             defence=defence,
             escalation=Escalation(target=target) if escalate else None,
-            allow_download=allow_download,
-            insecure=insecure,
         )
         if precision is not None:
-            other = open_model(
-                model, classifier.language, adapter=adapter, device=device, dtype=precision, threads=threads
-            )
+            other = replace(chosen, dtype=precision).load(classifier.language, (example.text for example in examples))
             with waiting(f"Comparing {precision} with float32"):
                 evidence = check_precision(classifier, other, examples)
             classifier.set_params(model=other)
         with waiting("Climbing the ladder" if escalate else "Calibrating on the support set"):
             classifier.fit_support(examples)
     else:
-        described, classifier = saved.open_saved(
-            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
-        )
+        described, classifier = saved.open_saved(task, adapter, chosen)
         guard = take_guard(described, told, classifier.support_, adapter)
         told.require_found()
     decision = getattr(classifier, "decision_", None)

@@ -35,7 +35,7 @@ def demo(
     at random and share no text. Prints accuracy with its 95 % interval, rows per second, and a table of reviews;
     `--report` makes a page of them.
     """
-    from fewshot_llm.cli.parts import open_model
+    from fewshot_llm.cli.parts import ModelOptions
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.demo import answered_reviews, sample_reviews
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -43,7 +43,7 @@ def demo(
     from fewshot_llm.support import SupportSet
 
     reviews = sample_reviews(per_label, rows, seed)
-    loaded = open_model(model, "zh", adapter=None, device=device, dtype=dtype, threads=threads)
+    loaded = ModelOptions(model, device=device, dtype=dtype, threads=threads).load("zh", ())
     classifier = FewShotClassifier("review-sentiment", loaded, shots=shots, language="zh", seed=seed)
     started = time.perf_counter()
     with waiting("Calibrating on the labelled reviews"):

@@ -117,10 +117,9 @@ def evaluate(
     is measured as it is.
     """
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         numbers,
-        open_model_or_server,
-        spoken_language,
         take_calibration,
         take_selection,
         warn_of,
@@ -141,10 +140,9 @@ def evaluate(
 
     advice = None
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     if support is None:
-        described, classifier = saved.open_saved(
-            task, adapter, model, device=device, dtype=dtype, allow_download=allow_download, insecure=insecure
-        )
+        described, classifier = saved.open_saved(task, adapter, chosen)
         measured = told.labelled_set(described, test)
         told.require_found()
         with row_progress("Measuring") as progress:
@@ -155,17 +153,7 @@ def evaluate(
         told.require_found()
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        spoken = spoken_language(model, language, (example.text for example in examples))
-        loaded = open_model_or_server(
-            model,
-            spoken,
-            adapter=adapter,
-            device=device,
-            dtype=dtype,
-            threads=threads,
-            allow_download=allow_download,
-            insecure=insecure,
-        )
+        loaded = chosen.open(language, (example.text for example in examples))
         with row_progress("Measuring") as progress:
             result = measure(
                 described,

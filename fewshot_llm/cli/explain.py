@@ -57,6 +57,7 @@ def explain(
     plus, speak for the label; orange, and a minus, against it.
     """
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         make_classifier,
         warn_of,
@@ -67,15 +68,12 @@ def explain(
     described, examples = told.support(task, support)
     told.require_found()
     warn_of(examples.report.findings)
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     classifier = make_classifier(
         described,
         examples,
+        chosen,
         lang=lang,
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
         selection=selection,
         calibration=calibration,
         shots=shots,
@@ -85,8 +83,6 @@ def explain(
         permutations=permutations,
         seed=seed,
         cut_long_text=cut_long_text,
-        allow_download=allow_download,
-        insecure=insecure,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)

@@ -113,10 +113,10 @@ def rows_output(
     from fewshot_llm.files.writing import written_form
 
     try:
-        ending, _ = written_form(output)
+        kind, _ = written_form(output)
     except DataFileError as error:
         raise typer.BadParameter(str(error), param_hint="--output") from error
-    if (excel or semicolon) and ending not in (".csv", ".tsv", ".xlsx"):
+    if (excel or semicolon) and kind not in ("csv", "tsv", "xlsx"):
         raise typer.BadParameter(
             f"{output} is no table for a spreadsheet; name a .csv, .tsv or .xlsx file.", param_hint="--excel"
         )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fewshot_llm.errors import DataFileError, SupportError, nearest
-from fewshot_llm.files import Problem, load_rows, read_rows
+from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from fewshot_llm.batch.files import Source
     from fewshot_llm.calibration import CalibrationMethod
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
     from fewshot_llm.task import Task
 
 __all__ = [
+    "ModelOptions",
     "Told",
     "make_classifier",
-    "names_of",
     "numbers",
-    "open_model",
-    "open_model_or_server",
     "say",
-    "spoken_language",
     "take_calibration",
     "take_selection",
     "take_way",
@@ -110,7 +108,7 @@ class Told:
         from fewshot_llm.support import SupportSet
 
         rows = self.labelled(path)
-        return SupportSet.from_read(rows, path, task, self.columns(task, names_of(rows)), self._merge_labels)
+        return SupportSet.from_read(rows, path, task, self.columns(task, columns_of(rows)), self._merge_labels)
 
     def fields(self, task: Task, found: Iterable[str]) -> dict[str, str]:
         """Field → column of a file whose rows are to be labelled; says where another column could be meant."""
@@ -137,7 +135,7 @@ class Told:
         rows = self.rows(path)
         if not rows:
             return rows, {}
-        names = names_of(rows)
+        names = columns_of(rows)
         if not names:
             raise DataFileError(f"{path}: no row can be read. {next(iter(rows.problems.values())).reason}")
         columns = self.fields(task, names)
@@ -158,11 +156,6 @@ class Told:
                 raise SupportError(
                     f"No file has the column {missing[0]!r} that {option} names. {nearest(missing[0], self._seen)}"
                 )
-
-
-def names_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The columns of some rows, in order of first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def say(notes: Iterable[Note]) -> None:
@@ -189,71 +182,80 @@ def warn_of(findings: Iterable[Finding]) -> None:
         typer.echo(line, err=True)
 
 
-def open_model(
-    name: str, language: str, *, adapter: Path | None, device: str | None, dtype: str | None, threads: int | None
-) -> LanguageModel:
-    """The loaded model, fetched first where it has to be; `auto` goes by the prompt's language."""
-    from fewshot_llm.cli.progress import step_progress
-    from fewshot_llm.models.load import load_model
-    from fewshot_llm.models.registry import resolve_auto
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model the options name, and how it is to run.
 
-    if name == "auto":
-        name = resolve_auto(language)
-    with step_progress(f"Loading {name}") as progress:
-        return load_model(name, adapter=adapter, device=device, dtype=dtype, threads=threads, progress=progress)
+    Attributes:
+        name: of the model, its folder or hub id, a server's address, or `auto`.
+        adapter: LoRA weights to put on it; beside an address, the folder that names the tokenizer's model.
+        device: as the option of that name, like all that follow.
+        dtype: likewise.
+        threads: likewise.
+        allow_download: likewise.
+        insecure: likewise.
+    """
 
+    name: str
+    adapter: Path | None = None
+    device: str | None = None
+    dtype: str | None = None
+    threads: int | None = None
+    allow_download: bool = False
+    insecure: bool = False
 
-def open_model_or_server(
-    name: str,
-    language: str,
-    *,
-    adapter: Path | None,
-    device: str | None,
-    dtype: str | None,
-    threads: int | None,
-    allow_download: bool = False,
-    insecure: bool = False,
-) -> LanguageModel | RemoteScorer:
-    """The loaded model, or a scorer for the server at an address; `--adapter` then names the tokenizer's model."""
-    from fewshot_llm.models.trust import is_address
-    from fewshot_llm.scoring.remote import connect
+    def load(self, language: str, texts: Iterable[str]) -> LanguageModel:
+        """The loaded model, fetched first where it has to be; `auto` takes one that has read the texts' language.
 
-    if is_address(name):
-        folder = None if adapter is None else str(adapter)
-        return connect(name, folder, allow_download=allow_download, insecure=insecure)
-    return open_model(name, language, adapter=adapter, device=device, dtype=dtype, threads=threads)
+        Args:
+            language: of the prompt.
+            texts: some that the model will read. Where `auto` takes another model than usual for them, that is said.
+        """
+        from fewshot_llm.cli.progress import step_progress
+        from fewshot_llm.estimators.assemble import text_language
+        from fewshot_llm.language import language_name
+        from fewshot_llm.models.load import load_model
+        from fewshot_llm.models.registry import resolve_auto
 
+        name = self.name
+        if name == "auto":
+            spoken = text_language(language, texts)
+            name = resolve_auto(spoken)
+            if spoken != language:
+                typer.echo(
+                    f"note: the texts look like {language_name(spoken)}; auto takes {name}, which has read it. The "
+                    f"prompt is written in {language_name(language)}.",
+                    err=True,
+                )
+        with step_progress(f"Loading {name}") as progress:
+            return load_model(
+                name,
+                adapter=self.adapter,
+                device=self.device,
+                dtype=self.dtype,
+                threads=self.threads,
+                progress=progress,
+            )
 
-def spoken_language(model: str, language: str, texts: Iterable[str]) -> str:
-    """The language that the model has to have read; says where `auto` therefore takes another one than usual."""
-    from fewshot_llm.estimators.assemble import text_language
-    from fewshot_llm.language import language_name
-    from fewshot_llm.models.registry import resolve_auto
+    def open(self, language: str, texts: Iterable[str]) -> LanguageModel | RemoteScorer:
+        """As `load`; a scorer for the server where an address is given."""
+        from fewshot_llm.models.trust import is_address
+        from fewshot_llm.scoring.remote import connect
 
-    spoken = text_language(language, texts)
-    if model == "auto" and spoken != language:
-        typer.echo(
-            f"note: the texts look like {language_name(spoken)}; auto takes {resolve_auto(spoken)}, which has read it. "
-            f"The prompt is written in {language_name(language)}.",
-            err=True,
-        )
-    return spoken
+        if not is_address(self.name):
+            return self.load(language, texts)
+        folder = None if self.adapter is None else str(self.adapter)
+        return connect(self.name, folder, allow_download=self.allow_download, insecure=self.insecure)
 
 
 def make_classifier(
     described: Task,
     examples: SupportSet,
+    model: ModelOptions,
     *,
     lang: str,
-    model: str,
-    adapter: Path | None,
-    device: str | None,
-    dtype: str | None,
-    threads: int | None,
     selection: SelectionName,
     calibration: CalibrationName,
-    allow_download: bool = False,
-    insecure: bool = False,
     **settings: Any,
 ) -> FewShotClassifier:
     """A classifier as the options describe it, its model loaded, not fitted.
@@ -261,33 +263,17 @@ def make_classifier(
     Args:
         described: the task.
         examples: the labelled rows; they tell the language where `lang` is `auto`.
-        lang: as the option of that name, like all that follow.
-        model: likewise; may be a server's address.
-        adapter: likewise.
-        device: likewise.
-        dtype: likewise.
-        threads: likewise.
+        model: to ask; may be a server.
+        lang: as the option of that name, like the two that follow.
         selection: likewise.
         calibration: likewise.
-        allow_download: likewise.
-        insecure: likewise.
         **settings: any other parameter of `FewShotClassifier`.
     """
     from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
     language = make_language(lang, described, examples)
-    spoken = spoken_language(model, language, (example.text for example in examples))
-    loaded = open_model_or_server(
-        model,
-        spoken,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        allow_download=allow_download,
-        insecure=insecure,
-    )
+    loaded = model.open(language, (example.text for example in examples))
     return FewShotClassifier(
         described,
         loaded,

@@ -86,9 +86,10 @@ def play(
 
     if find_spec("gradio") is None:
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
-    from fewshot_llm.cli.parts import Told, names_of, open_model, spoken_language, take_selection, warn_of
+    from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import make_language, make_scorer
+    from fewshot_llm.estimators.assemble import make_language, make_scorer, text_language
+    from fewshot_llm.files import columns_of
     from fewshot_llm.playground import Session, SupportFile
     from fewshot_llm.playground.serve import Address, listen, serve
 
@@ -100,18 +101,19 @@ def play(
         measured_on = None if test is None else told.labelled_set(described, test)
         told.require_found()
         language = make_language(lang, described, examples)
-        spoken = spoken_language(model, language, (example.text for example in examples))
-        loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
+        chosen = ModelOptions(model, device=device, dtype=dtype, threads=threads)
+        loaded = chosen.load(language, (example.text for example in examples))
         with waiting("Calibrating on the support set"):
             session = Session(
                 SupportFile(
                     support,
                     described,
-                    told.columns(described, names_of(told.labelled(support))),
+                    told.columns(described, columns_of(told.labelled(support))),
                     delimiter,
                     encoding,
+                    merge_labels,
                 ),
-                make_scorer(loaded, spoken),
+                make_scorer(loaded, text_language(language, (example.text for example in examples))),
                 settings={
                     "shots": shots,
                     "seed": seed,

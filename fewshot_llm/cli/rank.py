@@ -58,11 +58,9 @@ def rank(
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_columns
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
-        names_of,
-        open_model_or_server,
         say,
-        spoken_language,
         take_way,
         warn_unreadable,
     )
@@ -80,7 +78,7 @@ def rank(
     say(known.notes)
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
-    names = names_of(known)
+    names = columns_of(known)
     label = {field: column for field, column in told.columns(described, names).items() if field == "label"}
     told.require_found()
     column = resolve_columns(names, (), told=label, kind=described.kind, task=described.name).names["label"]
@@ -88,17 +86,8 @@ def rank(
     usable = [row for position, row in enumerate(rows) if position not in rows.problems]
     asked = as_choices(usable)
     language = choose_language(lang, described, (" ".join(choice.history) for choice in choices))
-    spoken = spoken_language(model, language, (" ".join(choice.history) for choice in choices))
-    loaded = open_model_or_server(
-        model,
-        spoken,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        allow_download=allow_download,
-        insecure=insecure,
-    )
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
+    loaded = chosen.open(language, (" ".join(choice.history) for choice in choices))
     ranker = FewShotRanker(
         described,
         loaded,

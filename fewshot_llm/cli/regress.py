@@ -64,7 +64,7 @@ def regress(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered
-    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, spoken_language, warn_unreadable
+    from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.grid import Grid
@@ -77,24 +77,15 @@ def regress(
     told = Told(text_column, label_column, delimiter, encoding)
     described, known = load_task(task), told.labelled(support)
     say(known.notes)
-    texts, targets = answered(known, described, told.columns(described, names_of(known)))
+    texts, targets = answered(known, described, told.columns(described, columns_of(known)))
     rows, columns = told.unlabelled(described, source)
     told.require_found()
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
     numbers = as_numbers(targets, decimal)
     language = choose_language(lang, described, (text.text for text in texts))
-    spoken = spoken_language(model, language, (text.text for text in texts))
-    loaded = open_model_or_server(
-        model,
-        spoken,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        allow_download=allow_download,
-        insecure=insecure,
-    )
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
+    loaded = chosen.open(language, (text.text for text in texts))
     regressor = FewShotRegressor(
         described,
         loaded,

@@ -47,16 +47,15 @@ def render(
     The prompt goes to standard output, everything about it to standard error. It is what `classify` scores with the
     same options: the demonstrations are chosen, and control tokens of the model inside a text broken, in the same way.
     """
-    from fewshot_llm.cli.parts import Told, open_model, take_selection, warn_of
+    from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of
     from fewshot_llm.estimators.assemble import make_builder, make_language
     from fewshot_llm.scoring.cached import TreeScorer
     from fewshot_llm.scoring.encoding import encode
     from fewshot_llm.support import Example
 
+    chosen = ModelOptions(model, device="cpu", threads=threads, allow_download=allow_download, insecure=insecure)
     if support is None:
-        described, classifier = saved.open_saved(
-            task, adapter, model, device="cpu", dtype=None, allow_download=allow_download, insecure=insecure
-        )
+        described, classifier = saved.open_saved(task, adapter, chosen)
         inference = classifier.answerer_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
@@ -65,7 +64,7 @@ def render(
         told.require_found()
         warn_of(examples.report.findings)
         language = make_language(lang, described, examples)
-        loaded = open_model(model, language, adapter=None, device="cpu", dtype=None, threads=threads)
+        loaded = chosen.load(language, (example.text for example in examples))
         builder = make_builder(
             described,
             language,

@@ -95,15 +95,14 @@ def reply(
         )
     from fewshot_llm.answered_rows import add_answers
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
-        open_model_or_server,
-        spoken_language,
         take_selection,
         warn_of,
         warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.estimators.assemble import make_language, make_scorer
+    from fewshot_llm.estimators.assemble import make_language, make_scorer, text_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.hierarchy import fit_levels
@@ -129,18 +128,9 @@ def reply(
     require_writable(output, rows)
     written = result_names(columns_of(rows), REPLY_COLUMNS)
     reply_column, reason_column = written["reply"], written["hand_over"]
-    spoken = spoken_language(model, language, (example.text for example in examples))
-    loaded = open_model_or_server(
-        model,
-        spoken,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        allow_download=allow_download,
-        insecure=insecure,
-    )
-    scorer = make_scorer(loaded, spoken)
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
+    loaded = chosen.open(language, (example.text for example in examples))
+    scorer = make_scorer(loaded, text_language(language, (example.text for example in examples)))
 
     def make(level: TaskDescription) -> FewShotClassifier:
         return FewShotClassifier(

@@ -10,6 +10,7 @@ import typer
 from fewshot_llm.cli.options import DATA, MODEL
 
 if TYPE_CHECKING:
+    from fewshot_llm.cli.parts import ModelOptions
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.task import Task
 
@@ -45,23 +46,14 @@ AdapterFolder: TypeAlias = Annotated[
 def open_saved(
     task: str,
     folder: Path | None,
-    model: str,
-    *,
-    device: str | None,
-    dtype: str | None,
-    allow_download: bool = False,
-    insecure: bool = False,
+    model: ModelOptions,
 ) -> tuple[Task, FewShotClassifier]:
     """The recorded task and the classifier that answers as the folder says.
 
     Args:
         task: as the user named it.
         folder: of the adapter or classifier.
-        model: in place of the recorded one: a folder, a name, or the address of a server; `auto` takes the recorded.
-        device: as for `FewShotClassifier`.
-        dtype: likewise.
-        allow_download: fetch the recorded model where it is not in the cache.
-        insecure: allow that the key goes in clear to another machine.
+        model: in place of the recorded one; `auto` takes the recorded, and the folder is its adapter in any case.
 
     Raises:
         typer.BadParameter: no folder was given.
@@ -70,19 +62,20 @@ def open_saved(
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.errors import TaskError
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.models.threads import limit_threads
     from fewshot_llm.task import load_task
 
     if folder is None:
         raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
     with waiting(f"Loading {folder.name}"):
-        recorded_model = None if model == "auto" else model
+        limit_threads(model.threads)
         classifier = FewShotClassifier.load(
             folder,
-            model=recorded_model,
-            device=device,
-            dtype=dtype,
-            allow_download=allow_download,
-            insecure=insecure,
+            model=None if model.name == "auto" else model.name,
+            device=model.device,
+            dtype=model.dtype,
+            allow_download=model.allow_download,
+            insecure=model.insecure,
         )
     recorded = classifier.answerer_.inference.builder.task
     if recorded.name != (wanted := load_task(task).name):

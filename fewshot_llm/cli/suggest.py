@@ -59,14 +59,14 @@ def suggest(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.cli.parts import (
+        ModelOptions,
         Told,
         make_classifier,
-        names_of,
         warn_of,
         warn_unreadable,
     )
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.files import require_writable, result_names, write_rows
+    from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.suggesting import ADDED_COLUMNS
     from fewshot_llm.suggesting import suggest as choose_rows
     from fewshot_llm.support import queries
@@ -83,15 +83,12 @@ def suggest(
     require_writable(output, rows)
     usable = [{} if position in rows.problems else row for position, row in enumerate(rows)]
     pool = queries([dict.fromkeys(columns.values()) | row for row in usable], described, columns) if rows else []
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
     classifier = make_classifier(
         described,
         examples,
+        chosen,
         lang=lang,
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
         selection=selection,
         calibration=calibration,
         shots=shots,
@@ -101,16 +98,19 @@ def suggest(
         permutations=permutations,
         seed=seed,
         cut_long_text=cut_long_text,
-        allow_download=allow_download,
-        insecure=insecure,
     )
     with waiting("Calibrating on the support set"):
         classifier.fit_support(examples)
     with row_progress("Looking at") as progress:
         found = choose_rows(classifier, pool, count, progress=progress)
-    names = names_of(told.labelled(support))
+    names = columns_of(told.labelled(support))
     where = resolve_columns(
-        names, described.fields, described.optional_fields, told.columns(described, names), task=described.name
+        names,
+        described.fields,
+        described.optional_fields,
+        told.columns(described, names),
+        kind=described.kind,
+        task=described.name,
     )
     suggested = found.rows(where)
     written = result_names([where.names[field] for field in where.names if field != LABEL_WORDS], ADDED_COLUMNS)

@@ -46,7 +46,7 @@ def tag(
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
     from fewshot_llm.answered_rows import add_answers, answered, as_labels
-    from fewshot_llm.cli.parts import Told, names_of, open_model_or_server, say, spoken_language, warn_unreadable
+    from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.estimators.assemble import choose_language
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
@@ -56,23 +56,14 @@ def tag(
     told = Told(text_column, label_column, delimiter, encoding)
     described, known = load_task(task), told.labelled(support)
     say(known.notes)
-    texts, given = answered(known, described, told.columns(described, names_of(known)))
+    texts, given = answered(known, described, told.columns(described, columns_of(known)))
     rows, columns = told.unlabelled(described, source)
     told.require_found()
     require_writable(output, rows)
     written = result_names(columns_of(rows), COLUMNS)
     language = choose_language(lang, described, (text.text for text in texts))
-    spoken = spoken_language(model, language, (text.text for text in texts))
-    loaded = open_model_or_server(
-        model,
-        spoken,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        allow_download=allow_download,
-        insecure=insecure,
-    )
+    chosen = ModelOptions(model, adapter, device, dtype, threads, allow_download, insecure)
+    loaded = chosen.open(language, (text.text for text in texts))
     tagger = FewShotMultiLabelClassifier(
         described, loaded, shots=shots, language=language, template=template_version, layout=layout, seed=seed
     )

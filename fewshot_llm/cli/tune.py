@@ -104,10 +104,10 @@ def tune(
     out of fold by more than noise. Texts in another language than English are asked about in English as well, where the
     task has a template and label words for both. The folder that is written can be given to `--adapter`.
     """
-    from fewshot_llm.cli.parts import Told, open_model, spoken_language, warn_of
+    from fewshot_llm.cli.parts import ModelOptions, Told, warn_of
     from fewshot_llm.errors import AdapterError
     from fewshot_llm.escalation import Escalation
-    from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer
+    from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer, text_language
     from fewshot_llm.estimators.inference import Inference
     from fewshot_llm.ladder import Watch, check_support
     from fewshot_llm.processes import is_first
@@ -128,9 +128,9 @@ def tune(
     check_support(examples)
     take_recipe(recipe, len(described.labels), len(examples))
     language = make_language(lang, described, examples)
-    spoken = spoken_language(model, language, (example.text for example in examples))
-    loaded = open_model(model, spoken, adapter=None, device=device, dtype=dtype, threads=threads)
-    scorer = make_scorer(loaded, spoken)
+    chosen = ModelOptions(model, device=device, dtype=dtype, threads=threads)
+    loaded = chosen.load(language, (example.text for example in examples))
+    scorer = make_scorer(loaded, text_language(language, (example.text for example in examples)))
     builder = make_builder(
         described, language, scorer, template=template_version, seed=seed, layout=layout, cut_long_text=cut_long_text
     )

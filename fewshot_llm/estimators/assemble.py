@@ -14,8 +14,9 @@ from fewshot_llm.errors import FewshotWarning, ModelError, TaskError, TemplateEr
 from fewshot_llm.estimators.inference import Inference
 from fewshot_llm.language import language_name, written_language
 from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.locate import Stamp, stamp_of
 from fewshot_llm.models.registry import EMBEDDED, has_read, resolve_auto
-from fewshot_llm.models.trust import ModelReference, RecordedModel, is_address
+from fewshot_llm.models.trust import ModelName, RecordedModel, is_address
 from fewshot_llm.normalisation import as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
@@ -222,7 +223,7 @@ def make_scorer(
             reference = replace(reference, name=name) if isinstance(reference, RecordedModel) else name
         folder = None if adapter is None else os.fspath(adapter)
         wanted = _Wanted(str(reference), reference)
-        model = _load_once(wanted, folder, device, dtype, _stamp(wanted.name), _stamp(folder))
+        model = _load_once(wanted, folder, device, dtype, stamp_of(wanted.name), stamp_of(folder))
     elif not (adapter is None and device is None and dtype is None):
         raise ModelError(
             "adapter, device and dtype only apply to a model that is given by name or path; "
@@ -265,7 +266,7 @@ class _Wanted:
     """A model that is in memory already is the same one, whoever names it."""
 
     name: str
-    reference: ModelReference = field(compare=False)
+    reference: ModelName = field(compare=False)
 
 
 @lru_cache(maxsize=1)
@@ -274,20 +275,11 @@ def _load_once(
     adapter: str | None,
     device: str | None,
     dtype: str | None,
-    *stamps: tuple[tuple[str, int, int], ...],
+    *stamps: Stamp,
 ) -> LanguageModel:
     from fewshot_llm.models.load import load_model
 
     return load_model(wanted.reference, adapter=None if adapter is None else Path(adapter), device=device, dtype=dtype)
-
-
-def _stamp(folder: str | None) -> tuple[tuple[str, int, int], ...]:
-    """Changes when a file of the folder does, so that a model trained anew is not taken for the old one."""
-    path = Path(folder) if folder is not None else None
-    if path is None or not path.is_dir():
-        return ()
-    files = sorted(file for file in path.iterdir() if file.is_file())
-    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 def make_builder(

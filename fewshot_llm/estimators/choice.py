@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import json_list
+from fewshot_llm.files.values import is_missing
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.example import as_text, readable_text
 from fewshot_llm.support.tables import column_values, is_table, table_rows
@@ -115,7 +116,7 @@ def as_titles(value: Any, sign: str = r"\|") -> tuple[str, ...]:
     >>> as_titles("tea  cup|saucer")
     ('tea cup', 'saucer')
     """
-    if value is None or value != value:
+    if is_missing(value):
         return ()
     parts = value
     if isinstance(value, str):

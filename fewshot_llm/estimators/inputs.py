@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot_llm.errors import FewshotWarning, SupportError
+from fewshot_llm.files.values import is_missing
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.support.example import is_missing
 from fewshot_llm.support.tables import column_values, is_table, table_rows
 from fewshot_llm.task import Task
 

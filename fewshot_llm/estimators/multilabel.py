@@ -35,11 +35,11 @@ from fewshot_llm.estimators.label_pairs import (
 )
 from fewshot_llm.estimators.shots import warn_of_shots
 from fewshot_llm.estimators.text_estimator import TextEstimator
+from fewshot_llm.files.values import is_missing
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.scoring.base import FloatArray, Progress
 from fewshot_llm.support import Example
-from fewshot_llm.support.example import is_missing
 from fewshot_llm.support.tables import column_values
 from fewshot_llm.task import Task, load_task
 

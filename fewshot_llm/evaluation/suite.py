@@ -20,7 +20,7 @@ from fewshot_llm.evaluation.peers import Peer, PeerError, load_peers, pick_peer,
 from fewshot_llm.evaluation.provenance import git_commit
 from fewshot_llm.evaluation.suite_file import Method, Suite
 from fewshot_llm.evaluation.suite_result import SuiteResult
-from fewshot_llm.models.trust import ModelReference
+from fewshot_llm.models.trust import ModelName
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.support import Example, SupportSet
@@ -141,7 +141,7 @@ class _Work:
     suite: Suite
     data: SuiteData
     peers: dict[str, Peer]
-    models: Mapping[str, ModelReference]
+    models: Mapping[str, ModelName]
     insecure: bool
     language: str = field(init=False)
 

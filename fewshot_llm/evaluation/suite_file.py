@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fewshot_llm.errors import TaskError, nearest
 from fewshot_llm.evidence import Rung
-from fewshot_llm.models.trust import ModelReference, RecordedModel
+from fewshot_llm.models.trust import ModelName, RecordedModel
 from fewshot_llm.task import Task, load_task
 
 __all__ = ["Data", "HubRows", "Method", "ScriptRows", "Suite", "eval_folder", "list_suites", "load_suite"]
@@ -148,7 +148,7 @@ class Suite(_Frozen):
         except TaskError:
             return False
 
-    def reference(self, model: str, *, allow_download: bool = False) -> ModelReference:
+    def reference(self, model: str, *, allow_download: bool = False) -> ModelName:
         """One of its models: a name that a file records, where the suite is a stranger's.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fewshot_llm.errors import ModelError
 from fewshot_llm.models.locate import locate_model
-from fewshot_llm.models.trust import ModelReference
+from fewshot_llm.models.trust import ModelName
 
 __all__ = ["BaseModel", "read_base"]
 
@@ -35,10 +35,10 @@ class BaseModel:
     sha256: str
     config: Mapping[str, Any]
     modules: Mapping[str, tuple[int, int]]
-    reference: ModelReference = ""
+    reference: ModelName = ""
 
     @property
-    def source(self) -> ModelReference:
+    def source(self) -> ModelName:
         """What its weights are loaded by: the name as it was typed or recorded, else its folder."""
         return self.reference or str(self.folder)
 
@@ -53,7 +53,7 @@ class BaseModel:
         return int(self.config.get("vocab_size", 0))
 
 
-def read_base(reference: ModelReference | Path) -> BaseModel:
+def read_base(reference: ModelName | Path) -> BaseModel:
     """Find a base model and read its shape; its weights are hashed, not loaded.
 
     Args:

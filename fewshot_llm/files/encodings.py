@@ -9,13 +9,12 @@ import codecs
 import io
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from fewshot_llm.errors import DataFileError, nearest
 
-__all__ = ["Encoding", "known_encoding", "sniff_encoding", "utf8_stream"]
+__all__ = ["Encoding", "fitting_line", "known_encoding", "sniff_encoding", "utf8_stream"]
 
 CANDIDATES = (
     *("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"),
@@ -242,7 +241,3 @@ def _lead(letter: str, codec: str) -> int:
         return letter.encode(codec)[0]
     except UnicodeEncodeError:
         return 0
-
-
-Opener = Callable[[], BinaryIO]
-"""Gives the file's bytes from the beginning, decompressed."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from fewshot_llm.errors import DataFileError
+from fewshot_llm.files.values import distinct
 
 __all__ = [
     "COMPRESSED",
     "DELIMITERS",
     "ENDINGS",
-    "JSONL_ENDINGS",
     "LONGEST_LINE",
-    "READABLE",
     "Kind",
     "Note",
     "Problem",
     "Reading",
     "RepeatedName",
     "Row",
+    "compression_of",
     "distinct_names",
-    "ending_of",
     "json_list",
     "kind_of",
 ]
@@ -32,11 +31,7 @@ __all__ = [
 Row = dict[str, Any]
 Kind: TypeAlias = Literal["jsonl", "json", "csv", "tsv", "parquet", "xlsx"]
 
-JSONL_ENDINGS = (".jsonl", ".ndjson")
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-ENDINGS = (*JSONL_ENDINGS, *DELIMITERS, ".parquet")
-
-READABLE: dict[str, Kind] = {
+ENDINGS: dict[str, Kind] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
@@ -45,10 +40,12 @@ READABLE: dict[str, Kind] = {
     ".parquet": "parquet",
     ".xlsx": "xlsx",
 }
-"""Endings of files that rows are read from; those of text also with `.gz` or `.zst` behind."""
+"""Endings of files of rows, read or written; those of text also with one of `COMPRESSED` behind."""
 
 COMPRESSED = (".gz", ".zst")
 BINARY = ("parquet", "xlsx")
+DELIMITERS: dict[Kind, str] = {"csv": ",", "tsv": "\t"}
+"""What an ending promises to stand between the cells."""
 
 LONGEST_LINE = 16 << 20
 """Characters. A longer line is one bad row and is never held in memory whole; no quoted cell is longer."""
@@ -109,24 +106,13 @@ class RepeatedName(str):
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Names of columns; one that is there already becomes `name_2`, `name_3` and so on.
+    """The names of a file's columns as `distinct` gives them, the first of several marked as a `RepeatedName`.
 
     >>> distinct_names(["text", "text", "text_2"])
     ['text', 'text_3', 'text_2']
     """
-    taken, given = set(names), list[str]()
-    for position, name in enumerate(names):
-        if names.count(name) == 1:
-            given.append(name)
-        elif name not in names[:position]:
-            given.append(RepeatedName(name))
-        else:
-            number = 2
-            while f"{name}_{number}" in taken:
-                number += 1
-            taken.add(f"{name}_{number}")
-            given.append(f"{name}_{number}")
-    return given
+    often = Counter(names)
+    return [RepeatedName(name) if often[name] > 1 else name for name in distinct(names)]
 
 
 def json_list(cell: str) -> list[Any] | None:
@@ -145,19 +131,17 @@ def json_list(cell: str) -> list[Any] | None:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What is in a file by its ending, `None` for a file that no rows are read from.
+    """What is in a file of rows by its ending, `None` for any other file.
 
     >>> kind_of(Path("reviews.jsonl.zst")), kind_of(Path("reviews.txt"))
     ('jsonl', None)
     """
-    name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    kind = READABLE.get(name.suffix.lower())
-    return None if kind in BINARY and name != path else kind
+    compression = compression_of(path)
+    kind = ENDINGS.get((path.with_suffix("") if compression else path).suffix.lower())
+    return None if kind in BINARY and compression else kind
 
 
-def ending_of(path: Path) -> str:
-    """The ending of a file to write."""
+def compression_of(path: Path) -> str:
+    """The ending of a compressed file (`.gz` or `.zst`), empty for any other file."""
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise DataFileError(f"{path} ends in {ending or 'nothing'}; expected one of {', '.join(ENDINGS)}.")
-    return ending
+    return ending if ending in COMPRESSED else ""

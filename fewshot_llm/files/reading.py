@@ -22,7 +22,18 @@ from typing import Any, BinaryIO, TypeAlias, cast
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
 from fewshot_llm.files.encodings import Encoding, known_encoding, sniff_encoding, utf8_stream
-from fewshot_llm.files.formats import READABLE, Kind, Note, Problem, Reading, Row, distinct_names, kind_of
+from fewshot_llm.files.formats import (
+    COMPRESSED,
+    DELIMITERS,
+    ENDINGS,
+    Kind,
+    Note,
+    Problem,
+    Reading,
+    Row,
+    distinct_names,
+    kind_of,
+)
 from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
 
 __all__ = ["Rows", "count_rows", "iter_rows", "load_rows", "read_rows", "scan_rows"]
@@ -219,9 +230,8 @@ def _readings(
 
         return read_xlsx(Path(path), notes)
     opened = _opened(path, encoding, notes, watch)
-    if kind in ("csv", "tsv"):
-        usual = "," if kind == "csv" else "\t"
-        return read_csv(opened, name, notes, usual, delimiter=told, pad=pad, encoding=opened.encoding)
+    if kind in DELIMITERS:
+        return read_csv(opened, name, notes, DELIMITERS[kind], delimiter=told, pad=pad, encoding=opened.encoding)
     if _begins_array(opened) if kind == "jsonl" else not _holds_lines(opened):
         return _json(opened, name, opened.encoding)
     return _jsonl(opened, opened.encoding)
@@ -232,8 +242,8 @@ def _kind(path: Path) -> Kind:
     if kind is None:
         cure = " Save it as .xlsx." if path.suffix.lower() in (".xls", ".xlsm", ".xlsb", ".ods") else ""
         raise DataFileError(
-            f"{path} ends in {path.suffix.lower() or 'nothing'}; expected one of {', '.join(READABLE)}, those of text "
-            f"also with .gz or .zst.{cure}"
+            f"{path} ends in {path.suffix.lower() or 'nothing'}; expected one of {', '.join(ENDINGS)}, those of text "
+            f"also with {' or '.join(COMPRESSED)}.{cure}"
         )
     if not path.is_file():
         raise DataFileError(f"There is no file {path}. Check the path; the working folder is {Path.cwd()}.")
@@ -268,7 +278,7 @@ def _opened(
         return _Opener(raw, known_encoding(encoding))
     with raw() as stream:
         sample = _beginning(stream)
-    header = kind_of(Path(path)) in ("csv", "tsv")
+    header = kind_of(Path(path)) in DELIMITERS
     return _Opener(raw, _told(sniff_encoding(sample, len(sample) < SAMPLE, header), _name(path), notes))
 
 

@@ -15,7 +15,17 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["distinct", "json_line", "json_text", "json_value", "same_value", "text_of", "typed_value", "utf8_text"]
+__all__ = [
+    "distinct",
+    "is_missing",
+    "json_line",
+    "json_text",
+    "json_value",
+    "same_value",
+    "text_of",
+    "typed_value",
+    "utf8_text",
+]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPED = (Decimal, datetime.date, datetime.time, datetime.timedelta, bytes)
@@ -30,14 +40,12 @@ def typed_value(value: Any) -> Any:
     >>> typed_value(float("nan")), typed_value((1, {2: "a"}))
     (None, (1, {'2': 'a'}))
     """
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, bool | int | str):
         return value
-    if type(value).__name__ in ("NAType", "NaTType"):  # pandas' own, without importing pandas
+    if is_missing(value):
         return None
     if isinstance(value, float):
-        return None if math.isnan(value) else float(value)
-    if isinstance(value, Decimal) and value.is_nan():
-        return None
+        return float(value)
     if isinstance(value, _TYPED):
         return value
     if isinstance(value, bytearray | memoryview):
@@ -51,6 +59,24 @@ def typed_value(value: Any) -> Any:
     if isinstance(value, list):
         return [typed_value(part) for part in value]
     return tuple(map(typed_value, value)) if isinstance(value, tuple) else str(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value marks a gap: `None`, NaN of any kind, `NaT`, pandas' `NA`. An empty text or list is none.
+
+    >>> is_missing(float("nan")), is_missing(None), is_missing(""), is_missing([])
+    (True, True, False, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' own, without importing pandas
+        return True
+    if isinstance(value, str) or getattr(value, "shape", None):  # an array is not one value
+        return False
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # what cannot be compared
+        return False
+    except ArithmeticError:  # Decimal's signalling NaN
+        return True
 
 
 def _from_numpy(value: Any) -> Any:
@@ -128,15 +154,14 @@ def utf8_text(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+def distinct(names: Iterable[str]) -> list[str]:
     """The names, each once: one that is taken gets the first of `_2`, `_3`, … that is free.
 
     >>> distinct(["text", "text", "text_2"])
     ['text', 'text_3', 'text_2']
     """
     names = list(names)
-    used, kept = set(taken), []
-    asked = set(names)
+    asked, used, kept = set(names), set[str](), list[str]()
     for name in names:
         free, number = name, 2
         while free in used or (free != name and free in asked):

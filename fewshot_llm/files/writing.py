@@ -21,17 +21,13 @@ from typing import IO, Any, Literal, TypeAlias, cast
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files.atomic import atomic_write
+from fewshot_llm.files.formats import COMPRESSED, DELIMITERS, ENDINGS, Kind, compression_of, kind_of
 from fewshot_llm.files.values import distinct, json_line, same_value, text_of, typed_value, utf8_text
 
 __all__ = ["Excel", "columns_of", "require_writable", "result_names", "write_rows", "written_form"]
 
 Excel: TypeAlias = bool | Literal["semicolon"]
 """Whether a file is for a person's spreadsheet; `semicolon`: one that expects `;` and a decimal comma."""
-
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-_BINARY_ENDINGS = (".parquet", ".xlsx")
-_COMPRESSED = (".gz", ".zst")
 
 SHEET_ROWS, SHEET_COLUMNS, SHEET_CELL = 1_048_576, 16_384, 32_767
 """What a sheet of Excel holds at most: rows with the header, columns, and characters of a cell."""
@@ -74,24 +70,22 @@ def result_names(columns: Iterable[str], names: Sequence[str]) -> dict[str, str]
     return {name: f"{name}_{number}" if number > 1 else name for name in names}
 
 
-def written_form(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """The ending that says how rows are written there, and that of the compression: `(".csv", ".gz")`.
+def written_form(path: str | os.PathLike[str]) -> tuple[Kind, str]:
+    """In which format rows are written there, and the ending of the compression: `("csv", ".gz")`.
 
     Raises:
         DataFileError: another ending.
     """
     if os.fspath(path) == "-":
-        return ".jsonl", ""
+        return "jsonl", ""
     target = Path(path)
-    compression = target.suffix.lower() if target.suffix.lower() in _COMPRESSED else ""
-    ending = Path(target.stem).suffix.lower() if compression else target.suffix.lower()
-    if ending in (*_JSON_ENDINGS, *_DELIMITERS) or (ending in _BINARY_ENDINGS and not compression):
-        return ending, compression
-    known = ", ".join((*_JSON_ENDINGS, *_DELIMITERS, *_BINARY_ENDINGS))
-    raise DataFileError(
-        f"{path} ends in {target.suffix or 'nothing'}; expected one of {known}, the text formats also with "
-        f"{' or '.join(_COMPRESSED)} behind it."
-    )
+    kind = kind_of(target)
+    if kind is None:
+        raise DataFileError(
+            f"{path} ends in {target.suffix or 'nothing'}; expected one of {', '.join(ENDINGS)}, the text formats also "
+            f"with {' or '.join(COMPRESSED)} behind it."
+        )
+    return kind, compression_of(target)
 
 
 def require_writable(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -102,8 +96,8 @@ def require_writable(path: str | os.PathLike[str], rows: Sequence[Mapping[str, A
     Raises:
         DataFileError: another ending, or rows that do not fit.
     """
-    ending, _ = written_form(path)
-    if ending != ".xlsx":
+    kind, _ = written_form(path)
+    if kind != "xlsx":
         return
     hint = "Write CSV, JSONL or Parquet instead."
     columns = columns_of(rows)
@@ -152,25 +146,25 @@ def write_rows(
         sys.stdout.buffer.flush()
         return
     target = Path(path)
-    ending, compression = written_form(target)
+    kind, compression = written_form(target)
     if target.exists() and not overwrite:
         raise DataFileError(f"{target} already exists. Choose another path, or allow it to be replaced (--overwrite).")
     with atomic_write(target) as temporary:
-        if ending == ".parquet":
+        if kind == "parquet":
             _write_parquet(temporary, list(rows), results)
-        elif ending == ".xlsx":
+        elif kind == "xlsx":
             _write_sheet(temporary, list(rows), results)
         else:
             with _opened(temporary, compression) as stream:
-                if ending == ".json":
+                if kind == "json":
                     _write_array(stream, rows)
-                elif ending in _DELIMITERS and excel:
-                    _write_for_people(stream, list(rows), _DELIMITERS[ending], excel, results)
-                elif ending in _DELIMITERS:
+                elif kind in DELIMITERS and excel:
+                    _write_for_people(stream, list(rows), DELIMITERS[kind], excel, results)
+                elif kind in DELIMITERS:
                     given = list(rows)
                     columns = columns_of(given)
                     cells = ([text_of(row.get(column)) for column in columns] for row in given)
-                    _write_csv(stream, columns, cells, _DELIMITERS[ending])
+                    _write_csv(stream, columns, cells, DELIMITERS[kind])
                 else:
                     stream.writelines(map(json_line, rows))
 

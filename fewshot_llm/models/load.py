@@ -17,7 +17,7 @@ from fewshot_llm.models.products import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.pull import PullProgress
 from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.models.threads import limit_threads
-from fewshot_llm.models.trust import ModelReference
+from fewshot_llm.models.trust import ModelName
 
 __all__ = ["load_model", "load_tokenizer"]
 
@@ -27,7 +27,7 @@ UNBOUNDED = 10**9
 
 
 def load_model(
-    name_or_path: ModelReference,
+    name_or_path: ModelName,
     *,
     adapter: Path | None = None,
     device: str | None = None,

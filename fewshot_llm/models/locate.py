@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from fewshot_llm.errors import ModelError, nearest
 from fewshot_llm.models.cache import cached_sha256
 from fewshot_llm.models.pull import NotHereError, PullProgress, convert_local, pull_model
 from fewshot_llm.models.registry import EMBEDDED
-from fewshot_llm.models.trust import ModelReference, RecordedModel
+from fewshot_llm.models.trust import ModelName, RecordedModel
 
-__all__ = ["LocatedModel", "locate_model"]
+__all__ = ["LocatedModel", "Stamp", "locate_model", "stamp_of"]
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
@@ -37,7 +39,7 @@ class LocatedModel:
     sha256: str
 
 
-def locate_model(reference: ModelReference, progress: PullProgress | None = None) -> LocatedModel:
+def locate_model(reference: ModelName, progress: PullProgress | None = None) -> LocatedModel:
     """Find a model's files; those of an embedded or a hub model that was typed are fetched if they are not here yet.
 
     A `RecordedModel`, whose name was read from a file, is looked for on the disk and in the caches alone.
@@ -121,11 +123,27 @@ def _weights_sha256(name: str, folder: Path) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _absent(reference: ModelReference) -> ModelError:
+Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+"""Name, time of change in ns and size in bytes of each file."""
+
+
+def stamp_of(place: str | os.PathLike[str] | None) -> Stamp:
+    """Another value when a file of the folder, or the file, changes: a model trained anew is not taken for the old one.
+
+    Empty for what is no file and no folder.
+    """
+    if place is None:
+        return ()
+    path = Path(place)
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
+    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
+
+
+def _absent(reference: ModelName) -> ModelError:
     return reference.absent() if isinstance(reference, RecordedModel) else ModelError(f"{reference} is not here.")
 
 
-def _from_hub(name: str, reference: ModelReference, *, fetch: bool) -> LocatedModel:
+def _from_hub(name: str, reference: ModelName, *, fetch: bool) -> LocatedModel:
     from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (

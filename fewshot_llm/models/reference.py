@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from fewshot_llm.errors import ModelError
 from fewshot_llm.models.cache import CONVERSION, model_folder, read_record
 from fewshot_llm.models.language_model import AdapterWeights, LanguageModel
-from fewshot_llm.models.locate import HUB_ID
+from fewshot_llm.models.locate import HUB_ID, stamp_of
 from fewshot_llm.models.registry import EMBEDDED
 
 __all__ = ["ModelReference", "load_referenced", "reference_of", "require_referenced"]
@@ -80,7 +80,7 @@ def load_referenced(reference: ModelReference) -> LanguageModel:
     folder = reference.adapter_source if isinstance(reference.adapter_source, Path) else None
     where = _place_here(reference)
     # Files that changed since are read again, so that other weights are noticed.
-    key = (where, _stamp(where), folder, folder and _stamp(str(folder)), reference.device, reference.dtype)
+    key = (where, stamp_of(where), folder, stamp_of(folder), reference.device, reference.dtype)
     with _ONE_AT_A_TIME:
         base = _LOADED.get(key)
         if base is None:
@@ -158,10 +158,3 @@ def _hub_folder(name: str, revision: str) -> str | None:
         return str(snapshot_download(name.partition("@")[0], revision=revision or None, local_files_only=True))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
         return None
-
-
-def _stamp(folder: str) -> tuple[tuple[str, int, int], ...]:
-    """Changes when a file does."""
-    path = Path(folder)
-    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
-    return tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())

@@ -18,7 +18,7 @@ from fewshot_llm.errors import DataFileError, ModelError, ServerError
 
 __all__ = [
     "API_KEY",
-    "ModelReference",
+    "ModelName",
     "RecordedModel",
     "is_address",
     "is_elsewhere",
@@ -108,7 +108,7 @@ class RecordedModel:
         )
 
 
-ModelReference: TypeAlias = str | RecordedModel
+ModelName: TypeAlias = str | RecordedModel
 """A model's name: typed by the user in this call, or recorded in a file."""
 
 

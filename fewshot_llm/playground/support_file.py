@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewshot_llm.errors import SupportError, nearest
-from fewshot_llm.files import Rows, atomic_write, read_rows, write_rows
+from fewshot_llm.files import Rows, atomic_write, columns_of, read_rows, write_rows
 from fewshot_llm.files.locking import sole_writer
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support import Example, SupportSet
@@ -37,6 +37,7 @@ class SupportFile:
         columns: field (or `label`) → column, where the file names a column otherwise.
         delimiter: between the cells of a text table, before the first change.
         encoding: of a text file, likewise.
+        merge_labels: take spellings of one label as the most frequent of them.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class SupportFile:
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
     encoding: str | None = None
+    merge_labels: bool = False
     _changes: list[_Change] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -58,7 +60,7 @@ class SupportFile:
             DataFileError: the file cannot be read.
             SupportError: no usable rows.
         """
-        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns)
+        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns, self.merge_labels)
 
     def put(self, example: Example, label: str) -> None:
         """Give a text its label: rows that hold it already are changed, else a row is added at the end.
@@ -81,8 +83,9 @@ class SupportFile:
 
     def _put(self, text: str, example: Example, label: str) -> None:
         before, rows = self.path.read_bytes(), self._rows()
-        names = dict.fromkeys(name for row in rows for name in row)
-        where = resolve_columns(names, self.task.fields, self.task.optional_fields, self.columns)
+        names = columns_of(rows)
+        task = self.task
+        where = resolve_columns(names, task.fields, task.optional_fields, self.columns, kind=task.kind, task=task.name)
         changed, found = [], False
         for row in rows:
             same = normalise_text(Example(where.fields(row)).text) == text

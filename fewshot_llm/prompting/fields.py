@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fewshot_llm.errors import TemplateError
 from fewshot_llm.prompting.neutralise import neutralise
-from fewshot_llm.support.example import Example
+from fewshot_llm.support.example import Example, as_text
 from fewshot_llm.task import Task
 
 __all__ = ["Fields", "field_texts"]
@@ -69,10 +69,5 @@ def field_texts(
                 f"A text lacks the field {name!r} of the task {task.name}; it has {', '.join(given) or 'none'}. "
                 f"Give all of: {', '.join(task.fields)}."
             )
-    values = {name: neutralise(defence(_as_text(given.get(name))), special_tokens) for name in task.fields}
+    values = {name: neutralise(defence(as_text(given.get(name))), special_tokens) for name in task.fields}
     return {"text": "\n".join(value for value in values.values() if value), **values}
-
-
-def _as_text(value: object) -> str:
-    # NaN, which a frame or a CSV gives for a missing value, is the one value that is not equal to itself.
-    return "" if value is None or value != value else str(value)

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from fewshot_llm.files.formats import Problem
+from fewshot_llm.files.values import typed_value
 
-__all__ = ["Example", "as_text", "is_missing", "query_of", "readable_text"]
+__all__ = ["Example", "as_text", "query_of", "readable_text"]
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u3164\u2800"))
 """Characters that print nothing and yet are neither spaces nor control characters."""
@@ -84,29 +85,10 @@ def as_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if is_missing(value):
-        return ""
-    if hasattr(value, "dtype") and hasattr(value, "item"):  # a number of numpy's
-        value = value.item()
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else str(value)
-    return str(value)
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value marks a gap: `None`, a NaN of any kind, pandas' `NA` and `NaT`. An empty text is a text.
-
-    >>> is_missing(float("nan")), is_missing(None), is_missing(""), is_missing(0)
-    (True, True, False, False)
-    """
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # without importing pandas
-        return True
-    if isinstance(value, str):
-        return False
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):  # an array, or something that cannot be compared
-        return False
+    value = typed_value(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value)
 
 
 def query_of(

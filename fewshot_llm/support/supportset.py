@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.files import Rows, read_rows
+from fewshot_llm.files import Rows, columns_of, read_rows
 from fewshot_llm.language import normalise_text
 from fewshot_llm.support.cleaning import CleaningReport, clean
 from fewshot_llm.support.columns import resolve_columns
@@ -82,7 +82,7 @@ class SupportSet:
         rows = table_rows(rows) if is_table(rows) else list(rows)
         if not rows:
             raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
-        names = dict.fromkeys(name for row in rows for name in row)
+        names = columns_of(rows)
         where = resolve_columns(
             names,
             task.fields if task else ("text",),
@@ -315,7 +315,7 @@ def queries(
     Raises:
         SupportError: no column for a field.
     """
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = columns_of(rows)
     where = resolve_columns(
         names, task.fields if task else ("text",), task.optional_fields if task else (), columns, labelled=False
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -10,8 +12,16 @@ import pyarrow
 import pytest
 
 from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, SupportSet
+from fewshot_llm.answered_rows import as_labels
 from fewshot_llm.errors import SupportError
+from fewshot_llm.estimators.choice import as_titles
 from fewshot_llm.estimators.choice_ways import ByTitle
+from fewshot_llm.files.values import is_missing, typed_value
+from fewshot_llm.prompting.fields import field_texts
+from fewshot_llm.support import Example
+from fewshot_llm.support.example import as_text
+from fewshot_llm.tabular import missing
+from fewshot_llm.task import load_task
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望"]
 LABELS = ["positive", "negative"] * 3
@@ -155,3 +165,27 @@ def test_a_regressor_a_tagger_and_a_ranker_say_the_same(llama):
             CHOICES, polars.Series(["saucer", "hammer", None, "saucer", "hammer"])
         )
     assert ranker.predict(pd.DataFrame(CHOICES)).shape == (5,)
+
+
+@pytest.mark.parametrize("gap", [*GAPS[:6], Decimal("NaN"), Decimal("sNaN")], ids=repr)
+def test_a_gap_is_one_wherever_a_cell_is_read(gap):
+    assert is_missing(gap)
+    assert typed_value(gap) is None
+    assert as_text(gap) == ""
+    assert as_labels(gap) == []
+    assert as_titles(gap) == ()
+    assert missing(gap)
+    assert field_texts(load_task("review-sentiment"), Example({"text": gap}))["text"] == ""
+
+
+def test_a_column_of_arrays_is_one_of_lists():
+    """As pandas gives the lists of a Parquet file; an array with one gap in it is no gap."""
+    assert as_titles(np.array(["tea", "cup"])) == ("tea", "cup")
+    assert as_labels(np.array(["price", "quality"])) == ["price", "quality"]
+    assert not is_missing(np.array([float("nan")]))
+
+
+def test_a_number_is_the_same_text_in_a_support_row_and_in_a_query():
+    shown = field_texts(load_task("review-sentiment"), Example({"text": 3.0}))["text"]
+    assert shown == as_text(np.float64(3)) == "3"
+    assert as_text(np.datetime64("2026-05-01T12:00:00", "ns")) == "2026-05-01 12:00:00"

@@ -97,3 +97,20 @@ for number in range(15):
     assert [page.wait(120) for page in pages] == [0, 0]
     assert len(read_rows(path)) == 3 + 2 * 15
     assert [found.name for found in tmp_path.iterdir()] == ["support.csv"]
+
+
+def test_spellings_are_merged_on_every_reading(tmp_path: Path) -> None:
+    path = tmp_path / "support.csv"
+    write_rows(path, [{"text": text, "label": label} for text, label in zip("abcd", ["A-B", "a_b", "c", "a_b"])])
+    task = load_task("customer-intent").with_labels(("a_b", "c"))
+    assert len(SupportFile(path, task, merge_labels=True).read()) == 4
+    assert len(SupportFile(path, task).read()) == 3
+
+
+def test_a_correction_goes_into_the_column_that_labels_are_read_from(tmp_path: Path) -> None:
+    """`category` is a usual name of the label too, but the task's own word goes before it."""
+    path = tmp_path / "support.csv"
+    write_rows(path, [{"text": t, "category": "mugs", "sentiment": label} for t, label in zip("ab", TASK.labels)])
+    file = SupportFile(path, TASK)
+    file.put(Example.of("a"), TASK.labels[1])
+    assert read_rows(path)[0] == {"text": "a", "category": "mugs", "sentiment": TASK.labels[1]}
