@@ -73,7 +73,8 @@ def test_a_missed_baseline_fails(suite: Run, tmp_path: Path) -> None:
     for cell in baseline["cells"]:
         cell["predicted"] = baseline["targets"]
     (tmp_path / "better.json").write_text(json.dumps(baseline), encoding="utf-8")
-    missed = suite("--baseline", tmp_path / "better.json")  # half of 20 rows; half of ten would be noise (McNemar p .06)
+    # Half of 20 rows are worse; half of ten would be noise (McNemar p .06).
+    missed = suite("--baseline", tmp_path / "better.json")
     assert missed.exit_code == 1
     assert "Baseline missed. zero-shot" in missed.stderr
 
