@@ -21,8 +21,8 @@ import numpy as np
 from eval.explanations import WORKS, Work
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, load_model, load_task
-from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
-from fewshot_llm.evaluation.metrics import row_losses
+from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval
+from fewshot_llm.evaluation.metrics import loss_reach, row_losses
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.files import atomic_write_json, read_rows
 from fewshot_llm.suggesting import suggest
@@ -96,9 +96,9 @@ def summarise(cells: list[dict[str, Curve]]) -> list[dict[str, Any]]:
             {
                 "labels": labels,
                 "accuracy": [round(float(way["right"].mean()), 4) for way in (ours, theirs)],
-                "accuracy_difference": _rounded(crossed_bootstrap(ours["right"] - theirs["right"], seed=0)),
+                "accuracy_difference": _rounded(difference_interval(ours["right"] - theirs["right"])),
                 "log_loss": [round(float(way["loss"].mean()), 4) for way in (ours, theirs)],
-                "log_loss_difference": _rounded(crossed_bootstrap(ours["loss"] - theirs["loss"], seed=0)),
+                "log_loss_difference": _rounded(mean_interval(ours["loss"] - theirs["loss"], reach=loss_reach(2))),
                 "seeds_at_least_as_accurate": int((ours["right"].mean(axis=1) >= theirs["right"].mean(axis=1)).sum()),
                 "seeds_more_accurate": int((ours["right"].mean(axis=1) > theirs["right"].mean(axis=1)).sum()),
                 "seeds_with_lower_loss": int((ours["loss"].mean(axis=1) < theirs["loss"].mean(axis=1)).sum()),

@@ -21,7 +21,7 @@ import numpy as np
 
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_model, load_task
-from fewshot_llm.evaluation.intervals import crossed_bootstrap
+from fewshot_llm.evaluation.intervals import mean_interval
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.explaining import Passage, Variant, Word, explain, score_variants
 from fewshot_llm.explaining.windows import without_span
@@ -112,7 +112,7 @@ def measure(work: Work, seed: int) -> dict[str, list[float]]:
 def summarise(cells: list[dict[str, list[float]]]) -> dict[str, Any]:
     """Means over seeds and texts, and the paired difference with its interval for new seeds and new texts."""
     top, other = (np.array([cell[name] for cell in cells]) for name in ("top", "random"))
-    difference = crossed_bootstrap(top - other, seed=0)
+    difference = mean_interval(top - other, reach=float(np.abs([top, other]).mean()))
     return {
         "texts": top.shape[1],
         "lost_by_top_words": round(float(top.mean()), 4),

@@ -23,8 +23,8 @@ from eval.shop.common import ROOT
 from fewshot_llm import load_model
 from fewshot_llm.estimators.assemble import make_builder, make_scorer
 from fewshot_llm.evaluation.data import SuiteData, read_data
-from fewshot_llm.evaluation.intervals import Interval, crossed_bootstrap
-from fewshot_llm.evaluation.metrics import row_losses
+from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval, share_interval
+from fewshot_llm.evaluation.metrics import loss_reach, row_losses
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.evaluation.suite_file import Suite, load_suite
 from fewshot_llm.files import atomic_write_json
@@ -78,9 +78,8 @@ def measure(suite: Suite, data: SuiteData, model: LanguageModel, seed: int, aske
     return found
 
 
-def figure(values: list[Any]) -> dict[str, float]:
-    """Mean over seeds and rows with its 95 % interval."""
-    found: Interval = crossed_bootstrap(np.stack(values), seed=0)
+def figure(found: Interval) -> dict[str, float]:
+    """A mean over seeds and rows with its 95 % interval."""
     return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
 
 
@@ -98,6 +97,7 @@ def main() -> None:
         data = read_data(suite.data, suite.described_task())
         model = load_model(suite.models[0])
         asked = asked_rows(data, seeds, suite.shots[0])
+        reach = loss_reach(len(data.task.labels))
         each = [measure(suite, data, model, seed, asked) for seed in seeds]
         record[name] = {
             "model": Path(suite.models[0]).name,
@@ -106,13 +106,15 @@ def main() -> None:
             "seeds": options.seeds,
             **{
                 loss: {
-                    "accuracy": figure([found[loss]["right"] for found in each]),
-                    "log_loss": figure([found[loss]["losses"] for found in each]),
+                    "accuracy": figure(share_interval([found[loss]["right"] for found in each])),
+                    "log_loss": figure(mean_interval([found[loss]["losses"] for found in each], reach=reach, least=0)),
                     "seconds": round(float(np.mean([found[loss]["seconds"] for found in each])), 1),
                 }
                 for loss in LOSSES
             },
-            "labels_minus_tokens": figure([found["labels"]["right"] - found["tokens"]["right"] for found in each]),
+            "labels_minus_tokens": figure(
+                difference_interval([found["labels"]["right"] - found["tokens"]["right"] for found in each])
+            ),
             "commit": git_commit(),
             "machine": machine(),
             "versions": installed_versions(),

@@ -20,13 +20,13 @@ rungs = ["zero-shot", "in-context"]
 
 [data]
 train = "rows.csv"
-test_rows = 10
+test_rows = 20
 """
 
 
 @pytest.fixture
 def suite(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model_folder: Path) -> Run:
-    rows = [{"text": f"parcel {n} {word}", "label": word} for n in range(12) for word in ("positive", "negative")]
+    rows = [{"text": f"parcel {n} {word}", "label": word} for n in range(18) for word in ("positive", "negative")]
     write_rows(tmp_path / "rows.csv", rows)
     monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
     (tmp_path / "my.toml").write_text(SUITE.format(model=tiny_model_folder), encoding="utf-8")
@@ -37,7 +37,7 @@ def test_table_file_and_progress(suite: Run, tmp_path: Path) -> None:
     result = suite()
     assert result.exit_code == 0, result.output
     assert "zero-shot" in result.stdout
-    assert "10 test rows, 2 labels" in result.stdout
+    assert "20 test rows, 2 labels" in result.stdout
     assert "[1/4] zero-shot" in result.stderr
     written = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert [summary["method"] for summary in written["summaries"]] == ["zero-shot", "in-context"]
@@ -73,6 +73,7 @@ def test_a_missed_baseline_fails(suite: Run, tmp_path: Path) -> None:
     for cell in baseline["cells"]:
         cell["predicted"] = baseline["targets"]
     (tmp_path / "better.json").write_text(json.dumps(baseline), encoding="utf-8")
+    # Half of 20 rows are worse; half of ten would be noise (McNemar p .06).
     missed = suite("--baseline", tmp_path / "better.json")
     assert missed.exit_code == 1
     assert "Baseline missed. zero-shot" in missed.stderr

@@ -137,7 +137,7 @@ class TestViews:
     def test_tables(self, open_session: Open) -> None:
         session = open_session(WordScorer())
         assert support_rows(session)[0] == ["6", "negative", ROWS[-1]["text"]]
-        assert history_rows(session, ENGLISH) == [["6", "1.00 [0.61, 1.00]", "–"]]
+        assert history_rows(session, ENGLISH) == [["6", "1.00 [0.54, 1.00]", "–"]]
         session.measure()
         assert history_rows(session, ENGLISH)[0][2].startswith("0.67")
         assert "6 条已标注" in status_line(session, CHINESE)
