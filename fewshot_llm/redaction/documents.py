@@ -36,7 +36,8 @@ HONG_KONG = re.compile(rf"{ALONE}[A-Za-z]{{1,2}}\s?[0-9]{{6}}\s?(?:\([0-9aA]\)|[
 TAIWAN = re.compile(rf"{ALONE}[A-Za-z] ?[1289][0-9]{{2}}(?P<gap>[ -]?)[0-9]{{3}}(?P=gap)[0-9]{{3}}{END}")
 MACAU = re.compile(rf"{ALONE}[1578][0-9]{{6}}(?P<check>\s?\([0-9]\)|\s?[-/]?\s?[0-9]){END}")
 BRITISH_LICENCE = re.compile(
-    rf"{ALONE}[A-Z9]{{5}} ?[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9] ?[A-Z9]{{2}} ?[0-9A-Z][A-Z]{{2}}{END}"
+    rf"{ALONE}[A-Z9]{{5}} ?[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]"
+    rf" ?[A-Z9]{{2}} ?[0-9A-Z][A-Z]{{2}}{END}"
 )
 """Its digits are a day of birth, with 5 added to the month of a woman."""
 OF_A_TRAVELLER = re.compile(
@@ -59,7 +60,7 @@ PASSPORT_WORDS = (
 PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,17}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
 PASSPORT = (
     r"(?=[a-z]{0,3}(?:[ -]?[a-z]{0,3}[0-9]){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])"
-    r"|[cfghjk][0-9a-z]{8}(?![0-9a-z])"
+    r"|(?=(?:[a-z]{0,7}[0-9]){2})[a-z][0-9a-z]{8}(?![0-9a-z])"
 )
 TRAVEL_BESIDE = (
     beside(PERMIT_WORDS, PERMIT, after=r"[\s,，)(]{0,3}(?:这?是)?(?:我的?)?"),
@@ -68,7 +69,8 @@ TRAVEL_BESIDE = (
 NUMBERED = (
     r"(?=(?:[ -]?[a-z0-9]){6,20}"
     r"(?![a-z0-9]))"
-    r"(?=(?:[ -]?[a-z]{0,5}[ -]?[0-9]){3})[a-z]{0,6}[ -]?[0-9][a-z0-9]*(?:[ -][a-z]{0,2}[0-9][a-z0-9]*){0,5}(?![a-z0-9])"
+    r"(?=(?:[ -]?[a-z]{0,5}[ -]?[0-9]){3})[a-z]{0,6}[ -]?[0-9][a-z0-9]*"
+    r"(?:[ -][a-z]{0,2}[0-9][a-z0-9]*){0,5}(?![a-z0-9])"
 )
 LICENCE_BESIDE = beside(
     r"驾驶证|驾照|驾驶执照|行驶证|档案编号|driv(?:er'?s?|ing)\s?(?:licen[cs]e|permit)"
@@ -299,10 +301,8 @@ def _regional_ids(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
     for match in MACAU.finditer(text):
         near = text[max(0, match.start() - 32) : match.start()]
-        bracketed = "(" in match["check"] and re.search(rf"(?i){ID_WORDS}|\bid\b", near)
-        if bracketed or (
-            re.search(rf"(?i){WORDS_OF_MACAU}", near) and re.search(rf"(?i){ID_WORDS}|\b(?:id|bir)\b", near)
-        ):
+        in_words = re.search(rf"(?i){ID_WORDS}|\b(?:id|bir)\b", near) is not None
+        if in_words and ("(" in match["check"] or re.search(rf"(?i){WORDS_OF_MACAU}", near)):
             yield match.span()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from fewshot_llm.redaction.kinds import Kind
@@ -201,7 +201,7 @@ WELL_KNOWN_WORD = (
     r"|管家|助理|秘书|户主|经手人|代收人?|签收人?|经办人?|负责人|对接人|收款人|抬头(?:是|写|为)?(?:个人)?|个人|实名(?:是|为)?"
     r"|本人|我是|俺是|这里是|这边是|我叫|名叫|叫做|人叫|人是|人写的?是?|联系|联络|通知|转告|告诉|找|交给|转交给?|转给|寄给|送给|退给|发给"
     r"|打给|付给|汇给|转账给|打款给|退款给|退回给|递给|拿给|带给|留给|写给|赠予|赠送|收件|收货|寄到|改成|改为|换成|写成|写的是"
-    r"|投诉|表扬|感谢|工程师|师傅|医生|老师|发票(?:请)?开(?:给)?|客户|顾客|买家|会员|乘客|用户|学生|患者|机主|户名|开户人|持卡人|署名|落款|名义是)"
+    r"|(?:签收|代收|取件|收货|下单|付款|收|取)的(?:人)?是|投诉|表扬|感谢|工程师|师傅|医生|老师|发票(?:请)?开(?:给)?|客户|顾客|买家|会员|乘客|用户|学生|患者|机主|户名|开户人|持卡人|署名|落款|名义是)"
 )
 INTRODUCED = re.compile(rf"{WELL_KNOWN_WORD}[\s:：=「“\"(（]{{0,2}}(?:姓名|名字|叫|是|为)?[\s:：]{{0,2}}")
 NEXT = re.compile(
@@ -283,10 +283,11 @@ def _words(language: str) -> frozenset[str]:
 
 
 def is_word(word: str) -> bool:
+    """Whether this is an ordinary word, a brand or a place, in small letters."""
     return word in _words("en") or _is_form_of_a_word(word)
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def _is_form_of_a_word(word: str) -> bool:
     """Whether this is a plural, a past or another regular form of a word of the list."""
     common = _words("en")
