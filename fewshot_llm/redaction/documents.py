@@ -184,7 +184,7 @@ def find_documents(reading: Reading) -> Iterator[Find]:
         return
     for match in PLATE.finditer(text):
         yield Kind.PLATE, *match.span()
-    if reading.digits < 4:
+    if reading.digits < 4 and not reading.has(("pass",)):
         return
     for start, end in _resident_ids(text):
         yield Kind.ID_NUMBER, start, end
