@@ -34,7 +34,7 @@ ID_BESIDE = beside(
 PROVINCE = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[123]|91")
 HONG_KONG = re.compile(rf"{ALONE}[A-Za-z]{{1,2}}\s?[0-9]{{6}}\s?(?:\([0-9aA]\)|[0-9aA]){END}")
 TAIWAN = re.compile(rf"{ALONE}[A-Za-z] ?[1289][0-9]{{2}}(?P<gap>[ -]?)[0-9]{{3}}(?P=gap)[0-9]{{3}}{END}")
-MACAU = re.compile(rf"{ALONE}[1578][0-9]{{6}}(?P<check>\s?\([0-9]\)|\s?[-/]?\s?[0-9]){END}")
+MACAU = re.compile(rf"{ALONE}[1578][ /]?[0-9]{{6}}(?P<check>\s?\([0-9]\)|\s?[-/]?\s?[0-9]){END}")
 BRITISH_LICENCE = re.compile(
     rf"{ALONE}[A-Z9]{{5}} ?[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]"
     rf" ?[A-Z9]{{2}} ?[0-9A-Z][A-Z]{{2}}{END}"

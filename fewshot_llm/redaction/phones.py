@@ -443,7 +443,7 @@ NUMBERED_HANDLE = re.compile(r"(?<![\w#])[A-Za-z][A-Za-z0-9_.]{2,30}#[0-9]{4}(?!
 CHAT_LINK = re.compile(
     r"(?i)(?:https?://)?(?:www\.)?(?:wxid_[a-z0-9]{6,20}|(?:t(?:elegram)?\.(?:me|dog)|wa\.me(?:/message|/qr)?"
     r"|line\.me/(?:ti/p|R/ti/p)|m\.me|paypal\.me|signal\.me/\#p|u\.wechat\.com|(?:chat\.)?whatsapp\.com"
-    r"|qm\.qq\.com|discord\.gg|instagram\.com|facebook\.com)/[~@a-z0-9_.+-]{3,40}"
+    r"|qm\.qq\.com)/[~@a-z0-9_.+-]{3,40}"
     r"|api\.whatsapp\.com/send/?\?phone=\+?[0-9]{7,15})"
 )
 ALIPAY = re.compile(r"(?<![0-9A-Za-z-])2088[0-9]{12}(?![0-9A-Za-z-])")
@@ -547,8 +547,6 @@ CHATS = (
     "m.me",
     "wa.me",
     "qq.com",
-    ".gg",
-    "facebook",
 )
 NOT_A_HANDLE = re.compile(
     r"account|also|always|and|app|available|balance|better|broken|business|call|calls"
