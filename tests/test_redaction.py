@@ -65,7 +65,17 @@ def test_recall_and_false_alarms_of_the_held_out_phrases(lang: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["I'm Happy With This", "deliver to Germany", "Dear Customer Service", "我是老顾客了", "交给快递了", "给孩子买的"],
+    [
+        "I'm Happy With This",
+        "deliver to Germany",
+        "Dear Customer Service",
+        "Sony Receiver - STRDG520",
+        "Pioneer A/V Receiver: Elite Series",
+        "Receiver - Black",
+        "我是老顾客了",
+        "交给快递了",
+        "给孩子买的",
+    ],
 )
 def test_ordinary_words_after_words_that_introduce_a_name_stay(text: str) -> None:
     assert Redactor().text(text) == text
@@ -79,6 +89,10 @@ def test_ordinary_words_after_words_that_introduce_a_name_stay(text: str) -> Non
         ("at Ivy Cottage, Adare, Co. Limerick", "at [ADDRESS_1]"),
         ("Aadhaar 5669 4672 3440", "Aadhaar [ID_NUMBER_1]"),
         ("加我卫星mm520131", "加我卫星[CHAT_ID_1]"),
+        ("Receiver - Priya Raghunathan", "Receiver - [NAME_1]"),
+        ("find me: https://wa.me/+6591234567", "find me: [CHAT_ID_1]"),
+        ("post to po box 882, boise, id 83701", "post to [ADDRESS_1]"),
+        ("2F., No. 27, Ln. 216, Zhongxiao E. Rd., Taipei City 106", "[ADDRESS_1]"),
     ],
 )
 def test_what_ordinary_words_introduce_is_found(text: str, after: str) -> None:
@@ -213,6 +227,13 @@ def test_order_numbers_only_on_request() -> None:
     assert asked.text(text) == "订单号[ORDER_1]，快递[ORDER_2]，电话[PHONE_1]"
 
 
+@pytest.mark.parametrize(
+    "number", ["9400 1118 9922 3397 6584 31", "LZ 993 112 845 US", "AB-2201-XYZ-9", "RX/2281/09", "JD0002 2331 1098 44"]
+)
+def test_an_order_number_goes_whole_on_request(number: str) -> None:
+    assert Redactor(kinds=PERSONAL | {Kind.ORDER}).text(f"order no. {number} is late") == "order no. [ORDER_1] is late"
+
+
 def test_regions_decide_whose_numbers_are_understood() -> None:
     text = "it is 98765 43210 now"
     assert Redactor().text(text) == text
@@ -293,6 +314,11 @@ def test_surroundings_do_not_matter(row: dict[str, object], around: tuple[str, s
         "锦绣5-2-",
         "3栋",
         "DM me @a",
+        "order 1-",
+        "JD1 ",
+        "No. 1, Aa Rd, ",
+        "Hong Kong, ",
+        "邨1座",
     ],
 )
 def test_a_long_text_costs_its_length(unit: str) -> None:

@@ -30,8 +30,8 @@ NAME = r"[^\W\d_a-zA-Z的了到在是没我你他她它吗呢吧啊把被给也�
 HOUSE_UNIT = r"(?:[A-Za-z]{1,2}\s?(?:座|栋|幢)|[A-Za-z]?[0-9]{1,5}\s?(?:号楼|号院|号|號|弄|幢|栋|棟|座|单元|單元))"
 GO_ON = rf"(?:[ ,，、/·-]{{0,2}}[^\W\d_的了是没吗呢吧把被让]{{0,12}}?{ONE_UNIT})"
 ROOM = (
-    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號])\s?-?(?:[A-Za-z]?[0-9]{2,5}(?:-[0-9]{1,4})?|[0-9]{1,2}[A-Ha-h](?![A-Za-z]))"
-    r"(?![0-9]|\s?(?:元|块|个|%|人|mAh)))"
+    r"(?:(?<=[座元栋幢楼号层期区舍门棟樓號厦廈心寓苑])\s?-?(?:[0-9]{1,3}(?:-[0-9]{1,4}){1,3}|[A-Za-z]?[0-9]{2,5}|[0-9]{1,2}[A-Ha-h](?![A-Za-z]))"
+    r"(?![0-9-]|\s?(?:元|块|个|%|人|年|mAh)))"
 )
 LANDMARK = (
     r"(?:大厦|大廈|广场|廣場|小区|花园|花苑|公寓|中心|大学|学院|医院|公司|酒店|宾馆|驿站|超市|市场|学校|中学"
@@ -46,8 +46,8 @@ CORNER = (
 )
 TAIL = (
     rf"(?:{GO_ON}{{0,7}}{ROOM}?"
-    rf"(?:\s?{NAME}{{0,10}}?{LANDMARK}){{0,2}}{GO_ON}{{0,4}}{ROOM}?(?:之[一二三四五六七八九]"
-    rf"|附[0-9]{{1,3}}号?)?{CORNER})"
+    rf"(?:\s?{NAME}{{0,10}}?{LANDMARK}){{0,2}}{GO_ON}{{0,4}}{ROOM}?(?:之[一二三四五六七八九]|之[0-9]{{1,3}}"
+    rf"|附[0-9]{{1,3}}号?)?(?:(?<=[楼樓层層座])\s?[A-Z](?:室|座)?(?![0-9A-Za-z])|地下(?!室|铁|鐵|车|車|停))?{CORNER})"
 )
 STRONG_PLACE = (
     r"(?:大道|国道|省道|公路|(?<!一)路(?!由|上|边|过|灯|程|费|人|况|标|径)|街(?!边|上)|巷|弄|胡同|村|屯|庄|寨"
@@ -56,7 +56,10 @@ STRONG_PLACE = (
     r"|大院|家属院|校区|大学|学院|国际|名都|豪庭|华庭|华府|公馆|山庄|别墅|庄园|嘉园|佳苑|家苑|名苑|名城|商城"
     r"|市场|镇|乡|街道|厂|[东西南北]区)"
 )
-WEAK_PLACE = r"(?:(?<![这那哪家店盒包袋柜房箱心手盘屋车机城夜])里|城|园|道(?=\s?[0-9]{1,4}[号號])|府|邸)"
+WEAK_PLACE = (
+    r"(?:(?<![这那哪家店盒包袋柜房箱心手盘屋车机城夜])里|城|园"
+    r"|道[中東东西南北]{0,1}(?=\s?[0-9]{1,4}[-至]?[0-9]{0,4}[A-Z]?\s?[号號])|邨|[墟圍]|府|邸)"
+)
 FEEBLE_PLACE = r"(?:湾|庭|轩|阁|墅|居|郡|岸|洲|坊|堂|浜|桥|岭|坡|坪|营|堡)"
 NUMBERED = re.compile(
     rf"(?:{STRONG_PLACE}|{WEAK_PLACE})(?:[东西南北中一二三四五六七八九]{{0,2}}(?:段|路|街|巷|里"
@@ -88,7 +91,7 @@ PROVINCES = (
     r"北京|上海|天津|重庆|河北|山西|内蒙古|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东"
     r"|广西|海南|四川|贵州|云南|西藏|陕西|甘肃|青海|宁夏|新疆|台湾|香港|澳门"
     r"|深圳|广州|杭州|成都|武汉|南京|西安|苏州|长沙|郑州|青岛|宁波|东莞|佛山|合肥|福州|厦门|济南|大连|沈阳"
-    r"|昆明|哈尔滨|台北|高雄|九龙|九龍|新界"
+    r"|昆明|哈尔滨|[台臺][北中南東]市?|高雄|新北|桃園|新竹|基隆|嘉義|九龙|九龍|新界"
 )
 DETAIL = (
     r"(?:镇|鎮|乡|街道|村|屯|庄|寨|大道|路|街|巷|弄|胡同|小区|社区|花园|苑|园|公寓|大厦|广场|大学|学院"
@@ -106,6 +109,13 @@ VILLAGE = re.compile(
     rf"(?:镇|乡|街道|(?<!农)村|屯|庄|寨|农场|林场|大队|团场)[ ,，]{{0,2}}{NAME}{{0,8}}?(?:村|屯|庄|寨|坪|坝|湾"
     rf"|沟|队|组|社|连)?[ ,，]{{0,2}}(?:第)?{NUMBER}\s?(?:村民小组|小组|组|队|号|社|小队|生产队|巷|排|户|连|屯){TAIL}"
     rf"|(?<={NAME}{NAME})(?:镇|乡)[ ,，]{{0,2}}{NAME}{{1,5}}(?:村|屯|庄|寨|社区)(?!{NAME})"
+)
+ESTATE = re.compile(
+    rf"{NAME}{{1,10}}(?:邨|苑|閣|阁|大廈|大厦|花園|花园|樓|座|村)(?:{NAME}{{1,8}}(?:樓|楼|閣|阁|座|苑|大廈))?"
+    r"\s?(?:[0-9A-Z]{1,3}\s?座)?\s?(?:[0-9]{1,3}\s?[樓楼/][F字]?)?\s?(?:[A-Z]|[A-Z]?[0-9]{3,4}[A-Z]?)\s?(?:室|號室|单位|單位)(?![0-9A-Za-z])"
+)
+LETTER_BOX = re.compile(
+    rf"(?:{NAME}{{2,10}}?)?(?:第?[0-9]{{1,6}}[号號]?)(?:郵政|邮政)?信箱(?:第?[0-9]{{1,5}}[号號]?分?[箱号號])?|(?:郵政|邮政)信箱\s?第?[0-9-]{{1,10}}[号號]?(?:信箱)?"
 )
 NOT_A_PLACE = re.compile(r"快递村|物流村|快递员|客服|发货|退货|电池|色号|快递镇")
 ONE_FLOOR = re.compile(r"\A[^0-9A-Za-z号栋幢座室弄组]*[一二三四五六七八九十]{1,2}[楼层][^0-9A-Za-z号栋幢座室弄组]*\Z")
@@ -206,7 +216,7 @@ WITH_CODE = re.compile(
     rf"|{POSTCODE})"
 )
 SMALL_LETTERS = re.compile(
-    rf"(?<![0-9A-Za-z.,$€£#-])[0-9]{{1,5}}[a-z]?\s"
+    rf"(?<![0-9A-Za-z.,$€£#-])(?:(?:flat|apt|apartment|unit|suite|room|floor|studio|block)\.?\s?\#?[0-9a-z]{{1,5}},?\s)?[0-9]{{1,5}}[a-z]?\s"
     rf"(?:[nsew]\.?\s)?(?:[a-z0-9'’]{{2,20}}\s){{1,3}}?(?:{ANY_TYPE})\.?(?P<rest>,?\s(?:apt|apartment|unit"
     rf"|suite|ste|flat|\#)\.?\s?\#?[0-9a-z-]{{1,5}}\b)?"
     rf"(?P<place>,?\s(?:[a-z'-]{{2,20}}[\s,]{{1,2}}){{1,3}}?(?:{STATE_ZIP}"
@@ -218,6 +228,39 @@ ANNOUNCED = re.compile(
     r"|sen[dt]|left|dropped|leave|mail(?:ed)?|deliveries|parcel|package|pick\s?up)(?:\s\w{1,12}){0,3}?\s?(?:to"
     r"|at|on|is|outside)?)"
     r"(?:\s(?:is|was|should|be|to|at|my|our|new|the|old|changed|now|house|home|it|instead|wrong)){0,5}[\s:,]{0,3}\Z"
+)
+POST_BOX = re.compile(
+    rf"(?<![a-z])(?:g?p\.?\s?o\.?\s?box|post\s(?:office\s)?box|private\sbag|locked\sbag|postbox|pmb|cmb)\s?"
+    rf"(?:no\.?|number|nr\.?)?\s?\#?[a-z]{{0,2}}\s?[0-9]{{1,6}}(?:[-/][0-9]{{1,5}})?(?![0-9])"
+    rf"(?:(?:,\s?|\s)(?:[a-z.'-]{{2,20}}(?:\s[a-z.'-]{{2,20}}){{0,2}},?\s){{1,3}}?(?:{STATE_ZIP}|{POSTCODE}"
+    rf"|(?:nsw|vic|qld|wa|sa|tas|act|nt),?\s[0-9]{{4}}\b|[0-9]{{4,6}}\b)"
+    rf"|(?:,\s(?-i:{CITY})){{1,3}})?",
+    re.IGNORECASE,
+)
+EASTERN_PLACE = re.compile(
+    r"(?i)(?<![a-z])(?:hong\s?kong|h\.?k\.?|kowloon|n\.t\.|new\sterritories|tai(?:pei|chung|nan|wan)|kaohsiung|hsinchu"
+    r"|taoyuan|keelung|r\.?o\.?c\.?|shanghai|pudong|puxi|beijing|peking|guangzhou|shenzhen|hangzhou|suzhou|nanjing"
+    r"|chengdu|wuhan|tianjin|dongguan|china|p\.?r\.?c\.?|maca[uo]|taipa|coloane|singapore)(?![a-z])"
+)
+EASTERN_NUMBER = (
+    r"(?:no|ln|lane|aly|alley|sec|section|rm|room|flat|unit|block|blk|bldg|building|tower|suite|ste|shop|house|lot"
+    r"|phase|apt|apartment|floor|fl|level|villa)\.?\s?(?:no\.?\s?)?\#?(?:[0-9]{1,5}[a-z]?(?:-[0-9]{1,4})?|[a-z][0-9]{0,4})(?![0-9a-z])"
+    r"|[0-9]{1,3}(?:st|nd|rd|th)?(?:/f|f|\sfl(?:oor)?)(?![a-z])\.?(?:-[0-9]{1,3})?"
+    r"|\#[0-9]{1,3}-[0-9]{1,4}|[0-9]{1,5}[a-z]?(?:-[0-9]{1,4}[a-z]?)?(?=\s[a-z][a-z'-]{2,})"
+)
+EASTERN_START = re.compile(rf"(?i)(?<![0-9a-z.,$€£#/-])(?:{EASTERN_NUMBER})")
+EASTERN_STREET = re.compile(
+    r"(?i)(?<![a-z])(?:rd|road|st|street|ave|avenue|lane|ln|alley|aly|path|drive|terrace|blvd|boulevard|highway"
+    r"|(?:[a-z]{2,12})?(?:lu|jie)|court|mansions?|house|plaza|cent(?:re|er)|estate|garden|gardens|building|tower|dist(?:rict)?|rua|avenida|estrada|tsuen)"
+    r"(?![a-z])"
+)
+EASTERN_GO_ON = re.compile(
+    r"(?i)(?:\s?,?\s?(?:city|district|dist\.?|new\s(?:area|territories)|province|s\.?a\.?r\.?|island|r\.?o\.?c\.?|p\.?r\.?"
+    rf"\s?c(?:hina)?\.?|[0-9]{{3,6}}(?![0-9])|{EASTERN_PLACE.pattern[4:]}))*"
+)
+NOT_INSIDE = re.compile(
+    r"(?i)(?<![a-z'])(?:is|was|are|to|from|my|your|it|i|we|and|but|for|with|ship(?:ped)?|send|sent|made|bought|arrived|days"
+    r"|parcel|order|please|in|by|tracking|phone|call|stars?|pcs)(?![a-z'])"
 )
 
 GERMAN = re.compile(
@@ -263,7 +306,7 @@ OTHERS = re.compile(
     re.VERBOSE,
 )
 CHINESE_SIGNS = re.compile(
-    r"[路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省铺塔]"
+    r"[邨路街巷弄号號栋幢座楼樓室村镇鎮乡区區县縣屯庄组苑厦园城里道院舍单府湾庭期#市省铺塔箱]"
     r"|地址|住址|[0-9]-[0-9]{1,2}-[0-9]{3}|[A-Z]{3} ?T[0-9]"
 )
 
@@ -282,6 +325,10 @@ def find_addresses(reading: Reading) -> Iterator[Find]:
         for pattern in (ENGLISH, HOUSE, WITH_CODE, GERMAN, FRENCH, OTHERS):
             for match in pattern.finditer(text):
                 yield Kind.ADDRESS, *match.span()
+        for match in POST_BOX.finditer(text):
+            yield Kind.ADDRESS, *match.span()
+        for start, end in _eastern(text):
+            yield Kind.ADDRESS, start, end
         for match in SMALL_LETTERS.finditer(text):
             if (
                 match["rest"]
@@ -292,8 +339,29 @@ def find_addresses(reading: Reading) -> Iterator[Find]:
                 yield Kind.ADDRESS, *match.span()
 
 
+def _eastern(text: str) -> Iterator[tuple[int, int]]:
+    """Addresses in English of places that are named after all the rest: `Flat B, 12/F, 2 Hoi Ting Road, Hong Kong`."""
+    done = 0
+    for place in EASTERN_PLACE.finditer(text):
+        if place.start() < done:
+            continue
+        left = max(done, place.start() - 150)
+        for start in EASTERN_START.finditer(text, left, place.start()):
+            inside = text[start.start() : place.start()]
+            if (
+                "," in inside
+                and re.search(r"[!?;:\n]|[a-z]{4}\.\s", inside) is None
+                and NOT_INSIDE.search(inside) is None
+                and EASTERN_STREET.search(inside) is not None
+            ):
+                on = EASTERN_GO_ON.match(text, place.end(), place.end() + 80)
+                done = place.end() if on is None else on.end()
+                yield start.start(), done
+                break
+
+
 def _chinese(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in (NUMBERED, CHAIN, VILLAGE, BUILDING, COMMUNITY):
+    for pattern in (NUMBERED, CHAIN, VILLAGE, BUILDING, COMMUNITY, ESTATE, LETTER_BOX):
         for match in pattern.finditer(text):
             if NOT_A_PLACE.search(match.group()) is None and ONE_FLOOR.search(match.group()) is None:
                 yield _left_end(text, match.start()), match.end()

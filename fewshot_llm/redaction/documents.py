@@ -20,7 +20,7 @@ GAP = r"[ .·_/-]{0,2}"
 ALONE = r"(?<![0-9A-Za-z])"
 END = r"(?![0-9A-Za-z])"
 ID_WORDS = (
-    r"身份证明?|身份信息|身分证|身份證|身份号码?|居民证|证件号?码?|户口本?|公民身份|id\s?card"
+    r"身份证明?|身份信息|身分证|身份證|身分證(?:字號)?|身份号码?|居民证|证件号?码?|户口本?|公民身份|id\s?card"
     r"|identity(?:\s?(?:card|number))?|identification|national\s?id|\bhkid|\bsfz"
     r"|实名(?:认证)?|清关|证号|cn\s?id|resident\s?id"
 )
@@ -33,7 +33,20 @@ ID_BESIDE = beside(
 )
 PROVINCE = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[123]|91")
 HONG_KONG = re.compile(rf"{ALONE}[A-Za-z]{{1,2}}\s?[0-9]{{6}}\s?(?:\([0-9aA]\)|[0-9aA]){END}")
-TAIWAN = re.compile(rf"{ALONE}[A-Za-z][12][0-9]{{8}}{END}")
+TAIWAN = re.compile(rf"{ALONE}[A-Za-z] ?[1289][0-9]{{2}}(?P<gap>[ -]?)[0-9]{{3}}(?P=gap)[0-9]{{3}}{END}")
+MACAU = re.compile(rf"{ALONE}[1578][ /]?[0-9]{{6}}(?P<check>\s?\([0-9]\)|\s?[-/]?\s?[0-9]){END}")
+BRITISH_LICENCE = re.compile(
+    rf"{ALONE}[A-Z9]{{5}} ?[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]"
+    rf" ?[A-Z9]{{2}} ?[0-9A-Z][A-Z]{{2}}{END}"
+)
+"""Its digits are a day of birth, with 5 added to the month of a woman."""
+OF_A_TRAVELLER = re.compile(
+    rf"(?i)(?:护照|護照|通行证|通行證|台胞证|台胞證|回乡证|回鄉證|passport|travel\s(?:document|permit))[^0-9\n]{{1,40}}?{ALONE}"
+    rf"(?P<value>[a-z]{{1,2}} ?[0-9]{{6,9}}){END}"
+)
+"""With other words between, as where a name stands first."""
+WORDS_OF_TAIWAN = r"台湾|台灣|臺灣|taiwan(?:ese)?|(?<![a-z])(?:roc|arc)(?![a-z])"
+WORDS_OF_MACAU = r"澳门|澳門|macau|macao|(?<![a-z])bir(?![a-z])"
 
 PERMIT_WORDS = (
     r"港澳(?:台)?(?:居民)?(?:来往(?:内地|大陆))?通行证|往来港澳通行证|来往(?:大陆|内地)通行证|台湾通行证"
@@ -47,7 +60,7 @@ PASSPORT_WORDS = (
 PERMIT = r"[a-z]{0,2}\s?[0-9](?:[ -]?[0-9]){6,17}(?:\s?\([0-9a-z]{1,2}\))?(?![0-9a-z])"
 PASSPORT = (
     r"(?=[a-z]{0,3}(?:[ -]?[a-z]{0,3}[0-9]){4})[a-z]{0,3}[ -]?[0-9](?:[ -]?[0-9]|[a-z]){5,9}(?![0-9a-z])"
-    r"|[cfghjk][0-9a-z]{8}(?![0-9a-z])"
+    r"|(?=(?:[a-z]{0,7}[0-9]){2})[a-z][0-9a-z]{8}(?![0-9a-z])"
 )
 TRAVEL_BESIDE = (
     beside(PERMIT_WORDS, PERMIT, after=r"[\s,，)(]{0,3}(?:这?是)?(?:我的?)?"),
@@ -56,10 +69,12 @@ TRAVEL_BESIDE = (
 NUMBERED = (
     r"(?=(?:[ -]?[a-z0-9]){6,20}"
     r"(?![a-z0-9]))"
-    r"(?=(?:[ -]?[a-z]{0,5}[0-9]){3})[a-z]{0,6}[ -]?[0-9][a-z0-9]*(?:[ -][a-z]{0,2}[0-9][a-z0-9]*){0,5}(?![a-z0-9])"
+    r"(?=(?:[ -]?[a-z]{0,5}[ -]?[0-9]){3})[a-z]{0,6}[ -]?[0-9][a-z0-9]*"
+    r"(?:[ -][a-z]{0,2}[0-9][a-z0-9]*){0,5}(?![a-z0-9])"
 )
 LICENCE_BESIDE = beside(
-    r"驾驶证|驾照|驾驶执照|行驶证|档案编号|driver'?s?\s?licen[cs]e|driving\s?licen[cs]e|licen[cs]e\s?(?:no"
+    r"驾驶证|驾照|驾驶执照|行驶证|档案编号|driv(?:er'?s?|ing)\s?(?:licen[cs]e|permit)"
+    r"|licen[cs]e(?=\W{1,3}[a-z][0-9]{6,12}(?![0-9a-z]))|licen[cs]e\s?(?:no"
     r"|number|#)|führerschein(?:nummer)?"
     r"|permis\s?de\s?conduire|(?<![a-z])dl\s?(?:no|number|#)",
     rf"[a-z9]{{2,5}} ?[0-9]{{6}} ?[a-z9]{{2}} ?[0-9a-z]{{2,3}}(?![0-9a-z])|{NUMBERED}",
@@ -80,7 +95,7 @@ NINO_BESIDE = beside(
 )
 OTHER_PERSONAL = beside(
     r"社保卡?号?|医保卡?号?|学号|工作证号?|结婚证号?|出生证号?|军官证号?|士兵证号?|警官证号?|残疾证号?|教师证号?|(?<![a-z])(?:"
-    r"steuer-?\s?id(?:entifikationsnummer|-nummer|-nr\.?)?|steuernummer|sozialversicherungsnummer"
+    r"social\s?security|nir|insee|steuer-?\s?id(?:entifikationsnummer|-nummer|-nr\.?)?|steuernummer|sozialversicherungsnummer"
     r"|personalausweis(?:nummer)?"
     r"|ausweis(?:nummer|-?nr\.?)|num[ée]ro\s?de\s?s[ée]cu(?:rit[ée]\s?sociale)?|s[ée]cu(?:rit[ée]\s?sociale)?|(?:n°"
     r"|no)\s?ss"
@@ -169,13 +184,18 @@ def find_documents(reading: Reading) -> Iterator[Find]:
         return
     for match in PLATE.finditer(text):
         yield Kind.PLATE, *match.span()
-    if reading.digits < 4:
+    if reading.digits < 4 and not reading.has(("pass",)):
         return
     for start, end in _resident_ids(text):
         yield Kind.ID_NUMBER, start, end
     for pattern in TRAVEL_BESIDE:
         for start, end in _values(pattern, text):
             yield Kind.PASSPORT, start, end
+    for match in OF_A_TRAVELLER.finditer(text):
+        if not names_a_code(text, *match.span("value")):
+            yield Kind.PASSPORT, *match.span("value")
+    for match in BRITISH_LICENCE.finditer(text):
+        yield Kind.ID_NUMBER, *match.span()
     for pattern in (LICENCE_BESIDE, SSN_BESIDE, NINO_BESIDE, OTHER_PERSONAL):
         for start, end in _values(pattern, text):
             yield Kind.ID_NUMBER, start, end
@@ -268,15 +288,21 @@ def _regional_ids(text: str) -> Iterator[tuple[int, int]]:
         if beside_words or (bracketed and _hong_kong_check(value)):
             yield match.span()
     for match in TAIWAN.finditer(text):
+        value = re.sub("[^0-9A-Z]", "", match.group().upper())
         beside_words = re.search(
-            rf"(?i)(?:{ID_WORDS}|台湾|台灣)[^0-9\n]{{0,12}}\Z", text[max(0, match.start() - 24) : match.start()]
+            rf"(?i)(?:{ID_WORDS}|{WORDS_OF_TAIWAN})[^0-9\n]{{0,20}}\Z", text[max(0, match.start() - 32) : match.start()]
         )
-        if beside_words or (_taiwan_check(match.group().upper()) and not names_a_code(text, *match.span())):
-            yield match.span()
-    for match in re.finditer(r"(?<![0-9A-Za-z])[1578][0-9]{6}\s?\([0-9]\)", text):  # Macau
-        if re.search(
-            r"(?i)身份证|身份證|证件|澳门|澳門|macau|macao|\bid\b|bir", text[max(0, match.start() - 24) : match.start()]
+        if beside_words or (
+            value == match.group().upper()
+            and value[1] in "12"
+            and _taiwan_check(value)
+            and not names_a_code(text, *match.span())
         ):
+            yield match.span()
+    for match in MACAU.finditer(text):
+        near = text[max(0, match.start() - 32) : match.start()]
+        in_words = re.search(rf"(?i){ID_WORDS}|\b(?:id|bir)\b", near) is not None
+        if in_words and ("(" in match["check"] or re.search(rf"(?i){WORDS_OF_MACAU}", near)):
             yield match.span()
 
 

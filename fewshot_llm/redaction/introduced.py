@@ -1,21 +1,22 @@
 """Names of people after ordinary words: `deliver to Ann Lee`, `I'm Ravi`, `Cheers, Dave`, `交给孙晓梅`, `我是周丽华`.
 
 Such words come before everything (`I'm happy`, `deliver to Germany`, `我是老顾客`), so what follows counts as a name
-only where it is written like one and is no word of the language: `words/en.txt` has common English words, places and
-brands, `words/zh.txt` Chinese words that begin with a character which is also a surname.
+only where it is written like one and is no word of the language: `words/en.txt` has common English words (their
+plurals and pasts are known by their endings), `words/zh.txt` Chinese words that begin with a character which is also
+a surname. `words/README.md` says where both come from.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from fewshot_llm.redaction.kinds import Kind
 from fewshot_llm.redaction.reading import Find, Reading
 
-__all__ = ["COMPOUND", "HALF_WORD", "LATIN", "SURNAMES", "UPPER", "find_introduced"]
+__all__ = ["COMPOUND", "HALF_WORD", "LATIN", "SURNAMES", "UPPER", "find_introduced", "is_of_a_thing", "is_word"]
 
 SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
@@ -195,7 +196,8 @@ LAST_OF_NAME = (
     "冰岚钰璐珊瑾瑜瑛琦珂玥玮琛璇然烨煜熙燃灿炜焕铭锋钧鸿鹤鹰麟骏骥驰腾跃翔翼羽翎墨笔砚书画诗词歌赋韵律弦"
 )
 WELL_KNOWN_WORD = (
-    r"(?:同事|室友|邻居|老公|老婆|丈夫|妻子|妈妈?|爸爸?|儿子|女儿|弟弟?|哥哥?|姐姐?|妹妹?|舅舅|叔叔|婆婆|朋友|闺蜜|表[哥姐弟妹]"
+    r"(?:(?:签收|代收|取件|收货|下单|付款|收|取)的(?:人)?是|"
+    r"同事|室友|邻居|老公|老婆|丈夫|妻子|妈妈?|爸爸?|儿子|女儿|弟弟?|哥哥?|姐姐?|妹妹?|舅舅|叔叔|婆婆|朋友|闺蜜|表[哥姐弟妹]"
     r"|快递员|快递小哥|配送员|派送员|骑手|外卖员|司机|店员|销售|导购|安装工|业务员|店长|房东|住户|业主|房主|租户|前台|保安|门卫"
     r"|管家|助理|秘书|户主|经手人|代收人?|签收人?|经办人?|负责人|对接人|收款人|抬头(?:是|写|为)?(?:个人)?|个人|实名(?:是|为)?"
     r"|本人|我是|俺是|这里是|这边是|我叫|名叫|叫做|人叫|人是|人写的?是?|联系|联络|通知|转告|告诉|找|交给|转交给?|转给|寄给|送给|退给|发给"
@@ -231,9 +233,78 @@ LATIN_AFTER = re.compile(
 )
 
 
+SMALL = (
+    "aren't|can't|couldn't|didn't|doesn't|don't|hasn't|haven't|he's|i'd|i'll|i'm|i've|isn't|isnt|it's|ma'am"
+    "|shouldn't|they're|they've|wasn't|we're|we've|we'll|won't|wouldn't|you're|you've|you'll|that's|there's"
+    "|what's|let's|thanks|regards|cheers|has|its|us|orders|items|goods|neighbour|neighbours|okay|ok|plz|pls|thx"
+    "|omg|lol|imo|btw|asap|faq|id|ids|uk|usa|us|eu|etc|hr|hrs|min|mins|ltd|inc|llc|gmbh|plc|co|vs|ps|pm|am|mr|mrs"
+    "|cheaper|cheapest|bigger|biggest|smaller|smallest|newer|newest|older|oldest|larger|largest|longer|longest"
+    "|shorter|shortest|faster|fastest|slower|slowest|better|best|worse|worst|earlier|earliest|later|latest|kinder"
+    "|kindest|warmest|quicker|quickest|stronger|strongest|wider|widest|deeper|closest|nearest|finest|greatest"
+    "|easiest|hardest|happier|happiest|fewer|highest|lowest|cookies|sunglasses|congratulations|headphones"
+    "|earphones|earbuds|smartphone|laptop|online|website|email|emails|app|apps|update|updates|login|internet|wifi"
+    "|wi-fi|bluetooth|usb|hdmi|url|pdf|dvd|cd|tv|lcd|led|gps|sms|pc|atm|otp|backend|software|hardware|blog"
+    "|podcast|download|downloads|upload|mom|mum|mama|folks|vegan|lyrics|premises|jan|feb|mar|apr|jun|jul|aug|sep"
+    "|sept|oct|nov|dec|mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|diwali|ramadan|xmas"
+)
+BRANDS = (
+    "adidas|airpods|aldi|alexa|alibaba|aliexpress|amazon|amd|android|apple|aramex|argos|asda|asus|audi|aventage"
+    "|barbie|beatles|belkin|bmw|bose|braun|cadbury|canon|chanel|chromecast|costco|cuisinart|dell|delhivery|denon"
+    "|dewalt|dhl|dior|disney|disneyland|dolby|dpd|dyson|ebay|epson|etsy|evri|facebook|fedex|fitbit|flipkart"
+    "|fortnite|fujifilm|garmin|geforce|gls|google|gopro|gucci|hermes|hobbit|hogwarts|honda|honeywell|hp|huawei"
+    "|huggies|hyundai|ikea|instagram|intel|ipad|iphone|jbl|kenwood|keurig|kia|kitchenaid|klarna|lakers|lego"
+    "|lenovo|lg|lidl|linksys|linux|logitech|macbook|macos|makita|marantz|mastercard|mcdonalds|microsoft|minecraft"
+    "|myntra|nespresso|netflix|netgear|nike|nikon|nintendo|nissan|nivea|nvidia|onkyo|pampers|panasonic|patagonia"
+    "|paypal|peloton|pepsi|philips|pioneer|pixel|playstation|pokemon|prada|reebok|roblox|roku|roomba|ryzen"
+    "|sainsburys|samsung|sandisk|seagate|sennheiser|shein|shopify|siemens|snapchat|sony|spiderman|spotify"
+    "|starbucks|tefal|temu|tesco|tesla|tiktok|toshiba|toyota|ups|usps|venmo|visa|volkswagen|vodafone|walmart"
+    "|wechat|weixin|whatsapp|windows|xbox|xerox|xiaomi|yamaha|yeti|youtube|zara|zelda|zelle"
+)
+PLACES = (
+    "aberdeen|africa|america|amsterdam|asia|athens|auckland|australia|austria|bangalore|bangkok|bangladesh"
+    "|barcelona|beijing|belfast|belgium|bengaluru|berlin|birmingham|boston|brazil|brisbane|bristol|britain"
+    "|brooklyn|brussels|budapest|bulgaria|california|cambridge|canada|cardiff|chennai|chicago|china|chelsea"
+    "|copenhagen|croatia|dallas|delhi|denmark|denver|detroit|dubai|dublin|edinburgh|egypt|england|europe|finland"
+    "|florida|france|frankfurt|galway|germany|ghana|glasgow|greece|guangzhou|hamburg|hawaii|helsinki|hobart|hong"
+    "|houston|hungary|hyderabad|iceland|india|indonesia|ireland|israel|istanbul|italy|japan|kenya|kingston"
+    "|kolkata|kong|korea|leeds|leicester|lisbon|liverpool|london|los|madrid|malaysia|manchester|manila|melbourne"
+    "|mexico|miami|milan|montreal|moscow|mumbai|munich|naples|netherlands|nigeria|norway|nottingham|oregon|osaka"
+    "|oslo|oxford|pakistan|paris|perth|philadelphia|philippines|poland|portland|portugal|prague|pune|queens|rome"
+    "|romania|russia|scotland|seattle|seoul|shanghai|sheffield|shenzhen|singapore|spain|stockholm|sweden"
+    "|switzerland|sydney|taipei|taiwan|taiwanese|texas|thailand|tokyo|toronto|turkey|ukraine|vancouver|vegas"
+    "|vienna|vietnam|wales|warsaw|york|zurich"
+)
+"""What `words/en.txt` lacks, for it is an old dictionary's: written by hand."""
+
+
 @cache
 def _words(language: str) -> frozenset[str]:
-    return frozenset((files(__package__) / "words" / f"{language}.txt").read_text(encoding="utf-8").split())
+    words = (files(__package__) / "words" / f"{language}.txt").read_text(encoding="utf-8").split()
+    return frozenset(words) | frozenset("|".join((SMALL, BRANDS, PLACES)).split("|") if language == "en" else ())
+
+
+def is_word(word: str) -> bool:
+    """Whether this is an ordinary word, a brand or a place, in small letters."""
+    return word in _words("en") or _is_form_of_a_word(word)
+
+
+@lru_cache(maxsize=65_536)
+def _is_form_of_a_word(word: str) -> bool:
+    """Whether this is a plural, a past or another regular form of a word of the list."""
+    common = _words("en")
+    for ending in ("s", "es", "d", "ed", "ing", "ly"):
+        base = word.removesuffix(ending)
+        if base == word or len(base) < 3 or word.endswith("ss"):
+            continue
+        if ending == "es" and not base.endswith(("s", "x", "z", "ch", "sh", "o", "i")):
+            continue
+        bases = [base] if ending != "d" or base.endswith("e") else []
+        bases += [f"{base}e"] if ending == "ing" else []
+        bases += [base[:-1]] if ending in ("ed", "ing") and base[-1] == base[-2] else []
+        bases += [f"{base[:-1]}y"] if ending in ("es", "ed") and base.endswith("i") else []
+        if any(one in common for one in bases):
+            return True
+    return False
 
 
 def find_introduced(reading: Reading) -> Iterator[Find]:
@@ -245,15 +316,29 @@ def find_introduced(reading: Reading) -> Iterator[Find]:
         yield Kind.NAME, start, end
 
 
+THING_OR_PERSON = re.compile(r"(?i)(?:receiver|client|sender|card\s?holder|carrier|reader|tracker|contact|guest)\b")
+BEFORE_A_PERSON = re.compile(
+    r"(?i)(?:\A|[.,;:!?(\[\n]\s?|(?<![a-z])(?:the|my|our|his|her|their|your|new|correct|right|wrong|parcel|package|order|label"
+    r"|change|as|is|for|of|and|to|real|actual|intended|final|name|with|update|here))\s?\Z"
+)
+
+
+def is_of_a_thing(text: str, start: int) -> bool:
+    """Whether the word that begins here is said of a thing that other words describe: `Sony Receiver - STRDG520`."""
+    return (
+        THING_OR_PERSON.match(text, start) is not None
+        and BEFORE_A_PERSON.search(text, max(0, start - 24), start) is None
+    )
+
+
 A_NAME = re.compile(LATIN)
 CAPITAL = re.compile(rf"{UPPER}[^\W\d_]*(?:['’][^\W\d_]+)?")
 
 
 def _latin(text: str) -> Iterator[tuple[int, int]]:
-    common = _words("en")
     # Nothing but common words is written large in most texts: a look that costs far less than the patterns.
     capital = any(
-        word.lower().replace("’", "'").removesuffix("'s") not in common
+        not is_word(word.lower().replace("’", "'").removesuffix("'s"))
         for word in CAPITAL.findall(text)
         if len(word) > 1
     )
@@ -261,7 +346,7 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
         for match in pattern.finditer(text):
             name = A_NAME.match(text, match.end(), match.end() + 90)
             end = None if name is None else _end_of_name(text, name)
-            if name is None or end is None:
+            if name is None or end is None or is_of_a_thing(text, match.start()):
                 continue
             words = text[name.start() : end].split()
             if len(words) < least and not (
@@ -280,7 +365,7 @@ def _latin(text: str) -> Iterator[tuple[int, int]]:
         elif (
             match["greeted"]
             and (small := SMALL_PAIR.match(text, match.end())) is not None
-            and not any(word in _words("en") or len(word) < 3 for word in small.group().split())
+            and not any(is_word(word) or len(word) < 3 for word in small.group().split())
         ):
             yield small.span()
     if not capital:
@@ -365,10 +450,7 @@ def _end_of_name(text: str, name: re.Match[str]) -> int | None:
 def _is_common_part(word: str, *, first: bool) -> bool:
     """Whether this is a compound or an ending that only ordinary words have, or a form of a common verb."""
     common = _words("en")
-    verb = word.removesuffix("ed") if word.endswith("ed") else word.removesuffix("ing") if word.endswith("ing") else ""
-    if first and len(verb) >= 3 and (verb in common or f"{verb}e" in common):
-        return True
-    if first and word.endswith("s") and word[:-1] in common:
+    if first and _is_form_of_a_word(word):
         return True
     return word.endswith(("tion", "ment", "ness", "able", "ible", "ful", "less", "ity", "ally", "ware", "tech")) or (
         "-" in word and all(part in common for part in word.split("-"))
@@ -617,7 +699,7 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _no_word(name: str) -> bool:
-    return not any(word.lower() in _words("en") for word in re.findall("[A-Za-z]+", name))
+    return not any(is_word(word.lower()) for word in re.findall("[A-Za-z]+", name))
 
 
 HALF_WORD = re.compile(

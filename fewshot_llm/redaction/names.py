@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fewshot_llm.redaction.introduced import COMPOUND, HALF_WORD, LATIN, SURNAMES, UPPER, find_introduced
+from fewshot_llm.redaction.introduced import (
+    COMPOUND,
+    HALF_WORD,
+    LATIN,
+    SURNAMES,
+    UPPER,
+    find_introduced,
+    is_of_a_thing,
+    is_word,
+)
 from fewshot_llm.redaction.kinds import Kind
 from fewshot_llm.redaction.reading import Find, Reading
 
@@ -295,5 +304,11 @@ def _latin(reading: Reading) -> Iterator[tuple[int, int]]:
     for pattern in patterns:
         for match in pattern.finditer(text):
             group = next(name for name in ("value", "bare") if match.groupdict().get(name) is not None)
-            if NOT_LATIN_NAME.fullmatch(match[group].split()[0].lower()) is None:
-                yield match.span(group)
+            first = match[group].split()[0].lower()
+            if NOT_LATIN_NAME.fullmatch(first) is not None or is_of_a_thing(text, match.start()):
+                continue
+            # `Receiver - Black`, `Recipient - STRDG520`: a dash stands before any part of a title as well.
+            dashed = pattern is NAMED and "-" in (match["sep"] or "")
+            if dashed and (is_word(first) or text[match.end() : match.end() + 1].isdigit()):
+                continue
+            yield match.span(group)

@@ -11,18 +11,33 @@ from fewshot_llm.redaction.reading import Find, Reading, beside
 __all__ = ["find_orders"]
 
 WORDS = (
-    r"订单(?:编?号码?)?|訂單(?:編號)?|单号|快递(?:单?号)?|运单号?|物流(?:单?号|编号)?|包裹(?:单?号|编号)?"
+    r"订单(?:编?号码?)?|訂單(?:編號)?|单号|快递(?:单号?)?|快件|运单(?:编?号)?|物流(?:单?号|编号)?|包裹(?:单?号|编号)?"
     r"|面单号?|交易(?:单?号|编号)|流水号|工单号?|售后单号?|退货单号?|退款单号?|顺丰|圆通|中通|申通|韵达|极兔"
     r"|京东快递|邮政|取件码|提货码"
     r"|(?<![a-z])(?:orders?|tracking|waybill|awb|consignment|shipment|parcel|package|invoice|rma|ticket|case"
     r"|reference|ref|confirmation|transaction|booking|fedex|ups|usps|dhl|ems|royal\s?mail|hermes|evri|dpd"
     r"|bestellung|bestellnummer|sendungsnummer|commande|colis)(?![a-z])"
 )
-VALUE = r"(?=[a-z-]{0,8}(?:[0-9][a-z -]{0,2}){5})[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])| (?=[0-9]{3})){4,39}(?![a-z0-9])"
-BESIDE = beside(WORDS, VALUE, after=r"\s?(?:这个|的|号|is my|was my|is the)\s?")
+DAY = (
+    r"(?:(?:19|20)[0-9]{2}[-/][0-9]{1,2}(?:[-/][0-9]{1,2})?"
+    r"|[0-9]{1,2}[-/][0-9]{1,2}[-/](?:[0-9]{2}){1,2})(?![0-9a-z/-])"
+)
+TOKEN = r"[a-z0-9]{1,40}+(?:[-/_][a-z0-9]{1,40}+){0,8}+"
+VALUE = (
+    rf"(?<![0-9])(?!{DAY})(?:"
+    # Groups with spaces between: 9400 1118 …, PB 1234 5678 9GB.
+    r"(?=(?:[a-z -]{0,4}[0-9]){8})(?:[a-z]{1,4}[ -]?)?[0-9][a-z0-9]{0,20}+(?:[ -][a-z]{0,2}[0-9]{2,20}+[a-z0-9]{0,4}+"
+    r"|[ -][0-9][a-z]{0,2}(?![a-z0-9])){1,9}(?:\s(?-i:[A-Z]{2})(?![a-z0-9]))?"
+    # Letters, digits and signs without spaces: five digits, four with a letter, or two among capitals.
+    rf"|(?=(?:[a-z/_.-]{{0,8}}[0-9]){{5}}){TOKEN}"
+    rf"|(?=(?:[a-z/_-]{{0,8}}[0-9]){{4}})(?=[0-9]{{0,9}}[-/_]?[a-z]){TOKEN}"
+    r"|(?=(?-i:[A-Z0-9/_-]){6})(?=(?:[a-z/_-]{0,8}[0-9]){2})(?=[0-9/_-]{0,8}[a-z])(?=[a-z0-9]{1,9}[-/_])"
+    rf"{TOKEN})(?![a-z0-9]|[-/_][a-z0-9])"
+)
+BESIDE = beside(WORDS, VALUE, after=r"[\s,，]{0,2}(?:这个|的|号|is my|was my|is the)\s?")
 FORMS = re.compile(
-    r"(?<![0-9A-Za-z])(?:SF[0-9]{12,15}|YT[0-9]{10,18}|JD[A-Z]{0,3}[0-9]{10,17}(?:-[0-9-]{1,8})?"
-    r"|JT[0-9]{12,15}|ZT[O0]?[0-9]{10,14}|ST[O0]?[0-9]{10,14}|YD[0-9]{12,15}|DPK[0-9]{10,14}|LP[0-9]{12,16}"
+    r"(?<![0-9A-Za-z])(?:(?:SF|YT|JT|YD|LP|JD[A-Z]{0,3}|ZTO?|STO?|DPK|TBA|GM|JJD)[ -]?[0-9](?:[ -]?[0-9]){8,19}"
+    r"(?:-[0-9]{1,4}){0,2}"
     r"|EMS?[0-9]{9,13}"
     r"|(?:7[3-8]|4[36]|77)[0-9]{12,13}"
     r"|1Z[ ]?[0-9A-Z]{3}[ ]?[0-9A-Z]{3}[ ]?[0-9A-Z]{2}[ ]?[0-9A-Z]{4}[ ]?[0-9A-Z]{4}"

@@ -108,7 +108,7 @@ PHONE_WORDS = (
 )
 PHONE_BESIDE = beside(
     PHONE_WORDS,
-    r"\+?\(?[0-9](?:[ \-.()/·~_]{0,2}[0-9]){6,13}(?![0-9]|\.[0-9]*[1-9]|[a-z][0-9])",
+    r"\+?\(?[0-9](?:[ \-.()/·~_]{0,3}[0-9]){6,13}(?![0-9]|\.[0-9]*[1-9]|[a-z][0-9])",
     after=r"[\s,，)(]{0,2}(?:这?是|is)?(?:我的?|\s?my\s|the\s)?",
 )
 SPELLED_BESIDE = beside(
@@ -408,20 +408,20 @@ CHAT_WORDS = (
     r"|微博|陌陌|闲鱼|淘宝|小紅書|哔哩哔哩|b站|飞书|飞信|米聊|知乎|推特|脸书|(?<![a-z])ins(?![a-z])|丫丫|歪歪(?:号)?|(?<![a-z])yy(?=号)"
     r"|(?<![a-z0-9])q(?=[0-9]{6,11}(?![0-9a-z]))|Q号|V号"
     r"|微\s?[❤💗💕心xX新芯欣辛鑫號号](?:in|号)?|[威薇维徽唯溦嶶][信芯新欣心辛❤♥]|wei\s?信|v[♥❤芯心欣信]|[加\+➕➕]\s?(?:我|个|下"
-    r"|一下)?\s?[vwq](?=[a-z0-9_]{4})"
+    r"|一下)?\s?[vwq](?!hats|echat|eixin|chat)(?=[a-z0-9_]{4})"
     r"|(?<![\u4e00-\u9fff])扣(?=[:：]?\s?[0-9]{5})|(?<![a-z])kik(?=\s?[:@]|\s(?:is|me|id|name))|连我(?=\s?[:：@a-z0-9])"
     r"|(?<![a-z])(?:slack|teams|wickr|session|threema|reddit|tiktok|steam|xbox|psn|gamertag|zalo|imo)"
     r"(?=\s?(?:id|user|handle|name|is|me|@|:))|(?<![a-z])(?:user\s?name|handle|screen\s?name|gamertag)(?![a-z])"
 )
 HANDLE_GAP = (
-    r"(?:[\s:：=\"'“”‘’「【\[({<>~→-]|号码|号|码|账号|帐号|账户|id|是|为|叫|搜索?|加我?|我|的|:|也是"
+    r"(?:[\s:：=\"'“”‘’「【\[({<>~→-]|号码|号|码|账号|帐号|账户|用户|[up]?id|是|为|叫|搜索?|加我?|我|的|:|也是"
     r"|同号|同名|联系|联系我|❤|♥|[:：]|转我?|转账|加|群号?|就是|号是|(?:handle|as|via|under|contact|user\s?name|username|account|name"
     r"|number|no|me|is"
     r"|at|on|add|to)\b\.?){0,8}"
 )
 HANDLE = (
     r"(?:(?<![a-z0-9])|(?<=[加+➕][vwq])|(?<=[我个下][vwq]))[@$]?(?:live:)?[a-z][a-z0-9_.-]{3,29}(?:#[0-9]{4})?"
-    r"|(?<![a-z0-9])@?_[a-z0-9_]{4,29}|[0-9]{5,12}(?![0-9])"
+    r"|(?<![a-z0-9])@?_[a-z0-9_]{4,29}|2088(?:[ -]?[0-9]{4}){3}(?![0-9])|[0-9]{5,12}(?![0-9])"
 )
 CHAT_BESIDE = re.compile(rf"(?:{CHAT_WORDS})(?P<gap>{HANDLE_GAP})(?P<value>(?:{HANDLE}))(?![a-z0-9])", re.IGNORECASE)
 CHAT_AFTER = re.compile(
@@ -441,9 +441,13 @@ MESSAGED = re.compile(
 )
 NUMBERED_HANDLE = re.compile(r"(?<![\w#])[A-Za-z][A-Za-z0-9_.]{2,30}#[0-9]{4}(?![0-9])")
 CHAT_LINK = re.compile(
-    r"(?i)(?:https?://)?(?:www\.)?(?:wxid_[a-z0-9]{6,20}|(?:t\.me|wa\.me|line\.me/ti/p|m\.me|paypal\.me"
-    r"|u\.wechat\.com)/[~@a-z0-9_.+-]{3,40})"
+    r"(?i)(?:https?://)?(?:www\.)?(?:wxid_[a-z0-9]{6,20}|(?:t(?:elegram)?\.(?:me|dog)|wa\.me(?:/message|/qr)?"
+    r"|line\.me/(?:ti/p|R/ti/p)|m\.me|paypal\.me|signal\.me/\#p|u\.wechat\.com|(?:chat\.)?whatsapp\.com"
+    r"|qm\.qq\.com)/[~@a-z0-9_.+-]{3,40}"
+    r"|api\.whatsapp\.com/send/?\?phone=\+?[0-9]{7,15})"
 )
+ALIPAY = re.compile(r"(?<![0-9A-Za-z-])2088[0-9]{12}(?![0-9A-Za-z-])")
+"""Every account of Alipay has a number of this form; no card begins like it."""
 TELLING = re.compile(r"(?i)[:：=@$]|号|是|为|账号|帐号|\bid\b|handle|username|\bis\b|搜|叫|add")
 VERSION = re.compile(
     r"(?i)v?[0-9]+(?:\.[0-9]+)+|(?:iphone|ipad|ios|android|windows|win|mac|macos|mate|galaxy|app|web)[0-9.]*"
@@ -542,6 +546,7 @@ CHATS = (
     "t.me",
     "m.me",
     "wa.me",
+    "qq.com",
 )
 NOT_A_HANDLE = re.compile(
     r"account|also|always|and|app|available|balance|better|broken|business|call|calls"
@@ -571,6 +576,9 @@ def find_chat_ids(reading: Reading) -> Iterator[Find]:
                 and not names_a_code(text, *match.span("value"))
             ):
                 yield Kind.CHAT_ID, *match.span("value")
+    for match in ALIPAY.finditer(text):
+        if not names_a_code(text, *match.span()):
+            yield Kind.CHAT_ID, *match.span()
     if not (reading.has(CHATS) or SHORT.search(reading.low)):
         return
     for match in NUMBERED_HANDLE.finditer(text) if reading.has(("discord", "battle", "gamertag")) else ():
@@ -586,8 +594,8 @@ def find_chat_ids(reading: Reading) -> Iterator[Find]:
         if VERSION.fullmatch(value):
             continue
         chinese = not match.group().isascii() or "qq" in match.group().lower()
-        if value.isdigit():
-            if chinese or TELLING.search(match["gap"]):
+        if digits_of(value) == value.replace(" ", "").replace("-", ""):
+            if chinese or len(value) >= 16 or TELLING.search(match["gap"]):
                 yield Kind.CHAT_ID, *match.span("value")
         elif (
             (chinese and value.isalpha() and len(value) >= 6 and match["gap"] == "")

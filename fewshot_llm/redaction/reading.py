@@ -84,7 +84,7 @@ def _one_way_of_writing() -> dict[int, str]:
     table |= dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0x30FC], "-")
     table |= {place: str(value) for value, place in enumerate([0x24EA, *range(0x2460, 0x2469)])}  # circled
     table |= {0x2776 + place: str(place + 1) for place in range(9)}
-    return table | {0xB7: "·", 0x2022: "·", 0x30FB: "·", 0xFE6B: "@"}
+    return table | {0xB7: "·", 0x2022: "·", 0x30FB: "·", 0xFE6B: "@", 0x24B6: "@", 0x24D0: "@"}
 
 
 def _is_digit(place: int) -> bool:

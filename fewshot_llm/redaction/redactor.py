@@ -94,6 +94,7 @@ def find_personal_data(
             if end > start:
                 found.setdefault(kind, []).append((start, end))
     taken: list[Span] = []
+    _leave_out_parts(found)
     for kind in Kind:
         pieces = [
             Span(kind, *piece)
@@ -107,6 +108,33 @@ def find_personal_data(
         return spans
     places = reading.places
     return [Span(span.kind, places[span.start], places[span.end]) for span in spans]
+
+
+def _leave_out_parts(found: dict[Kind, list[tuple[int, int]]]) -> None:
+    """A number inside a longer one is part of it: the phone number of a link, three groups of a parcel's number."""
+    whole = sorted(place for kind, places in found.items() if kind not in WORDY for place in places)
+    reach, containing = 0, set[tuple[int, int]]()
+    for start, end in whole:
+        if end <= reach:
+            containing.add((start, end))
+        reach = max(reach, end)
+    if not containing:
+        return
+    starts: dict[int, int] = {}
+    for start, end in whole:
+        starts[start] = max(end, starts.get(start, 0))
+    longest = sorted(starts.items())
+    reaches, reach = [], 0
+    for _, end in longest:
+        reach = max(reach, end)
+        reaches.append(reach)
+    firsts = [start for start, _ in longest]
+    for kind in [kind for kind in found if kind not in WORDY]:
+        found[kind] = [
+            (start, end)
+            for start, end in found[kind]
+            if not (starts[start] > end or ((place := bisect_left(firsts, start)) > 0 and reaches[place - 1] >= end))
+        ]
 
 
 def _merged(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
