@@ -1,7 +1,7 @@
 """Redaction on phrases in Chinese and English, all of them made up, and on values of every type.
 
 Three files in `tests/data`: `redaction.jsonl` (the first phrases), `redaction-development.jsonl` (the phrases that the
-rules were developed on) and, where it is there, `redaction-held-out.jsonl`, by somebody who did not write the rules.
+rules were developed on) and `redaction-held-out.jsonl`, by somebody who did not write the rules.
 `eval/redaction.py` says what a line holds, and prints recall by kind and language.
 """
 
@@ -55,12 +55,15 @@ def test_every_kind_is_among_the_development_phrases() -> None:
     assert set(tally(read_phrases(DEVELOPMENT)).there) == {kind.value for kind in Kind}
 
 
-@pytest.mark.skipif(not HELD_OUT.exists(), reason="tests/data/redaction-held-out.jsonl is not there")
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_recall_and_false_alarms_of_the_held_out_phrases(lang: str) -> None:
-    counted = tally(row for row in read_phrases(HELD_OUT) if row["lang"] == lang)
-    assert counted.recall() >= 0.95, counted.missed
-    assert len(counted.alarms) / counted.rows <= 0.02, counted.alarms
+def test_recall_and_false_alarms_of_the_held_out_phrases() -> None:
+    """By a hand that did not write the rules: .95 of all, and no language far below the other."""
+    rows = read_phrases(HELD_OUT)
+    assert tally(rows).recall() >= 0.95
+    for lang in ("zh", "en"):
+        counted = tally(row for row in rows if row["lang"] == lang)
+        assert counted.rows == 200
+        assert counted.recall() >= 0.94, counted.missed
+        assert len(counted.alarms) / counted.rows <= 0.02, counted.alarms
 
 
 @pytest.mark.parametrize(
