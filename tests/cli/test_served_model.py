@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.export.servers import running, script
+from fewshot_llm.files import write_rows
 from tests.batch.helpers import read_shards
 from tests.cli.conftest import SUPPORT
 from tests.export import conftest as adapters
@@ -29,8 +31,8 @@ def adapter(make_adapter, base_folder, shop) -> Path:
 
 @pytest.mark.server
 def test_classify_evaluate_and_batch_run_unchanged_on_a_server(run, adapter, base_folder, shop):
-    head, *rows = SUPPORT.splitlines()
-    (shop / "test.csv").write_text("\n".join([head, *(row.replace(",p", "!,p").replace(",n", "!,n") for row in rows)]))
+    rows = [{**row, "text": row["text"] + "!"} for row in csv.DictReader(SUPPORT.splitlines())]
+    write_rows(shop / "test.csv", rows)
     assert run("export", adapter, "--to", "gguf-lora", "--out", "served").exit_code == 0
     shutil.copy("served/template.jinja", "served/en.v1.jinja")  # with it, the bundle is a task's folder
 

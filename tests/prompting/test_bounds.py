@@ -32,10 +32,13 @@ def render(inside: str, body: str = "", demonstrations: int = 0) -> str:
 
 
 def refused(inside: str, body: str = "") -> str:
-    started = time.thread_time()
-    with pytest.raises(TemplateError) as caught:
-        render(inside, body)
-    assert time.thread_time() - started < SECONDS
+    took = []
+    while len(took) < 3 and min(took, default=SECONDS) >= SECONDS:  # a crowded machine inflates processor time, too
+        started = time.thread_time()
+        with pytest.raises(TemplateError) as caught:
+            render(inside, body)
+        took.append(time.thread_time() - started)
+    assert min(took) < SECONDS
     assert "inline" in str(caught.value)
     assert len(str(caught.value)) < 1000
     return str(caught.value)
