@@ -158,13 +158,13 @@ STATES = (
     r"|UT|V[AT]|W[AIVY]"
 )
 STATE_NAMES = (
-    "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho"
-    "|Illinois|Indiana|Iowa|Kansas"
-    "|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska"
-    "|Nevada|New\s(?:Hampshire"
-    "|Jersey|Mexico|York)|North\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\sIsland"
-    "|South\s(?:Carolina|Dakota)|Tennessee"
-    "|Texas|Utah|Vermont|Virginia|Washington|West\sVirginia|Wisconsin|Wyoming"
+    r"Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho"
+    r"|Illinois|Indiana|Iowa|Kansas"
+    r"|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska"
+    r"|Nevada|New\s(?:Hampshire"
+    r"|Jersey|Mexico|York)|North\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\sIsland"
+    r"|South\s(?:Carolina|Dakota)|Tennessee"
+    r"|Texas|Utah|Vermont|Virginia|Washington|West\sVirginia|Wisconsin|Wyoming"
 )
 STATE_ZIP = rf"(?:{STATES}|{STATE_NAMES})\.?,?\s[0-9]{{5}}(?:-[0-9]{{4}})?\b"
 POSTCODE = r"(?:[A-Z]{1,2}[0-9][0-9A-Z]?\s?[0-9][A-Z]{2}|[ABCEGHJ-NPRSTVXY][0-9][A-Z]\s?[0-9][A-Z][0-9])\b"
