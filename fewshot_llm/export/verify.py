@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.errors import ExportError
+from fewshot_llm.errors import ExportError, readable_record
 from fewshot_llm.export.bundle import (
     BUNDLE,
     TEMPLATE,
@@ -119,8 +119,8 @@ def _compare(folder: Path, bundle: BundleRecord, golden: Golden, asked: _Asked, 
 def _served(folder: Path, bundle: BundleRecord, golden: Golden, asked: _Asked) -> Served:
     consent = {"insecure": asked.insecure, "send_key": asked.send_key}
     if bundle.target is Target.DECISION and bundle.decision is not None:
-        record = AdapterRecord.model_validate_json((folder / RECORD).read_bytes())
+        with readable_record(folder / RECORD, ExportError):
+            temperature = AdapterRecord.model_validate_json((folder / RECORD).read_bytes()).calibrated.temperature
         start, end = bundle.decision
-        temperature = record.calibrated.temperature
         return DecisionServer(asked.address, str(folder), golden.labels, start, end, temperature, **consent)
     return CompletionServer(RemoteScorer(asked.address, asked.tokenizer, **consent))
