@@ -21,13 +21,13 @@ import numpy as np
 from eval.explanations import WORKS, Work
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, load_model, load_task
-from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval
-from fewshot_llm.evaluation.metrics import loss_reach, row_losses
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import Example
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.files import atomic_write_json, read_rows
-from fewshot_llm.suggesting import suggest
-from fewshot_llm.support import Example
-from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.labelling import suggest
+from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval
+from fewshot_llm.stats.metrics import loss_reach, row_losses
 
 START, STEPS, ADD, POOL, TEST = 4, 2, 8, 150, 100
 LENGTHS = range(5, 101)
@@ -52,7 +52,7 @@ def curve(work: Work, model: Any, start: SupportSet, pool: SupportSet, test: Sup
     support, left = start, pool
     for step in range(STEPS + 1):
         classifier = FewShotClassifier(load_task(work.task), model, shots=len(support)).fit_support(support)
-        log_p = classifier.answerer_.answer([Example(row.fields) for row in test]).log_probabilities
+        log_p = classifier.predictor_.answer([Example(row.fields) for row in test]).log_probabilities
         targets = np.array([classifier.labels_.index(str(row.label)) for row in test])
         found["labels"].append(len(support))
         found["right"].append((log_p.argmax(axis=1) == targets).astype(int).tolist())

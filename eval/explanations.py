@@ -21,13 +21,13 @@ import numpy as np
 
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_model, load_task
-from fewshot_llm.evaluation.intervals import mean_interval
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import Example
 from fewshot_llm.evaluation.provenance import git_commit, machine
 from fewshot_llm.explaining import Passage, Variant, Word, explain, score_variants
-from fewshot_llm.explaining.windows import without_span
+from fewshot_llm.explaining.explain import without_span
 from fewshot_llm.files import atomic_write_json, read_rows
-from fewshot_llm.support import Example
-from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.stats.intervals import mean_interval
 
 SHARE, RANDOM_DRAWS = 0.2, 5
 SHOTS, ROWS, SEEDS = 4, 40, (0, 1, 2)
@@ -75,7 +75,7 @@ def delete(passage: Passage, words: list[Word]) -> Example:
 def drops(classifier: FewShotClassifier, texts: Sequence[str], chance: random.Random) -> list[tuple[float, float]]:
     """For each text, what the log-odds lose by its top words, and by random ones."""
     queries = [Example.of(text) for text in texts]
-    explanations = explain(classifier.answerer_, queries)
+    explanations = explain(classifier.predictor_, queries)
     variants = []
     for found in explanations:
         (passage,) = found.passages
@@ -83,7 +83,7 @@ def drops(classifier: FewShotClassifier, texts: Sequence[str], chance: random.Ra
         randomly = [_some(passage, len(top), chance) for _ in range(RANDOM_DRAWS)]
         variants.append([Variant(delete(passage, words)) for words in (top, *randomly)])
     lost = []
-    for found, log_p in zip(explanations, score_variants(classifier.answerer_, queries, variants), strict=True):
+    for found, log_p in zip(explanations, score_variants(classifier.predictor_, queries, variants), strict=True):
         best, second = (classifier.labels_.index(label) for label in (found.label, found.runner_up))
         drop = found.log_odds - (log_p[:, best] - log_p[:, second])
         lost.append((float(drop[0]), float(drop[1:].mean())))

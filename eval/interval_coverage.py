@@ -1,4 +1,4 @@
-"""How often the intervals of `fewshot_llm.evaluation.intervals` hold what they say they estimate.
+"""How often the intervals of `fewshot_llm.stats.intervals` hold what they say they estimate.
 
     python -m eval.interval_coverage [--repeats N] [--only accuracy] [--rows 4,30] [--draws 1,5] [--seed N]
 
@@ -23,8 +23,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import ndtr, ndtri
 
-from fewshot_llm.evaluation.intervals import Bounds, estimand, mean_bounds, share_bounds
-from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.stats.intervals import Bounds, estimand, mean_bounds, share_bounds
+from fewshot_llm.types import FloatArray
 
 __all__ = ["Cell", "Covered", "covered", "differences", "pigeonhole", "shares", "simulate"]
 

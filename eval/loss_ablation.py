@@ -21,21 +21,21 @@ from scipy.special import softmax
 
 from eval.shop.common import ROOT
 from fewshot_llm import load_model
-from fewshot_llm.estimators.assemble import make_builder, make_scorer
-from fewshot_llm.evaluation.data import SuiteData, read_data
-from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval, share_interval
-from fewshot_llm.evaluation.metrics import loss_reach, row_losses
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import SupportSet
 from fewshot_llm.evaluation.provenance import git_commit, machine
-from fewshot_llm.evaluation.suite_file import Suite, load_suite
+from fewshot_llm.evaluation.suite.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite.file import Suite, load_suite
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.support import SupportSet
-from fewshot_llm.tuning.crossfit import label_table, rows_by_epoch
-from fewshot_llm.tuning.lora import adapted
-from fewshot_llm.tuning.recipe import take_recipe
-from fewshot_llm.tuning.rows import row_maker, target_positions
-from fewshot_llm.tuning.store import installed_versions
-from fewshot_llm.tuning.trainer import train_adapter
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.build import make_builder, make_scorer
+from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval, share_interval
+from fewshot_llm.stats.metrics import loss_reach, row_losses
+from fewshot_llm.training.cross_fit import label_table, rows_by_epoch
+from fewshot_llm.training.lora import adapted
+from fewshot_llm.training.recipe import take_recipe
+from fewshot_llm.training.rows import row_maker, target_positions
+from fewshot_llm.training.trainer import train_adapter
 
 Loss = Literal["labels", "tokens"]
 LOSSES: tuple[Loss, ...] = ("labels", "tokens")

@@ -6,7 +6,7 @@
 
 A line of such a file is `{"lang": "zh", "text": "…", "personal": [{"kind": "phone", "value": "…"}]}`: a phrase and
 what is personal in it, word for word; none for a phrase that looks as if there were something. `kind` is one of
-`fewshot_llm.redaction.Kind`; another name is counted under that name. `lang` may be left out.
+`fewshot_llm.data.redaction.Kind`; another name is counted under that name. `lang` may be left out.
 
 A value counts as found when every letter and digit of it is replaced, under whatever kind. A phrase counts as a false
 alarm when something is replaced that touches no value. Where a phrase holds an order number (kind `order`), it is read
@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.evaluation.intervals import proportion
-from fewshot_llm.redaction import PERSONAL, Kind, find_personal_data
+from fewshot_llm.data.redaction import PERSONAL, Kind, find_personal_data
+from fewshot_llm.stats.intervals import proportion
 
 __all__ = ["DEVELOPMENT", "Tally", "read_phrases", "tally"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.evaluation.measure import evaluate_fitted
-from fewshot_llm.evaluation.report.write import document_of, write_report
 from fewshot_llm.files import read_rows, write_rows
+from fewshot_llm.report.write import document_of, write_report
 
 DATA = Path(__file__).parent / "data"
 

@@ -19,7 +19,7 @@ from fewshot_llm.batch import ClassifierLabeller, Output, Settings, open_source,
 from fewshot_llm.batch.drift import drift_warnings
 from fewshot_llm.batch.manifest import ShardEntry
 from fewshot_llm.files import write_rows
-from fewshot_llm.suggesting import suggest
+from fewshot_llm.labelling import suggest
 
 DATA = Path(__file__).parent / "data"
 

@@ -10,19 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fewshot_llm.data import SupportSet
+    from fewshot_llm.data.tabular import TableVerbalizer
+    from fewshot_llm.data.task import Task, load_task
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.estimators.grid import Grid
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
-    from fewshot_llm.estimators.prediction import Prediction
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.models.load import load_model
-    from fewshot_llm.support import SupportSet
-    from fewshot_llm.tabular import Facts
-    from fewshot_llm.task import Task, load_task
+    from fewshot_llm.predictors.numbers import Grid
+    from fewshot_llm.predictors.prediction import Prediction
 
 __all__ = [
-    "Facts",
     "FewShotClassifier",
     "FewShotMultiLabelClassifier",
     "FewShotRanker",
@@ -30,23 +29,24 @@ __all__ = [
     "Grid",
     "Prediction",
     "SupportSet",
+    "TableVerbalizer",
     "Task",
     "load_model",
     "load_task",
 ]
 
 _HOMES = {
-    "Facts": "fewshot_llm.tabular",
+    "TableVerbalizer": "fewshot_llm.data.tabular",
     "FewShotClassifier": "fewshot_llm.estimators.classifier",
     "FewShotMultiLabelClassifier": "fewshot_llm.estimators.multilabel",
     "FewShotRanker": "fewshot_llm.estimators.ranker",
     "FewShotRegressor": "fewshot_llm.estimators.regressor",
-    "Grid": "fewshot_llm.estimators.grid",
-    "Prediction": "fewshot_llm.estimators.prediction",
-    "SupportSet": "fewshot_llm.support",
-    "Task": "fewshot_llm.task",
+    "Grid": "fewshot_llm.predictors.numbers",
+    "Prediction": "fewshot_llm.predictors.prediction",
+    "SupportSet": "fewshot_llm.data",
+    "Task": "fewshot_llm.data.task",
     "load_model": "fewshot_llm.models.load",
-    "load_task": "fewshot_llm.task",
+    "load_task": "fewshot_llm.data.task",
 }
 
 

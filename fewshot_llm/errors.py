@@ -91,6 +91,10 @@ class TuningError(FewshotError):
     """A recipe or a training run."""
 
 
+class ArtifactError(FewshotError):
+    """A saved folder that is not whole, or was fitted with another model or for another task."""
+
+
 class AdapterError(FewshotError):
     """An adapter folder that is damaged, or belongs to another base model or task."""
 

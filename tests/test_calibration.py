@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fewshot_llm.calibration import (
+from fewshot_llm.errors import CalibrationError
+from fewshot_llm.stats.calibration import (
     Batch,
     Calibration,
     Contextual,
@@ -19,7 +20,6 @@ from fewshot_llm.calibration import (
     fit_bias_temperature,
     identity,
 )
-from fewshot_llm.errors import CalibrationError
 
 
 def rows_with(bias: np.ndarray, per_class: int, seed: int, sharpness: float = 2.0):

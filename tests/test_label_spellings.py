@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.cli import app
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.spellings import alike_spellings, spelling_findings, spelling_key
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.language import normalise_text
-from fewshot_llm.support.spellings import alike_spellings, spelling_findings, spelling_key
 
 TEXTS = ["one two", "three four", "five six", "seven eight"]
 WRITTEN = ["cancel_order", "cancel-order", "Cancel order", "cancelorder", "cancel_order", "refund", "refund"]
@@ -33,7 +33,7 @@ WRITTEN = ["cancel_order", "cancel-order", "Cancel order", "cancelorder", "cance
 def test_what_has_invisible_joiners_is_a_label(llama, first, second):
     classifier = FewShotClassifier("customer-intent", llama, shots=1).fit(TEXTS, [first, second] * 2)
     assert set(classifier.classes_) == {first, second}
-    (prompt,) = classifier.answerer_.inference.prompts(classifier._queries(["x"]))
+    (prompt,) = classifier.predictor_.inference.prompts(classifier._queries(["x"]))
     assert set(prompt.answers) == {first, second}
     assert f" {first}\n" in prompt.text
     assert classifier.predict(["x"])[0] in (first, second)

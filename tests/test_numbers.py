@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm import Facts
+from fewshot_llm import TableVerbalizer
 from fewshot_llm.errors import DataFileError, SupportError
 from fewshot_llm.estimators.targets import as_numbers
 from fewshot_llm.files.numbers import as_number, is_number, number_column
@@ -66,7 +66,7 @@ def test_a_column_that_can_be_read_both_ways_is_refused(cells: list[str]) -> Non
     thousands: Any = "," if "." in cells[0] else "."
     assert number_column("price", cells, thousands).read(cells[-1]) in (1234, 2499, 5678)
     with pytest.raises(DataFileError, match="can be read"):
-        Facts.fit([{"price": cell} for cell in cells])
+        TableVerbalizer.fit([{"price": cell} for cell in cells])
     with pytest.raises(DataFileError, match="can be read"):
         as_numbers(cells)
 
@@ -89,31 +89,31 @@ ROWS = [
 
 
 def test_facts_of_decimal_commas() -> None:
-    facts = Facts.fit(ROWS, ["minutes", "basket"], bins=2)
+    facts = TableVerbalizer.fit(ROWS, ["minutes", "basket"], bins=2)
     assert facts.matrix(ROWS).tolist() == [[2.5, 19.9], [31, 249], [4.2, 15.5], [25.9, 1199]]
     assert facts.say(ROWS[3]) == "minutes: 25.9 (high); basket: 1199 (high)"
 
 
 def test_input_is_read_by_the_rule_of_the_support_rows() -> None:
-    facts = Facts.fit(ROWS, ["minutes", "basket"], bins=2)
+    facts = TableVerbalizer.fit(ROWS, ["minutes", "basket"], bins=2)
     assert facts.say({"minutes": "1,234", "basket": "1.234"}) == "minutes: 1.234 (low); basket: 1234 (high)"
     with pytest.raises(DataFileError, match=r"Row 2: The column 'minutes' .* and '2\.5' has a decimal point"):
         facts.settle([{"minutes": "2,5"}, {"minutes": "2.5"}])
 
 
 def test_input_tells_where_the_support_rows_do_not() -> None:
-    facts = Facts.fit([{"price": "5"}, {"price": "9"}])
+    facts = TableVerbalizer.fit([{"price": "5"}, {"price": "9"}])
     assert facts.matrix([{"price": "1,234"}, {"price": "2,5"}]).tolist() == [[1.234], [2.5]]
     with pytest.raises(DataFileError, match="can be read as"):
         facts.settle([{"price": "1,234"}])
-    assert Facts.fit([{"price": "5"}], decimal=".").matrix([{"price": "1,234"}]).tolist() == [[1234]]
+    assert TableVerbalizer.fit([{"price": "5"}], decimal=".").matrix([{"price": "1,234"}]).tolist() == [[1234]]
 
 
 def test_a_word_among_numbers_makes_a_column_of_categories() -> None:
-    facts = Facts.fit([{"size": "1,234"}, {"size": "large"}])
+    facts = TableVerbalizer.fit([{"size": "1,234"}, {"size": "large"}])
     assert not facts.fields[0].numeric
     assert facts.say({"size": "1,234"}) == "size: 1,234"
-    assert Facts.fit([{"region": "1,234"}], codes=["region"]).say({"region": "1,234"}) == "region: 1,234"
+    assert TableVerbalizer.fit([{"region": "1,234"}], codes=["region"]).say({"region": "1,234"}) == "region: 1,234"
 
 
 def test_a_target_that_is_no_number_is_named() -> None:

@@ -7,7 +7,13 @@ import pytest
 from scipy.special import log_softmax
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.out_of_scope import Labelled, fit_scope, leave_classes_out, rows_for_alarms, scope_scores
+from fewshot_llm.selective.out_of_scope import (
+    LabelledTexts,
+    fit_scope,
+    leave_classes_out,
+    rows_for_alarms,
+    scope_scores,
+)
 
 WORDS = {
     0: ("parcel", "delivery", "courier", "shipping"),
@@ -18,14 +24,14 @@ WORDS = {
 STRANGE = ("weather tomorrow rain", "best pizza recipe", "who won the football match", "capital of France")
 
 
-def made_up(classes: int, rows: int, seed: int = 0) -> tuple[Labelled, np.ndarray]:
+def made_up(classes: int, rows: int, seed: int = 0) -> tuple[LabelledTexts, np.ndarray]:
     """Texts of a class's own words, and a language model's answers that are right but for noise."""
     chance = np.random.default_rng(seed)
     targets = np.arange(rows) % classes
     texts = tuple(f"my {' '.join(chance.choice(WORDS[t], 2))} question {row % 7}" for row, t in enumerate(targets))
     scores = chance.normal(size=(rows, classes))
     scores[np.arange(rows), targets] += 3
-    return Labelled(texts, targets), log_softmax(scores, axis=1)
+    return LabelledTexts(texts, targets), log_softmax(scores, axis=1)
 
 
 def test_strange_texts_are_found_and_known_ones_kept() -> None:

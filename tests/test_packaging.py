@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 WHERE = """
 import json, fewshot_llm
-from fewshot_llm.task import list_tasks, load_task, prompts_folder
+from fewshot_llm.data.task import list_tasks, load_task, prompts_folder
 from fewshot_llm.prompting.template import load_template
 task = load_task("review-sentiment")
 print(json.dumps({

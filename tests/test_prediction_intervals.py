@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.prediction_intervals import CrossValidationPlus, rows_needed
+from fewshot_llm.stats.conformal import CrossValidationPlus, rows_needed
 
 
 def test_bounds_by_hand() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_llm.data.task import Task, list_tasks, load_task, prompts_folder
 from fewshot_llm.prompting.fields import Fields
-from fewshot_llm.prompting.template import Facts, Frame, load_template
-from fewshot_llm.task import Task, list_tasks, load_task, prompts_folder
+from fewshot_llm.prompting.template import Frame, TemplateContext, load_template
 
 FAMILIES = list_tasks()
 TEMPLATE = re.compile(r"(?P<language>[a-z]{2})\.v(?P<version>[1-9]\d*)\.jinja")
@@ -42,7 +42,7 @@ def _text(task: Task, words: str) -> dict[str, str]:
 
 
 def rendered(task: Task, language: str, version: int, demonstrations: list[Fields], query: Fields) -> tuple[Frame, str]:
-    facts = Facts(task.instruction[language], tuple(task.words(language).values()), language)
+    facts = TemplateContext(task.instruction[language], tuple(task.words(language).values()), language)
     template = load_template(task, language, version)
     return template.frame(facts, demonstrations, query), template.item(facts, query).before
 

@@ -24,8 +24,8 @@ pytest.importorskip("phonenumbers", reason="needs pip install 'fewshot-llm[redac
 pytest.importorskip("stdnum", reason="needs pip install 'fewshot-llm[redact]'")
 
 from eval.redaction import DATA, DEVELOPMENT, read_phrases, tally
+from fewshot_llm.data.redaction import PERSONAL, Kind, Redactor, find_personal_data
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.redaction import PERSONAL, Kind, Redactor, find_personal_data
 
 ROWS = read_phrases(DATA / "redaction.jsonl")
 HELD_OUT = DATA / "redaction-held-out.jsonl"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.estimators.prediction import Prediction
-from fewshot_llm.replies import gaps, read_answers, reply_to
-from fewshot_llm.risk_guard import GuardedPrediction
+from fewshot_llm.labelling.replies import gaps, read_answers, reply_to
+from fewshot_llm.predictors.prediction import Prediction
+from fewshot_llm.selective.policy import SelectivePrediction
 
 LABELS = ("cancel", "track", "out_of_scope")
 ANSWERS = {"cancel": "Use the button “Cancel”.", "out_of_scope": "?"}
@@ -38,7 +38,7 @@ def test_reply_or_person(shares: tuple[float, ...], said: tuple[str, str | None,
 def test_guards_verdict_comes_first() -> None:
     sure = predicted(0.9, 0.05, 0.05)
     for reason, expected in (("out_of_scope", "out_of_scope"), ("unsure", "unsure")):
-        guarded = GuardedPrediction(**{**vars(sure), "abstained": True}, reason=reason)  # type: ignore[arg-type]
+        guarded = SelectivePrediction(**{**vars(sure), "abstained": True}, reason=reason)  # type: ignore[arg-type]
         assert reply_to([guarded], ANSWERS, 0.5)[0].hand_over == expected
 
 

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_llm.batch.files import open_source
+from fewshot_llm.batch.sources import open_source
+from fewshot_llm.data import SupportSet
+from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import DataFileError, FewshotError, SupportError
 from fewshot_llm.files import count_rows, load_rows, read_rows, scan_rows
-from fewshot_llm.support import SupportSet
-from fewshot_llm.support.columns import resolve_columns
-from fewshot_llm.task import load_task
 
 SUPPORT = """text,label
 Fast shipping and great quality,positive

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data import Example, Finding, SupportSet, doctor, folds, queries
+from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data.example import readable_text
+from fewshot_llm.data.finding import describe
+from fewshot_llm.data.frames import table_rows
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.files import write_rows
-from fewshot_llm.language import normalise_text
-from fewshot_llm.support import Example, Finding, SupportSet, doctor, folds, queries
-from fewshot_llm.support.columns import resolve_columns
-from fewshot_llm.support.example import readable_text
-from fewshot_llm.support.finding import describe
-from fewshot_llm.support.tables import table_rows
-from fewshot_llm.task import Task, load_task
 
 REVIEW = load_task("review-sentiment")
 INTENT = load_task("customer-intent")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data.language import detect_language, normalise_text, readable_label
+from fewshot_llm.data.task import Task, list_tasks, load_task, prompts_folder
 from fewshot_llm.errors import TaskError
-from fewshot_llm.language import detect_language, normalise_text, readable_label
-from fewshot_llm.task import Task, list_tasks, load_task, prompts_folder
 
 LABELS = st.lists(
     st.from_regex(r"[A-Za-z][A-Za-z_/-]{0,8}", fullmatch=True), min_size=1, max_size=6, unique_by=normalise_text

@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fewshot_llm.calibration import identity
-from fewshot_llm.estimators.assemble import make_builder, make_task
-from fewshot_llm.evaluation.data import read_data
-from fewshot_llm.evaluation.suite_file import load_suite
+from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.evaluation.suite.data import read_data
+from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
 from fewshot_llm.models.load import load_model
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.predictors.build import make_builder, make_task
+from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.tuning.recipe import Recipe
-from fewshot_llm.tuning.store import AdapterRecord, BaseRecord, PromptRecord, save_adapter_folder
-from fewshot_llm.tuning.trainer import train_adapter
+from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.stats.calibration import identity
+from fewshot_llm.training.cross_fit import FittedAdapter
+from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.training.trainer import train_adapter
 
 
 def main() -> None:
@@ -52,31 +55,10 @@ def main() -> None:
     training = train_adapter(
         model, lambda _: rows, targets, recipe, on_epoch=lambda report, _: print(report, flush=True)
     )
-    prompt = PromptRecord(
-        task=task.model_dump(mode="json", exclude={"folder"}),
-        language=suite.language,
-        template=builder.template.name,
-        template_version=builder.template.version,
-        template_source=builder.template.source,
-        layout="plain",
-        labels=builder.labels,
-        label_words=task.words(suite.language),
-        demonstrations=0,
-        selection={"kind": "Balanced"},
-        seed=0,
-        fingerprint=builder.fingerprint,
-    )
-    calibration = identity(len(builder.labels))
-    record = AdapterRecord(
-        prompt=prompt,
-        calibration={"bias": list(calibration.bias), "temperature": 1.0, "method": "none"},
-        base=BaseRecord(name=model.name, revision=model.revision, sha256=model.sha256, dtype="float32"),
-        support_fingerprint=support.fingerprint,
-        support_rows={label: len(at) for label, at in support.by_label().items()},
-        recipe=recipe,
-        losses=training.losses,
-    )
-    save_adapter_folder(options.out, training.adapter, record, support, overwrite=True)
+    fitted = FittedAdapter(training.adapter, training.losses, float("nan"), 0.0, training.interrupted)
+    inference = Inference(builder, TreeScorer(model), support)
+    predictor = TunedPredictor(inference, (identity(len(builder.labels)),), Tuned(fitted, recipe, None))
+    save_artifact(Artifact(predictor, tuple(sorted(builder.labels))), options.out, overwrite=True)
 
 
 if __name__ == "__main__":

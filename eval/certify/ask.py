@@ -10,17 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.estimators.assemble import make_scorer
+from fewshot_llm.data import Example
 from fewshot_llm.export.bundle import BundleRecord
 from fewshot_llm.export.golden import GoldenRow
-from fewshot_llm.export.served import DecisionServer
-from fewshot_llm.export.source import Source
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.export.source import ExportSource
+from fewshot_llm.export.verify import DecisionServer
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.build import make_scorer
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import LabelScores, Progress
+from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.scoring.remote_http import Http
-from fewshot_llm.support import Example
+from fewshot_llm.scoring.remote.http import Http
+from fewshot_llm.types import Progress
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def label(adapter: Path, model: Any, rows: list[Example]) -> Labelled:
     return Labelled(labels, np.array([scores.log_probs for scores in recorder.answered]))
 
 
-def _prompts(source: Source, model: LanguageModel, rows: list[Example]) -> list[Prompt]:
+def _prompts(source: ExportSource, model: LanguageModel, rows: list[Example]) -> list[Prompt]:
     builder = source.builder(model)
     return [builder.build(row, source.support) for row in rows]
 
 
 def decide(
-    source: Source,
+    source: ExportSource,
     model: LanguageModel,
     record: BundleRecord,
     root: str,
@@ -96,7 +97,7 @@ def decide(
     return Labelled(here.labels, expected), Labelled([labels[at] for at in found.argmax(axis=1)], found)
 
 
-def generate_here(source: Source, model: LanguageModel, rows: list[Example]) -> list[str]:
+def generate_here(source: ExportSource, model: LanguageModel, rows: list[Example]) -> list[str]:
     """What the model with its adapter writes after each prompt, greedily, up to the end of the line."""
     import torch
 
@@ -115,7 +116,9 @@ def generate_here(source: Source, model: LanguageModel, rows: list[Example]) -> 
     return written
 
 
-def generate_there(source: Source, model: LanguageModel, root: str, bundle: Path, rows: list[Example]) -> list[str]:
+def generate_there(
+    source: ExportSource, model: LanguageModel, root: str, bundle: Path, rows: list[Example]
+) -> list[str]:
     """The same through `/v1/completions`, which takes texts, not token ids, and puts a BOS before them itself."""
     http = Http(root)
     written = []

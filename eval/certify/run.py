@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 
 from eval.certify.ask import Labelled, decide, generate_here, generate_there, label
-from fewshot_llm.evaluation.data import SuiteData, read_data
-from fewshot_llm.evaluation.suite_file import load_suite
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import Example
+from fewshot_llm.evaluation.suite.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite.file import load_suite
 from fewshot_llm.export.bundle import BundleRecord, write_bundle
 from fewshot_llm.export.names import Target
 from fewshot_llm.export.servers import running, script
-from fewshot_llm.export.source import Source, read_source
+from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.export.verify import verify
 from fewshot_llm.files import atomic_write_json, sha256_file
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.cached import TreeScorer
-from fewshot_llm.support import Example
-from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -48,7 +48,7 @@ VLLM = {
 
 
 def measure(
-    source: Source, model: LanguageModel, server: str, target: Target, rows: list[Example], here: Labelled
+    source: ExportSource, model: LanguageModel, server: str, target: Target, rows: list[Example], here: Labelled
 ) -> dict[str, Any]:
     """Export, move, start, certify, label."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -65,7 +65,7 @@ def measure(
 
 
 def _scored(
-    source: Source,
+    source: ExportSource,
     model: LanguageModel,
     record: BundleRecord,
     root: str,
@@ -91,7 +91,7 @@ def _scored(
 
 
 def _generated(
-    source: Source, model: LanguageModel, root: str, bundle: Path, rows: list[Example], here: Labelled
+    source: ExportSource, model: LanguageModel, root: str, bundle: Path, rows: list[Example], here: Labelled
 ) -> dict[str, Any]:
     """`transformers serve` tells no log-probabilities of a merged model: what it writes is compared."""
     there = generate_there(source, model, root, bundle, rows)
@@ -107,7 +107,7 @@ def _share(one: list[str], other: list[str]) -> float:
     return float(np.mean([a == b for a, b in zip(one, other, strict=True)]))
 
 
-def float_source(source: Source, folder: Path) -> Source:
+def float_source(source: ExportSource, folder: Path) -> ExportSource:
     """The same with a base model that has no GGUF file of its own, so that it is exported in float32."""
     folder.mkdir()
     for path in source.base.folder.iterdir():

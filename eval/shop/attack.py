@@ -22,29 +22,30 @@ from typing import Any, TypeAlias
 
 from eval.shop.common import ROOT, open_model
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.attacks import Attacked, attack, attacked_text, compare, load_attacks
-from fewshot_llm.calibration import Uncalibrated
-from fewshot_llm.escalation import Escalation
-from fewshot_llm.evaluation.data import SuiteData, read_data
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import SupportSet
+from fewshot_llm.data.task import load_task
+from fewshot_llm.evaluation.attacks import Attacked, attack, attacked_text, compare, load_attacks
 from fewshot_llm.evaluation.provenance import git_commit, machine
-from fewshot_llm.evaluation.suite_file import Data
+from fewshot_llm.evaluation.suite.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite.file import Data
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.ladder import Tuned, force_lora, lora_answerer
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.ladder.base import Ladder
+from fewshot_llm.ladder.climb import run_ladder
+from fewshot_llm.ladder.rungs.lora import Lora, Tuned, TunedPredictor, lora_predictor
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.defence import (
     STANDARD,
     UNDEFENDED,
     Defence,
+    PromptShape,
     Quoted,
     Reminded,
     VisibleOnly,
     WithoutInjections,
 )
-from fewshot_llm.prompting.form import Form
 from fewshot_llm.prompting.template import load_template
-from fewshot_llm.support import SupportSet
-from fewshot_llm.task import load_task
-from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.stats.calibration import Uncalibrated
 
 SHOTS, SUPPORT = 4, 16
 CANDIDATES = (
@@ -91,12 +92,12 @@ def trained(data: SuiteData, model: LanguageModel) -> Fit:
     def fit(defence: Defence, support: SupportSet, seed: int) -> FewShotClassifier:
         settings: dict[str, Any] = {"shots": SHOTS, "language": "zh", "seed": seed, "defence": defence}
         classifier = FewShotClassifier(data.task, model, calibration=Uncalibrated(), **settings).fit_support(support)
-        inference = classifier.answerer_.inference
+        inference = classifier.predictor_.inference
         if seed not in adapters:
-            tuned = force_lora(inference, Escalation(seed=seed)).tuned
-            assert tuned is not None  # what `force_lora` is for
-            adapters[seed] = tuned
-        classifier.answerer_ = lora_answerer(inference, adapters[seed])
+            trained = run_ladder(inference, Ladder(seed=seed, rungs=(Lora(),))).predictor
+            assert isinstance(trained, TunedPredictor)
+            adapters[seed] = trained.tuned
+        classifier.predictor_ = lora_predictor(inference, adapters[seed])
         return classifier
 
     return fit
@@ -148,7 +149,7 @@ def measure(options: argparse.Namespace, data: SuiteData, fit: Fit) -> dict[str,
 def restore(options: argparse.Namespace, data: SuiteData) -> dict[str, Any]:
     """How often the standard defence gives back the text as it was, and how often the label aimed at is left in it."""
     task, attacks = data.task, load_attacks()
-    form = Form.of(task, load_template(task, "zh"), "zh")
+    form = PromptShape.of(task, load_template(task, "zh"), "zh")
     found: dict[str, dict[str, float]] = {}
     drawn = [STANDARD.arm(form, "zh", [row.text for row in data.draw(SUPPORT, seed)]) for seed in range(options.seeds)]
     ready = [armed for armed in drawn if armed is not None]

@@ -12,11 +12,11 @@ from typing import Any
 
 from eval.shop.common import arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import basket_choices, read_users, split_users
+from fewshot_llm.estimators.choice import Basket
 from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo, Way
-from fewshot_llm.estimators.co_occurrence import Basket
 from fewshot_llm.estimators.ranker import FewShotRanker
-from fewshot_llm.evaluation.ranking import hit_at, mean_reciprocal_rank, ndcg, ranks
-from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks
+from fewshot_llm.types import FloatArray
 
 KNOWN_USERS = 100
 WAYS: dict[str, Way] = {"pmi": ByPmi(), "title": ByTitle(), "yes-no": ByYesNo(), "letter": ByLetter(4)}

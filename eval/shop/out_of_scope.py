@@ -24,9 +24,9 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm.files import read_rows
-from fewshot_llm.models.embedding import MeanHiddenState
-from fewshot_llm.out_of_scope import Labelled, ScopeScore, fit_scope, scope_scores
-from fewshot_llm.scoring.base import FloatArray
+from fewshot_llm.scoring.vectors import MeanHiddenState
+from fewshot_llm.selective.out_of_scope import LabelledTexts, ScopeScore, fit_scope, scope_scores
+from fewshot_llm.types import FloatArray
 
 LEFT_OUT, PER_INTENT, FALSE_ALARMS = 10, (10, 40), 0.05
 
@@ -40,7 +40,7 @@ def by_intent(name: str) -> dict[str, list[str]]:
 
 
 def measure(
-    known: Labelled, asked: Sequence[str], strange: FloatArray, vectors: tuple[FloatArray, FloatArray]
+    known: LabelledTexts, asked: Sequence[str], strange: FloatArray, vectors: tuple[FloatArray, FloatArray]
 ) -> dict[str, float]:
     """AUROC of each score, of the chosen one, and what its threshold does."""
     regression = make_pipeline(StandardScaler(), Normalizer(), LogisticRegression(C=10.0, max_iter=300))
@@ -85,7 +85,7 @@ def main() -> None:
         vectors, asked_vectors = embed(texts), embed(asked)
         for rows, found in figures.items():
             kept = place < rows
-            known = Labelled(tuple(texts), targets).take(kept)
+            known = LabelledTexts(tuple(texts), targets).take(kept)
             for name, value in measure(known, asked, strange, (vectors[kept], asked_vectors)).items():
                 found[name].append(value)
             print(seed, rows, {name: round(values[-1], 3) for name, values in found.items()}, flush=True)

@@ -25,13 +25,14 @@ from sklearn.preprocessing import StandardScaler
 from eval.shop.common import ROOT, arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import Users, read_users
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.calibration import Uncalibrated
-from fewshot_llm.escalation import Escalation
-from fewshot_llm.ladder import force_lora
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.base import FloatArray
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import load_task
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.task import load_task
+from fewshot_llm.ladder.base import Ladder
+from fewshot_llm.ladder.climb import run_ladder
+from fewshot_llm.ladder.rungs.lora import Lora
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.types import FloatArray
 
 KNOWN_USERS, IN_PROMPT, FEWEST = 100, 20, 3
 TOLD, TOLD_OF_NONE, NONE = 4, 16, "something else"
@@ -132,8 +133,8 @@ def titles_of_kinds(model: LanguageModel, told: SupportSet, titles: list[str], s
         told.labels, {label: label for label in told.labels}
     )
     classifier = FewShotClassifier(task, model, shots=1, language="en", calibration=Uncalibrated(), seed=seed)
-    trained = force_lora(classifier.fit_support(told).answerer_.inference, Escalation(seed=seed))
-    probabilities = np.exp(trained.answerer.answer([Example({"text": title}) for title in titles]).log_probabilities)
+    trained = run_ladder(classifier.fit_support(told).predictor_.inference, Ladder(seed=seed, rungs=(Lora(),)))
+    probabilities = np.exp(trained.predictor.answer([Example({"text": title}) for title in titles]).log_probabilities)
     return dict(zip(titles, probabilities[:, : len(KINDS)], strict=True))
 
 

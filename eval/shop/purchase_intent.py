@@ -17,10 +17,9 @@ from sklearn.metrics import roc_auc_score
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.evaluation.rivals import table_estimators
-from fewshot_llm.evaluation.tables import LANGUAGE_MODEL, recommend_for_table
+from fewshot_llm.data.tabular import TableVerbalizer
+from fewshot_llm.evaluation.tables import LANGUAGE_MODEL, recommend_for_table, table_estimators
 from fewshot_llm.files import read_rows
-from fewshot_llm.tabular import Facts
 
 ROWS = 32
 COLUMNS = (
@@ -65,7 +64,7 @@ def main() -> None:
         targets, truth = (
             np.array([int(str(r["Revenue"]).upper() == "TRUE") for r in part]) for part in (support, test)
         )
-        facts = Facts.fit(support, COLUMNS, names=NAMES, units={"ProductRelated_Duration": "seconds"})
+        facts = TableVerbalizer.fit(support, COLUMNS, names=NAMES, units={"ProductRelated_Duration": "seconds"})
 
         classifier = FewShotClassifier("purchase-intent", model, shots=8, language="en", seed=seed)
         classifier.fit([facts.say(r) for r in support], ["purchase" if t else "no_purchase" for t in targets])

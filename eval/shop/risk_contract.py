@@ -22,20 +22,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from eval.shop.common import ROOT, arguments, data_folder, mean_and_each, open_model, write_baseline
-from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.assemble import make_builder, make_scorer
-from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.files import read_rows
-from fewshot_llm.ladder import Tuned, lora_answerer
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.risk_contract import fit_contract
-from fewshot_llm.rungs import lora_builder
-from fewshot_llm.scoring.base import FloatArray
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task, load_task
-from fewshot_llm.tuning.fit import fit_adapter
-from fewshot_llm.tuning.recipe import load_recipe
-from fewshot_llm.tuning.rows import row_maker, target_positions
+from fewshot_llm.ladder.rungs.lora import Tuned, lora_builder, lora_predictor
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.build import make_builder, make_scorer
+from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
+from fewshot_llm.selective.risk_control import fit_contract
+from fewshot_llm.training.cross_fit import fit_adapter
+from fewshot_llm.training.recipe import load_recipe
+from fewshot_llm.training.rows import row_maker, target_positions
+from fewshot_llm.types import FloatArray
 
 PER_CLASS, ROWS, SPLITS = 50, 600, 200
 LABELS = ("spam", "genuine")
@@ -48,14 +46,14 @@ def read() -> list[tuple[str, str]]:
     return list({str(row["text"]): str(row["label"]) for row in rows}.items())
 
 
-def train(model: LanguageModel, task: Task, support: SupportSet, seed: int) -> Answerer:
+def train(model: LanguageModel, task: Task, support: SupportSet, seed: int) -> PromptedPredictor:
     """Answers with an adapter that was trained for the recipe's epochs; the contract needs no calibration."""
     scorer = make_scorer(model, "en")
     inference = Inference(make_builder(task, "en", scorer, seed=seed), scorer, support)
     recipe = load_recipe("small")
     builder = lora_builder(inference, recipe)
     rows, targets = row_maker(builder, support, model.tokenizer), target_positions(builder, support)
-    return lora_answerer(inference, Tuned(fit_adapter(model, rows, targets, recipe, seed=seed), recipe, None))
+    return lora_predictor(inference, Tuned(fit_adapter(model, rows, targets, recipe, seed=seed), recipe, None))
 
 
 def contracts(p: FloatArray, truth: npt.NDArray[np.int64], seed: int) -> dict[str, float]:
@@ -88,11 +86,11 @@ def main() -> None:
         known = [row for label in LABELS for row in [row for row in rows if row[1] == label][:PER_CLASS]]
         others = [row for row in rows if row not in set(known)][:ROWS]
         (texts, labels), (asked, truth) = zip(*known, strict=True), zip(*others, strict=True)
-        answerer = train(model, task, SupportSet.from_lists(texts, labels, task), seed)
+        predictor = train(model, task, SupportSet.from_lists(texts, labels, task), seed)
         peer = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True), regression)
         peer.fit(texts, [task.labels.index(label) for label in labels])
         logs = {
-            "LoRA": answerer.answer([Example({"text": text}) for text in asked]).log_probabilities,
+            "LoRA": predictor.answer([Example({"text": text}) for text in asked]).log_probabilities,
             "TF-IDF": peer.predict_log_proba(asked),
         }
         logs["both"] = log_softmax((logs["LoRA"] + logs["TF-IDF"]) / 2, axis=1)

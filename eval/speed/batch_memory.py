@@ -24,9 +24,9 @@ def label(model: str, rows: int) -> dict[str, float]:
 
     from fewshot_llm import FewShotClassifier
     from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
-    from fewshot_llm.batch.files import open_source
     from fewshot_llm.batch.job import Output
     from fewshot_llm.batch.runner import run_batch
+    from fewshot_llm.batch.sources import open_source
     from fewshot_llm.batch.work import Settings
 
     texts, labels = ["很好，喜欢", "质量不错", "太差了", "再也不买"], ["positive", "positive", "negative", "negative"]

@@ -19,14 +19,15 @@ from batch_rows import write_rows
 
 from fewshot_llm import FewShotClassifier, load_model
 from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
-from fewshot_llm.batch.files import open_source
 from fewshot_llm.batch.job import Output
 from fewshot_llm.batch.runner import run_batch
+from fewshot_llm.batch.sources import open_source
 from fewshot_llm.batch.work import Settings
+from fewshot_llm.data.redaction import Redactor
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.redaction import Redactor
-from fewshot_llm.scoring.base import LabelScores, Progress
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.base import LabelScores
+from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.types import Progress
 
 
 class TimedScorer(TreeScorer):

@@ -8,11 +8,11 @@ from typing import Any
 
 from eval.speed.bare import bare_forward, best_shape
 from eval.speed.timing import paired
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.scoring.reference import ReferenceScorer
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 __all__ = ["against_bare", "against_full_prompts", "best_against_all"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from eval.speed.workloads import long_prefix
 from fewshot_llm import load_model
-from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.scoring.head import causal_network
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 __all__ = ["peak_ratio"]
 

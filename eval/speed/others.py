@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from eval.speed.peers.environments import environment
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 __all__ = ["against_cappr", "against_lm_eval"]
 

@@ -17,7 +17,7 @@ from eval.speed.memory import _status
 from eval.speed.workloads import intents
 from fewshot_llm import load_model
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 __all__ = ["growth"]
 

@@ -6,11 +6,11 @@ import os
 import random
 from pathlib import Path
 
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.task import load_task
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting import PromptBuilder, load_template
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import load_task
 
 __all__ = ["banking", "data_folder", "intents", "long_prefix", "reviews"]
 

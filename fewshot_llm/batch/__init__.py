@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
     from fewshot_llm.batch.estimate import estimate_job
-    from fewshot_llm.batch.files import open_source
     from fewshot_llm.batch.job import BatchReport, Output
-    from fewshot_llm.batch.policy import LongText
-    from fewshot_llm.batch.ray_engine import Cluster, run_batch_on_ray
+    from fewshot_llm.batch.ray import Cluster, run_batch_on_ray
     from fewshot_llm.batch.runner import run_batch
-    from fewshot_llm.batch.work import Settings
+    from fewshot_llm.batch.sources import open_source
+    from fewshot_llm.batch.work import LongText, Settings
 
 __all__ = [
     "BatchReport",
@@ -42,15 +41,15 @@ __all__ = [
 _HOMES = {
     "BatchReport": "job",
     "ClassifierLabeller": "classifier_labeller",
-    "Cluster": "ray_engine",
-    "LongText": "policy",
+    "Cluster": "ray",
+    "LongText": "work",
     "Output": "job",
     "SavedClassifier": "classifier_labeller",
     "Settings": "work",
     "estimate_job": "estimate",
-    "open_source": "files",
+    "open_source": "sources",
     "run_batch": "runner",
-    "run_batch_on_ray": "ray_engine",
+    "run_batch_on_ray": "ray",
     "support_profile": "classifier_labeller",
 }
 

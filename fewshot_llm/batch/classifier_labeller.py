@@ -14,13 +14,13 @@ import numpy as np
 
 from fewshot_llm.batch.drift import SupportProfile
 from fewshot_llm.batch.labeller import Answer, Rendered
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.estimators.base import as_examples
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.evidence import DrawEvidence
-from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples
+from fewshot_llm.predictors.out_of_fold import DrawEvidence
+from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.scoring.base import Progress
-from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.types import Progress
 
 __all__ = ["ClassifierLabeller", "PromptRuler", "SavedClassifier", "support_profile"]
 
@@ -117,8 +117,8 @@ class ClassifierLabeller:
                 for one in self.classifier.calibrations_
             ),
         }
-        if hasattr(self.classifier, "guard_"):
-            parts["guard"] = self.classifier.guard_.fingerprint
+        if hasattr(self.classifier, "policy_"):
+            parts["policy"] = self.classifier.policy_.fingerprint
         # A float result depends in its last digits on the batch it is computed in.
         batch_tokens = getattr(scorer, "batch_tokens", None)
         return parts if batch_tokens is None else {**parts, "batch_tokens": str(batch_tokens)}
@@ -145,7 +145,7 @@ class ClassifierLabeller:
 
     @property
     def _inference(self) -> Inference:
-        return self.classifier.answerer_.inference
+        return self.classifier.predictor_.inference
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,11 @@ class SavedClassifier:
 
 def support_profile(classifier: FewShotClassifier) -> SupportProfile:
     """What the support set looks like to the classifier; its margins are measured out of fold, at model time."""
-    answerer = classifier.answerer_
-    support = answerer.inference.support
+    predictor = classifier.predictor_
+    support = predictor.inference.support
     counts = {label: len(rows) for label, rows in support.by_label().items()}
-    scores, _ = DrawEvidence(answerer.inference, 0).held_out()
+    scores, _ = DrawEvidence(predictor.inference, 0).held_out()
     if not len(scores) or len(counts) < 2:
         return SupportProfile(counts)
-    ranked = np.sort(answerer.calibrations[0].probabilities(scores), axis=1)
+    ranked = np.sort(predictor.calibrations[0].probabilities(scores), axis=1)
     return SupportProfile(counts, float((ranked[:, -1] - ranked[:, -2]).mean()))

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fewshot_llm.batch.files import Source
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.rows import InputRow
+from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Settings, answer_new, prepare
 from fewshot_llm.errors import BatchError
 
@@ -45,7 +45,7 @@ class Estimate:
 
 def estimate_job(
     labeller: Labeller,
-    source: Source,
+    source: RowSource,
     settings: Settings,
     *,
     rows_per_shard: int = 1000,
@@ -90,7 +90,7 @@ def estimate_job(
     )
 
 
-def _draw(source: Source, size: int, dice: random.Random) -> tuple[int, list[InputRow]]:
+def _draw(source: RowSource, size: int, dice: random.Random) -> tuple[int, list[InputRow]]:
     """How many rows there are, and some of them in random order (Vitter's algorithm R)."""
     drawn: list[InputRow] = []
     count = 0

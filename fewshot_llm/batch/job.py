@@ -14,14 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from fewshot_llm.batch.disk import Disk
 from fewshot_llm.batch.drift import SupportProfile, drift_warnings
-from fewshot_llm.batch.files import Source
 from fewshot_llm.batch.labeller import Labeller
-from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Journal, ShardEntry
+from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Disk, Journal, ShardEntry
 from fewshot_llm.batch.progress import Snapshot
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema, output_names, written_schema
+from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files.locking import sole_writer
@@ -106,7 +105,7 @@ class Job:
         schema: of its shards.
     """
 
-    source: Source
+    source: RowSource
     output: Output
     journal: Journal
     schema: ShardSchema
@@ -148,7 +147,7 @@ def how_far(job: Job, rows: int, kept: int = 0) -> str:
 
 def describe_job(
     labeller: Labeller,
-    source: Source,
+    source: RowSource,
     output: Output,
     settings: Settings,
     engine: str,
@@ -177,7 +176,7 @@ def model_fingerprint(labeller: Labeller) -> str:
     return hashlib.sha256(material.encode("utf-8")).hexdigest()[:16]
 
 
-def shards_of(source: Source, rows_per_shard: int) -> Iterator[tuple[int, list[InputRow]]]:
+def shards_of(source: RowSource, rows_per_shard: int) -> Iterator[tuple[int, list[InputRow]]]:
     """The source's rows in shards: number, rows."""
     rows = source.rows()
     number = 0
@@ -212,7 +211,7 @@ def write_shard(job: Job, finished: Finished, disk: Disk) -> ShardEntry:
     return entry
 
 
-def open_job(labeller: Labeller, source: Source, output: Output, settings: Settings, engine: str, disk: Disk) -> Job:
+def open_job(labeller: Labeller, source: RowSource, output: Output, settings: Settings, engine: str, disk: Disk) -> Job:
     """Check the settings against the input's beginning, and begin the job's journal or go on with it.
 
     Raises:
@@ -234,7 +233,7 @@ def open_job(labeller: Labeller, source: Source, output: Output, settings: Setti
     return Job(source, output, journal, ShardSchema(columns, labeller.labels, names))
 
 
-def _columns(source: Source, first: Sequence[InputRow], settings: Settings) -> Any:
+def _columns(source: RowSource, first: Sequence[InputRow], settings: Settings) -> Any:
     declared = source.schema()
     if declared is not None and settings.redactor is not None:
         names = settings.redactor.row(dict.fromkeys(declared.names))

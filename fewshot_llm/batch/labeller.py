@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fewshot_llm.scoring.base import Progress
+from fewshot_llm.types import Progress
 
 __all__ = ["DIGITS", "Answer", "Labeller", "Rendered", "Ruler", "combine", "rounded"]
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from fewshot_llm.batch.disk import Disk
-from fewshot_llm.batch.manifest import ShardEntry, total
-from fewshot_llm.scoring.base import Progress
+from fewshot_llm.batch.manifest import Disk, ShardEntry, total
+from fewshot_llm.types import Progress
 
-__all__ = ["Meter", "Report", "Snapshot", "json_lines", "prometheus_textfile"]
+__all__ = ["Meter", "ProgressReport", "Snapshot", "json_lines", "prometheus_textfile"]
 
 OFTEN = 2.0
 """Seconds between two snapshots of one shard."""
@@ -68,7 +67,7 @@ class Snapshot:
         return (self.total - self.done) / self.rows_per_second if self.rows_per_second else None
 
 
-Report: TypeAlias = Callable[[Snapshot], None]
+ProgressReport: TypeAlias = Callable[[Snapshot], None]
 """Called with each new snapshot."""
 
 
@@ -79,13 +78,13 @@ class Meter:
         at: the last snapshot.
     """
 
-    def __init__(self, at: Snapshot, report: Report | None) -> None:
+    def __init__(self, at: Snapshot, report: ProgressReport | None) -> None:
         self.at = at
         self._report = report
         self._began = self._told = time.monotonic()
 
     @classmethod
-    def begin(cls, rows: int, entries: Sequence[ShardEntry], report: Report | None) -> Meter:
+    def begin(cls, rows: int, entries: Sequence[ShardEntry], report: ProgressReport | None) -> Meter:
         """For a job of `rows` rows of which some shards are finished already."""
         done = sum(entry.rows for entry in entries)
         errors = done - sum(entry.labelled for entry in entries)
@@ -139,7 +138,7 @@ def _numbers(at: Snapshot) -> dict[str, float | int | None]:
     }
 
 
-def json_lines(stream: IO[str]) -> Report:
+def json_lines(stream: IO[str]) -> ProgressReport:
     """One JSON object a snapshot, for schedulers.
 
     >>> import sys
@@ -156,7 +155,7 @@ def json_lines(stream: IO[str]) -> Report:
     return report
 
 
-def prometheus_textfile(path: Path, disk: Disk | None = None) -> Report:
+def prometheus_textfile(path: Path, disk: Disk | None = None) -> ProgressReport:
     """Gauges in Prometheus' text format, replaced whole each time, for the node exporter's textfile collector."""
     disk = disk or Disk()
 

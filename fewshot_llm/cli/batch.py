@@ -72,15 +72,14 @@ def batch(
     """
     from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
     from fewshot_llm.batch.estimate import estimate_job
-    from fewshot_llm.batch.files import columns_of
     from fewshot_llm.batch.job import Output, job_lock
-    from fewshot_llm.batch.policy import LongText
     from fewshot_llm.batch.runner import run_batch
-    from fewshot_llm.batch.work import Settings
+    from fewshot_llm.batch.sources import columns_of
+    from fewshot_llm.batch.work import LongText, Settings
     from fewshot_llm.cli.batch_report import print_estimate, print_outcome, shown_progress
     from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, say, warn_of
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.task import load_task
+    from fewshot_llm.data.task import load_task
 
     if output is None and not dry_run:
         raise typer.BadParameter("Say where the results go: --output DIR.")
@@ -94,8 +93,8 @@ def batch(
     wanted, found = load_task(task), columns_of(source)
     columns = {field: field for field in wanted.fields} | (told.fields(wanted, found) if found else {})
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
-    take_guard = partial(
-        guarding.take_guard,
+    take_policy = partial(
+        guarding.take_policy,
         max_error=max_error,
         confidence=confidence,
         calibration_rows=calibration_rows,
@@ -106,7 +105,7 @@ def batch(
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        guard = take_guard(described, told, examples, adapter)
+        policy = take_policy(described, told, examples, adapter)
         told.require_found()
         classifier = make_classifier(
             described,
@@ -127,12 +126,12 @@ def batch(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, chosen)
-        guard = take_guard(described, told, classifier.support_, adapter)
+        policy = take_policy(described, told, classifier.support_, adapter)
         told.require_found()
-    if guard is not None:
+    if policy is not None:
         if engine == "ray" and adapter is not None:
             raise typer.BadParameter("Ray's actors load the --adapter as it was saved, without what is kept back.")
-        guarding.fit_guard(classifier, guard, quiet=as_json)
+        guarding.fit_policy(classifier, policy, quiet=as_json)
     settings = Settings(columns, LongText(long_text), redactor)
     labeller = ClassifierLabeller(classifier)
     if output is None or dry_run:
@@ -152,7 +151,7 @@ def batch(
         profile = support_profile(classifier)
     with shown_progress(as_json=as_json, prometheus=prometheus) as report:
         if engine == "ray":
-            from fewshot_llm.batch.ray_engine import Cluster, run_batch_on_ray
+            from fewshot_llm.batch.ray import Cluster, run_batch_on_ray
 
             fitted = output / ".classifier"
             if adapter is None:

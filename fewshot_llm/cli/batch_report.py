@@ -14,16 +14,16 @@ import typer
 
 from fewshot_llm.batch.estimate import Estimate
 from fewshot_llm.batch.job import BatchReport
-from fewshot_llm.batch.progress import Report, Snapshot, json_lines, prometheus_textfile
+from fewshot_llm.batch.progress import ProgressReport, Snapshot, json_lines, prometheus_textfile
 from fewshot_llm.cli.failure import say_columns
 
 __all__ = ["print_estimate", "print_outcome", "shown_progress"]
 
 
 @contextmanager
-def shown_progress(*, as_json: bool, prometheus: Path | None) -> Iterator[Report]:
+def shown_progress(*, as_json: bool, prometheus: Path | None) -> Iterator[ProgressReport]:
     """Yields where snapshots go: JSON lines on standard output or a bar on a terminal, and the textfile."""
-    reports: list[Report] = [] if prometheus is None else [prometheus_textfile(prometheus)]
+    reports: list[ProgressReport] = [] if prometheus is None else [prometheus_textfile(prometheus)]
 
     def report(at: Snapshot) -> None:
         for one in reports:
@@ -39,7 +39,7 @@ def shown_progress(*, as_json: bool, prometheus: Path | None) -> Iterator[Report
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar() -> Iterator[ProgressReport]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 

@@ -44,7 +44,7 @@ def check(
     are thin, and which test rows leak. Exit code 1 where something will make results wrong.
     """
     from fewshot_llm.cli.parts import Told
-    from fewshot_llm.support import doctor
+    from fewshot_llm.data import doctor
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, rows = told.support(task, support)

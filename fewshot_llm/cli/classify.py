@@ -16,7 +16,7 @@ from fewshot_llm.cli import guarding, options, redacting, saved
 from fewshot_llm.cli.failure import rows_output, say_columns
 
 if TYPE_CHECKING:
-    from fewshot_llm.estimators.inference import Inference
+    from fewshot_llm.predictors.prompted import Inference
 
 __all__ = ["classify"]
 
@@ -124,22 +124,16 @@ def classify(
     if precision is not None and dtype is not None:
         raise typer.BadParameter("give --dtype, which asks nothing, or this, not both", param_hint="--precision")
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
-        raise typer.BadParameter("a guard needs every label's probability", param_hint="--top-k")
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        make_classifier,
-        warn_of,
-        warn_unreadable,
-    )
+        raise typer.BadParameter("a policy needs every label's probability", param_hint="--top-k")
+    from fewshot_llm.artifacts.parts import model_record
+    from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.escalation import Escalation
-    from fewshot_llm.estimators.parts import model_record
+    from fewshot_llm.data.task import load_task
+    from fewshot_llm.evaluation.precision import check_precision
     from fewshot_llm.files import require_writable, write_rows
-    from fewshot_llm.labelling import GUARDED_COLUMNS, RESULT_COLUMNS, TOP_COLUMNS, label_rows
-    from fewshot_llm.precision import check_precision
+    from fewshot_llm.labelling.files import RESULT_COLUMNS, SELECTIVE_COLUMNS, TOP_COLUMNS, label_rows
+    from fewshot_llm.ladder.base import Ladder
     from fewshot_llm.prompting.defence import as_defence
-    from fewshot_llm.task import load_task
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     rows, columns = told.unlabelled(load_task(task), source)
@@ -149,8 +143,8 @@ def classify(
         rows.change(partial(redactor.row, counts=redacted))
     require_writable(output, rows)
     evidence = None
-    take_guard = partial(
-        guarding.take_guard,
+    take_policy = partial(
+        guarding.take_policy,
         max_error=max_error,
         confidence=confidence,
         calibration_rows=calibration_rows,
@@ -162,7 +156,7 @@ def classify(
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        guard = take_guard(described, told, examples, adapter)
+        policy = take_policy(described, told, examples, adapter)
         told.require_found()
         classifier = make_classifier(
             described,
@@ -179,7 +173,7 @@ def classify(
             seed=seed,
             cut_long_text=cut_long_text,
             defence=defence,
-            escalation=Escalation(target=target) if escalate else None,
+            ladder=Ladder(target=target) if escalate else None,
         )
         if precision is not None:
             other = replace(chosen, dtype=precision).load(classifier.language, (example.text for example in examples))
@@ -190,14 +184,14 @@ def classify(
             classifier.fit_support(examples)
     else:
         described, classifier = saved.open_saved(task, adapter, chosen)
-        guard = take_guard(described, told, classifier.support_, adapter)
+        policy = take_policy(described, told, classifier.support_, adapter)
         told.require_found()
     decision = getattr(classifier, "decision_", None)
     if escalate and decision is not None:
         typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
-    if guard is not None:
-        guarding.fit_guard(classifier, guard, quiet=as_json)
-    scorer = classifier.answerer_.inference.scorer
+    if policy is not None:
+        guarding.fit_policy(classifier, policy, quiet=as_json)
+    scorer = classifier.predictor_.inference.scorer
     fitted = getattr(scorer, "profile", None)
     started = time.perf_counter()
     with row_progress("Labelling") as progress:
@@ -210,7 +204,7 @@ def classify(
                 else classifier.top_predictions(texts, top_k, progress)
             ),
             columns,
-            TOP_COLUMNS if top_k is not None else RESULT_COLUMNS if guard is None else GUARDED_COLUMNS,
+            TOP_COLUMNS if top_k is not None else RESULT_COLUMNS if policy is None else SELECTIVE_COLUMNS,
             unusable=rows.problems,
         )
     seconds = time.perf_counter() - started
@@ -229,14 +223,14 @@ def classify(
             "rows_per_second": round(len(rows) / seconds, 2),
             "model": model_record(scorer).get("name", model),
             "defence": as_defence(classifier.defence).name,
-            "suspicious": _suspicious(classifier.answerer_.inference, rows, columns),
+            "suspicious": _suspicious(classifier.predictor_.inference, rows, columns),
             "shots": classifier.demonstrations_.to_json(),
             "output": str(output),
             "columns": labelled.columns,
             **({} if redactor is None else {"redacted": dict(sorted(redacted.items()))}),
             **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
             **({} if evidence is None else {"precision": evidence.to_json()}),
-            **({} if guard is None else guarding.guard_summary(classifier.guard_, labelled.reasons)),
+            **({} if policy is None else guarding.policy_summary(classifier.policy_, labelled.reasons)),
             **({"profile": _profile(scorer, fitted)} if profiled else {}),
         },
         as_json=as_json,
@@ -248,7 +242,7 @@ def classify(
 
 def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[int]:
     """Positions of the rows from which the defence took something away."""
-    from fewshot_llm.support import queries
+    from fewshot_llm.data import queries
 
     defence = inference.builder.defence
     return [] if defence is None or not rows else defence.changed(queries(rows, inference.builder.task, columns))
@@ -256,7 +250,7 @@ def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns
 
 def _profile(scorer: Any, before: Any) -> dict[str, float] | None:
     """What labelling cost; none from a server, which keeps its own books."""
-    from fewshot_llm.scoring.peak import describe_profile
+    from fewshot_llm.scoring.profile import describe_profile
 
     return None if before is None else describe_profile(scorer.profile - before, scorer.language_model)
 

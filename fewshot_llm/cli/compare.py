@@ -49,7 +49,7 @@ def compare(
     from dataclasses import asdict
 
     from fewshot_llm.evaluation.compare import compare_methods, compare_results
-    from fewshot_llm.evaluation.suite_result import read_result
+    from fewshot_llm.evaluation.suite.result import read_result
 
     result = read_result(first)
     found = compare_methods(result, method) if second is None else compare_results(result, read_result(second))

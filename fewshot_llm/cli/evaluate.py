@@ -116,27 +116,20 @@ def evaluate(
     on for new draws too. `--report` makes a page of the result. With --adapter in place of --support, what `tune` saved
     is measured as it is.
     """
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        numbers,
-        take_calibration,
-        take_selection,
-        warn_of,
-    )
+    from fewshot_llm.cli.parts import ModelOptions, Told, numbers, take_calibration, take_selection, warn_of
 
     wanted_shots, wanted_seeds = numbers(shots, "--shots"), numbers(seeds, "--seeds")
     refuse_output(output, (test, support), overwrite=overwrite)
     if support is None and table is not None:
         raise typer.BadParameter("it compares on labelled rows; give --support FILE", param_hint="--table")
+    from fewshot_llm.artifacts.folder import read_decision
     from fewshot_llm.cli.progress import row_progress
-    from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.evaluate import evaluate as measure
-    from fewshot_llm.evaluation.ladder_record import read_decision
     from fewshot_llm.evaluation.measure import evaluate_fitted
-    from fewshot_llm.evaluation.report.write import document_of, write_report
     from fewshot_llm.files import atomic_write_json
+    from fewshot_llm.predictors.build import make_language
+    from fewshot_llm.report.write import document_of, write_report
 
     advice = None
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)

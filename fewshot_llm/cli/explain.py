@@ -56,12 +56,7 @@ def explain(
     Each effect is what the label loses in log-odds (nats) against the runner-up when that piece is gone. Blue, and a
     plus, speak for the label; orange, and a minus, against it.
     """
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        make_classifier,
-        warn_of,
-    )
+    from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of
     from fewshot_llm.cli.progress import row_progress, waiting
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)

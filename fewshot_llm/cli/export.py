@@ -84,9 +84,9 @@ def export(
     The bundle holds the weights, task, template, label words, calibration, golden prompts, checksums, a model card and
     serve.sh. With --verify a certificate says whether the server answers as the toolkit does; exit code 1 where not.
     """
+    from fewshot_llm.data import SupportSet
     from fewshot_llm.export.bundle import write_bundle
     from fewshot_llm.export.source import read_source
-    from fewshot_llm.support import SupportSet
 
     source = read_source(adapter, model, allow_base_mismatch=allow_base_mismatch, allow_download=allow_download)
     examples = SupportSet.from_file(rows, source.record.task) if rows is not None else ()

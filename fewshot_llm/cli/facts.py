@@ -38,17 +38,17 @@ def facts(
     The texts suit tasks such as purchase-intent.
     """
     form = rows_output(output, (), overwrite=overwrite, excel=excel, semicolon=semicolon)
-    from fewshot_llm.answered_rows import add_columns
     from fewshot_llm.cli.parts import Told, say, warn_unreadable
+    from fewshot_llm.data.tabular import TableVerbalizer
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.tabular import Facts
+    from fewshot_llm.labelling.files import add_columns
 
     told = Told(None, None, delimiter, encoding)
     rows, known = told.rows(source), told.labelled(support)
     say(known.notes)
     require_writable(output, rows)
     written = result_names(columns_of(rows), ("text",))
-    said = Facts.fit(
+    said = TableVerbalizer.fit(
         known,
         [name.strip() for name in columns.split(",")],
         language=lang,

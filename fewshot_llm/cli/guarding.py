@@ -1,4 +1,4 @@
-"""Options that keep answers back, or weigh what errors cost, and the guard that they ask for."""
+"""Options that keep answers back, or weigh what errors cost, and the policy that they ask for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 
 if TYPE_CHECKING:
     from fewshot_llm.cli.parts import Told
+    from fewshot_llm.data import SupportSet
+    from fewshot_llm.data.task import Task
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.risk_guard import FittedGuard, Guard
-    from fewshot_llm.support import SupportSet
-    from fewshot_llm.task import Task
+    from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
 __all__ = [
     "CalibrationRows",
@@ -20,9 +20,9 @@ __all__ = [
     "CostsFile",
     "MaxError",
     "OutOfScope",
-    "fit_guard",
-    "guard_summary",
-    "take_guard",
+    "fit_policy",
+    "policy_summary",
+    "take_policy",
 ]
 
 GUARD = "What is kept back"
@@ -77,7 +77,7 @@ OutOfScope: TypeAlias = Annotated[
 ]
 
 
-def take_guard(
+def take_policy(
     described: Task,
     told: Told,
     examples: SupportSet,
@@ -88,8 +88,8 @@ def take_guard(
     calibration_rows: Path | None,
     costs: Path | None,
     out_of_scope: float | None,
-) -> Guard | None:
-    """The guard that the options ask for; `None` where they ask for nothing. Refuses what cannot be fitted.
+) -> SelectivePolicy | None:
+    """The policy that the options ask for; `None` where they ask for nothing. Refuses what cannot be fitted.
 
     Args:
         described: the task.
@@ -104,10 +104,11 @@ def take_guard(
 
     Raises:
         typer.BadParameter: options that contradict each other, or no share where one is due.
-        FewshotError: a file is unusable, or the adapter has seen the rows that the guard would be fitted on.
+        FewshotError: a file is unusable, or the adapter has seen the rows that the policy would be fitted on.
     """
-    from fewshot_llm.risk_evidence import require_unseen
-    from fewshot_llm.risk_guard import Guard
+    from fewshot_llm.artifacts.folder import trained_on
+    from fewshot_llm.selective.held_out import require_unseen
+    from fewshot_llm.selective.policy import SelectivePolicy
 
     if max_error is None and calibration_rows is not None:
         raise typer.BadParameter("only --max-error is fitted on rows of their own", param_hint="--calibration-rows")
@@ -118,30 +119,29 @@ def take_guard(
         return None
     rows = None if calibration_rows is None else told.labelled_set(described, calibration_rows)
     if rows is None:
-        require_unseen(adapter, examples)
-    return Guard(max_error, confidence, costs, out_of_scope, rows)
+        require_unseen(trained_on(adapter), examples)
+    return SelectivePolicy(max_error, confidence, costs, out_of_scope, rows)
 
 
-def fit_guard(classifier: FewShotClassifier, guard: Guard, *, quiet: bool) -> None:
-    """Fit the guard of a fitted classifier, and say on standard error what was found unless `quiet`."""
+def fit_policy(classifier: FewShotClassifier, policy: SelectivePolicy, *, quiet: bool) -> None:
+    """Fit the policy of a fitted classifier, and say on standard error what was found unless `quiet`."""
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.risk_guard import guard_classifier
 
     with waiting("Fitting what is kept back"):
-        guard_classifier(classifier, guard)
+        classifier.set_policy(policy)
     if not quiet:
-        _print_guard(classifier.guard_)
+        _print_guard(classifier.policy_)
 
 
-def guard_summary(guard: FittedGuard, reasons: dict[str, int]) -> dict[str, Any]:
+def policy_summary(policy: FittedPolicy, reasons: dict[str, int]) -> dict[str, Any]:
     """What was fitted and how many rows were kept back, as plain values.
 
     Args:
-        guard: fitted.
+        policy: fitted.
         reasons: why rows were kept back, and how many.
     """
     summary: dict[str, Any] = {"kept_back": reasons}
-    if (contract := guard.contract) is not None:
+    if (contract := policy.contract) is not None:
         summary["contract"] = {
             "max_error": contract.max_error,
             "confidence": contract.confidence,
@@ -150,7 +150,7 @@ def guard_summary(guard: FittedGuard, reasons: dict[str, int]) -> dict[str, Any]
             "coverage": round(contract.coverage, 4),
             "errors": contract.errors,
         }
-    if (scope := guard.scope) is not None:
+    if (scope := policy.scope) is not None:
         summary["out_of_scope"] = {
             "score": scope.score,
             "threshold": scope.threshold,
@@ -160,9 +160,9 @@ def guard_summary(guard: FittedGuard, reasons: dict[str, int]) -> dict[str, Any]
     return summary
 
 
-def _print_guard(guard: FittedGuard) -> None:
+def _print_guard(policy: FittedPolicy) -> None:
     """What was fitted, on standard error."""
-    if (contract := guard.contract) is not None:
+    if (contract := policy.contract) is not None:
         if contract.threshold is None:
             found = f"no threshold keeps that on {contract.rows} labelled rows, so that no row gets a label"
         else:
@@ -170,6 +170,6 @@ def _print_guard(guard: FittedGuard) -> None:
         typer.echo(
             f"at most {contract.max_error:.1%} errors with {contract.confidence:.0%} confidence: {found}", err=True
         )
-    if (scope := guard.scope) is not None:
+    if (scope := policy.scope) is not None:
         area = f", AUROC {scope.areas[scope.score]:.2f} where classes were left out" if scope.areas else ""
         typer.echo(f"out of scope by the score “{scope.score}”{area}; {scope.false_alarms:.0%} false alarms", err=True)

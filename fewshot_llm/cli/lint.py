@@ -14,8 +14,8 @@ from fewshot_llm.cli.failure import FAILED
 from fewshot_llm.export.names import Server
 
 if TYPE_CHECKING:
-    from fewshot_llm.export.base import BaseModel
-    from fewshot_llm.export.lint import Finding
+    from fewshot_llm.export.adapter import BaseModel
+    from fewshot_llm.export.lint import LintFinding
 
 __all__ = ["lint"]
 
@@ -62,8 +62,8 @@ def lint(
 
 def _base(adapter: Path, model: str | None, allow_download: bool) -> BaseModel | None:
     from fewshot_llm.errors import ModelError
-    from fewshot_llm.export.base import read_base
-    from fewshot_llm.models.adapter import recorded_base
+    from fewshot_llm.export.adapter import read_base
+    from fewshot_llm.models.load import recorded_base
 
     if model is not None:
         return read_base(model)
@@ -75,7 +75,7 @@ def _base(adapter: Path, model: str | None, allow_download: bool) -> BaseModel |
         return None
 
 
-def _show(findings: tuple[Finding, ...]) -> None:
+def _show(findings: tuple[LintFinding, ...]) -> None:
     from rich.table import Table
 
     from fewshot_llm.cli.tables import console

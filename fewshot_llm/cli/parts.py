@@ -14,17 +14,17 @@ from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fewshot_llm.batch.files import Source
-    from fewshot_llm.calibration import CalibrationMethod
+    from fewshot_llm.batch.sources import RowSource
     from fewshot_llm.cli.options import CalibrationName, SelectionName, WayName
+    from fewshot_llm.data import Finding, SupportSet
+    from fewshot_llm.data.task import Task
     from fewshot_llm.estimators.choice_ways import Way
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import Note, Rows
-    from fewshot_llm.models.language_model import LanguageModel
+    from fewshot_llm.models.load import LanguageModel
     from fewshot_llm.prompting.selection import Selection
-    from fewshot_llm.scoring.remote import RemoteScorer
-    from fewshot_llm.support import Finding, SupportSet
-    from fewshot_llm.task import Task
+    from fewshot_llm.scoring.remote.scorer import RemoteScorer
+    from fewshot_llm.stats.calibration import CalibrationMethod
 
 __all__ = [
     "ModelOptions",
@@ -89,15 +89,15 @@ class Told:
         say(rows.notes)
         return rows
 
-    def source(self, paths: Sequence[str], limit: int | None, results: Path | None = None) -> Source:
+    def source(self, paths: Sequence[str], limit: int | None, results: Path | None = None) -> RowSource:
         """The input of a batch job."""
-        from fewshot_llm.batch.files import open_source
+        from fewshot_llm.batch.sources import open_source
 
         return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding, results=results)
 
     def support(self, task: str, path: Path) -> tuple[Task, SupportSet]:
         """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
-        from fewshot_llm.task import load_task
+        from fewshot_llm.data.task import load_task
 
         described = load_task(task)
         support = self.labelled_set(described, path)
@@ -105,14 +105,14 @@ class Told:
 
     def labelled_set(self, task: Task, path: Path) -> SupportSet:
         """Labelled rows of a task."""
-        from fewshot_llm.support import SupportSet
+        from fewshot_llm.data import SupportSet
 
         rows = self.labelled(path)
         return SupportSet.from_read(rows, path, task, self.columns(task, columns_of(rows)), self._merge_labels)
 
     def fields(self, task: Task, found: Iterable[str]) -> dict[str, str]:
         """Field → column of a file whose rows are to be labelled; says where another column could be meant."""
-        from fewshot_llm.support.columns import resolve_columns
+        from fewshot_llm.data.columns import resolve_columns
 
         found = list(found)
         told = {field: column for field, column in self.columns(task, found).items() if field != "label"}
@@ -130,7 +130,7 @@ class Told:
 
         A text with NUL characters, and what is no text, is a row with a problem, as in a batch job.
         """
-        from fewshot_llm.support.example import query_of
+        from fewshot_llm.data.example import query_of
 
         rows = self.rows(path)
         if not rows:
@@ -176,7 +176,7 @@ def warn_unreadable(rows: Rows) -> None:
 
 def warn_of(findings: Iterable[Finding]) -> None:
     """What cleaning left out, on standard error; what is merely good to know is left to `check`."""
-    from fewshot_llm.support.finding import describe
+    from fewshot_llm.data.finding import describe
 
     for line in describe(finding for finding in findings if finding.severity != "info"):
         typer.echo(line, err=True)
@@ -212,10 +212,10 @@ class ModelOptions:
             texts: some that the model will read. Where `auto` takes another model than usual for them, that is said.
         """
         from fewshot_llm.cli.progress import step_progress
-        from fewshot_llm.estimators.assemble import text_language
-        from fewshot_llm.language import language_name
+        from fewshot_llm.data.language import language_name
         from fewshot_llm.models.load import load_model
         from fewshot_llm.models.registry import resolve_auto
+        from fewshot_llm.predictors.build import text_language
 
         name = self.name
         if name == "auto":
@@ -240,7 +240,7 @@ class ModelOptions:
     def open(self, language: str, texts: Iterable[str]) -> LanguageModel | RemoteScorer:
         """As `load`; a scorer for the server where an address is given."""
         from fewshot_llm.models.trust import is_address
-        from fewshot_llm.scoring.remote import connect
+        from fewshot_llm.scoring.remote.scorer import connect
 
         if not is_address(self.name):
             return self.load(language, texts)
@@ -269,8 +269,8 @@ def make_classifier(
         calibration: likewise.
         **settings: any other parameter of `FewShotClassifier`.
     """
-    from fewshot_llm.estimators.assemble import make_language
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.predictors.build import make_language
 
     language = make_language(lang, described, examples)
     loaded = model.open(language, (example.text for example in examples))
@@ -286,9 +286,9 @@ def make_classifier(
 
 def take_selection(name: SelectionName, model: LanguageModel | RemoteScorer) -> Selection:
     """The selection of that name; one by hidden states uses the model's own."""
-    from fewshot_llm.models.embedding import MeanHiddenState
-    from fewshot_llm.models.language_model import LanguageModel
+    from fewshot_llm.models.load import LanguageModel
     from fewshot_llm.prompting import Balanced, Diverse, Nearest, NearestHidden, RandomOrder
+    from fewshot_llm.scoring.vectors import MeanHiddenState
 
     match name:
         case "balanced":
@@ -307,7 +307,7 @@ def take_selection(name: SelectionName, model: LanguageModel | RemoteScorer) -> 
 
 def take_calibration(name: CalibrationName) -> CalibrationMethod:
     """The calibration method of that name."""
-    from fewshot_llm.calibration import Batch, Contextual, OutOfFold, Uncalibrated
+    from fewshot_llm.stats.calibration import Batch, Contextual, OutOfFold, Uncalibrated
 
     match name:
         case "out-of-fold":

@@ -88,12 +88,12 @@ def play(
         raise typer.BadParameter("the page needs gradio: pip install 'fewshot-llm[play]'", param_hint="play")
     from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import make_language, make_scorer, text_language
     from fewshot_llm.files import columns_of
-    from fewshot_llm.playground import Session, SupportFile
-    from fewshot_llm.playground.serve import Address, listen, serve
+    from fewshot_llm.playground import PlaygroundSession, SupportFile
+    from fewshot_llm.playground.serve import PageAddress, listen, serve
+    from fewshot_llm.predictors.build import make_language, make_scorer, text_language
 
-    address = Address(host, port, token)
+    address = PageAddress(host, port, token)
     with listen(address) as listener:
         told = Told(text_column, label_column, delimiter, encoding, merge_labels)
         described, examples = told.support(task, support)
@@ -104,7 +104,7 @@ def play(
         chosen = ModelOptions(model, device=device, dtype=dtype, threads=threads)
         loaded = chosen.load(language, (example.text for example in examples))
         with waiting("Calibrating on the support set"):
-            session = Session(
+            session = PlaygroundSession(
                 SupportFile(
                     support,
                     described,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from fewshot_llm.models.pull import PullProgress
-    from fewshot_llm.scoring.base import Progress
+    from fewshot_llm.types import Progress
 
 __all__ = ["row_progress", "step_progress", "waiting"]
 

@@ -56,22 +56,15 @@ def rank(
     labelled ones also what came next. Adds `ranking`, the likeliest first, and `probabilities`.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
-    from fewshot_llm.answered_rows import add_columns
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        say,
-        take_way,
-        warn_unreadable,
-    )
+    from fewshot_llm.cli.parts import ModelOptions, Told, say, take_way, warn_unreadable
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import choose_language
-    from fewshot_llm.estimators.choice import as_choices
-    from fewshot_llm.estimators.co_occurrence import read_baskets
+    from fewshot_llm.data.columns import resolve_columns
+    from fewshot_llm.data.task import load_task
+    from fewshot_llm.estimators.choice import as_choices, read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.support.columns import resolve_columns
-    from fewshot_llm.task import load_task
+    from fewshot_llm.labelling.files import add_columns
+    from fewshot_llm.predictors.build import choose_language
 
     told = Told(None, label_column, delimiter, encoding)
     described, known, rows = load_task(task), told.labelled(support), told.rows(source)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from fewshot_llm.redaction import Redactor
+    from fewshot_llm.data.redaction import Redactor
 
 __all__ = ["Redact", "RedactOrders", "Regions", "make_redactor"]
 
@@ -49,7 +49,7 @@ def make_redactor(*, redact: bool, regions: str | None, orders: bool) -> Redacto
         if regions is not None:
             raise typer.BadParameter("say --redact as well", param_hint="--regions")
         return None
-    from fewshot_llm.redaction import DEFAULT_REGIONS, PERSONAL, Kind, Redactor
+    from fewshot_llm.data.redaction import DEFAULT_REGIONS, PERSONAL, Kind, Redactor
 
     chosen = DEFAULT_REGIONS
     if regions is not None:

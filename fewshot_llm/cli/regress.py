@@ -63,16 +63,16 @@ def regress(
     Adds `predicted_value`, `low` and `high` (CV+ prediction interval). A row without text gets none.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
-    from fewshot_llm.answered_rows import add_answers, answered
     from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import choose_language
-    from fewshot_llm.estimators.grid import Grid
-    from fewshot_llm.estimators.number_ladder import NumberEscalation
+    from fewshot_llm.data.task import load_task
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.estimators.targets import as_numbers
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.task import load_task
+    from fewshot_llm.labelling.files import add_answers, answered
+    from fewshot_llm.ladder.rungs.numbers import NumberLadder
+    from fewshot_llm.predictors.build import choose_language
+    from fewshot_llm.predictors.numbers import Grid
 
     told = Told(text_column, label_column, delimiter, encoding)
     described, known = load_task(task), told.labelled(support)
@@ -92,7 +92,7 @@ def regress(
         grid=None if grid is None else Grid.parse(grid, described.scale),
         shots=shots,
         permutations=permutations,
-        escalation=None if target_error is None else NumberEscalation(target_error, seed=seed),
+        ladder=None if target_error is None else NumberLadder(target_error, seed=seed),
         language=language,
         template=template_version,
         layout=layout,
@@ -117,6 +117,6 @@ def regress(
     write_rows(output, found, overwrite, excel=form, results=tuple(written.values()))
     warn_unreadable(rows)
     if regressor.decision_ is not None:
-        typer.echo(regressor.decision_.english, err=True)
+        typer.echo(regressor.decision_.reason, err=True)
     error = regressor.cross_validated_error()
     typer.echo(f"{len(rows)} rows → {output}; mean absolute error on held-out rated rows: {error:.4g}", err=True)

@@ -10,7 +10,7 @@ import typer
 from fewshot_llm.cli import options, saved
 
 if TYPE_CHECKING:
-    from fewshot_llm.models.language_model import LanguageModel
+    from fewshot_llm.models.load import LanguageModel
     from fewshot_llm.scoring.base import Scorer
 
 __all__ = ["render"]
@@ -48,15 +48,15 @@ def render(
     same options: the demonstrations are chosen, and control tokens of the model inside a text broken, in the same way.
     """
     from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of
-    from fewshot_llm.estimators.assemble import make_builder, make_language
-    from fewshot_llm.scoring.cached import TreeScorer
+    from fewshot_llm.data import Example
+    from fewshot_llm.predictors.build import make_builder, make_language
     from fewshot_llm.scoring.encoding import encode
-    from fewshot_llm.support import Example
+    from fewshot_llm.scoring.tree_scorer import TreeScorer
 
     chosen = ModelOptions(model, device="cpu", threads=threads, allow_download=allow_download, insecure=insecure)
     if support is None:
         described, classifier = saved.open_saved(task, adapter, chosen)
-        inference = classifier.answerer_.inference
+        inference = classifier.predictor_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
         told = Told(text_column, label_column, delimiter, encoding, merge_labels)
@@ -106,7 +106,9 @@ def render(
 
 def _language_model(scorer: Scorer) -> LanguageModel:
     """The model whose tokenizer counts; a server's is not here."""
-    found: LanguageModel | None = getattr(scorer, "language_model", None)
+    from fewshot_llm.scoring.base import local_model
+
+    found = local_model(scorer)
     if found is None:
         raise typer.BadParameter("tokens are counted with a model on this machine, not a server", param_hint="--model")
     return found

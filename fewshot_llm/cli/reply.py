@@ -14,8 +14,8 @@ from fewshot_llm.cli.failure import rows_output, say_columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fewshot_llm.estimators.prediction import Prediction
-    from fewshot_llm.support import Example
+    from fewshot_llm.data import Example
+    from fewshot_llm.predictors.prediction import Prediction
 
 __all__ = ["reply"]
 
@@ -93,23 +93,18 @@ def reply(
         raise typer.BadParameter(
             "--out-of-scope is fitted on one level; with --by-level label such rows out_of_scope in the support file"
         )
-    from fewshot_llm.answered_rows import add_answers
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        take_selection,
-        warn_of,
-        warn_unreadable,
-    )
+    from fewshot_llm.artifacts.folder import trained_on
+    from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
-    from fewshot_llm.estimators.assemble import make_language, make_scorer, text_language
+    from fewshot_llm.data.task import Task as TaskDescription
     from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.estimators.hierarchy import fit_levels
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.hierarchy import fit_levels
-    from fewshot_llm.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
-    from fewshot_llm.risk_evidence import require_unseen
-    from fewshot_llm.risk_guard import Guard
-    from fewshot_llm.task import Task as TaskDescription
+    from fewshot_llm.labelling.files import add_answers
+    from fewshot_llm.labelling.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
+    from fewshot_llm.predictors.build import make_language, make_scorer, text_language
+    from fewshot_llm.selective.held_out import require_unseen
+    from fewshot_llm.selective.policy import SelectivePolicy
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)
@@ -119,7 +114,7 @@ def reply(
     for line in gaps(table, described.labels):
         typer.echo(f"warning: {line}", err=True)
     if out_of_scope is not None:
-        require_unseen(adapter, examples)
+        require_unseen(trained_on(adapter), examples)
     rows, columns = told.unlabelled(described, source)
     told.require_found()
     redactor = redacting.make_redactor(redact=redact, regions=regions, orders=redact_orders)
@@ -143,7 +138,7 @@ def reply(
             layout=layout,
             seed=seed,
             defence=defence,
-            guard=None if out_of_scope is None else Guard(out_of_scope=out_of_scope),
+            policy=None if out_of_scope is None else SelectivePolicy(out_of_scope=out_of_scope),
         )
 
     with waiting("Calibrating on the support set"):

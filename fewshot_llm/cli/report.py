@@ -58,10 +58,10 @@ def report(
     """
     from dataclasses import replace
 
-    from fewshot_llm.escalation import check_target
-    from fewshot_llm.evaluation.ladder_record import read_decision
-    from fewshot_llm.evaluation.report.write import document_of, read_any_result, write_report
+    from fewshot_llm.artifacts.folder import read_decision
     from fewshot_llm.evaluation.result import Evaluation
+    from fewshot_llm.ladder.base import check_target
+    from fewshot_llm.report.write import document_of, read_any_result, write_report
 
     found = read_any_result(result)
     if isinstance(found, Evaluation):

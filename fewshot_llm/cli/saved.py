@@ -11,8 +11,8 @@ from fewshot_llm.cli.options import DATA, MODEL
 
 if TYPE_CHECKING:
     from fewshot_llm.cli.parts import ModelOptions
+    from fewshot_llm.data.task import Task
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.task import Task
 
 __all__ = ["AdapterFolder", "SupportFile", "open_saved"]
 
@@ -60,10 +60,10 @@ def open_saved(
         TaskError: it was made for another task.
     """
     from fewshot_llm.cli.progress import waiting
+    from fewshot_llm.data.task import load_task
     from fewshot_llm.errors import TaskError
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.models.threads import limit_threads
-    from fewshot_llm.task import load_task
+    from fewshot_llm.models.device import limit_threads
 
     if folder is None:
         raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
@@ -77,7 +77,7 @@ def open_saved(
             allow_download=model.allow_download,
             insecure=model.insecure,
         )
-    recorded = classifier.answerer_.inference.builder.task
+    recorded = classifier.predictor_.inference.builder.task
     if recorded.name != (wanted := load_task(task).name):
         raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")
     return recorded, classifier

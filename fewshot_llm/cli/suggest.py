@@ -58,19 +58,13 @@ def suggest(
     is labelled already, or nearly the same as one that is, are left out.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
-    from fewshot_llm.cli.parts import (
-        ModelOptions,
-        Told,
-        make_classifier,
-        warn_of,
-        warn_unreadable,
-    )
+    from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
+    from fewshot_llm.data import queries
+    from fewshot_llm.data.columns import LABEL_WORDS, resolve_columns
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.suggesting import ADDED_COLUMNS
-    from fewshot_llm.suggesting import suggest as choose_rows
-    from fewshot_llm.support import queries
-    from fewshot_llm.support.columns import LABEL_WORDS, resolve_columns
+    from fewshot_llm.labelling import ADDED_COLUMNS
+    from fewshot_llm.labelling import suggest as choose_rows
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)

@@ -11,9 +11,9 @@ from fewshot_llm.cli import options, report_options
 
 if TYPE_CHECKING:
     from fewshot_llm.errors import FewshotError
-    from fewshot_llm.evaluation.cell import Cell, CellResult
-    from fewshot_llm.evaluation.data import SuiteData
-    from fewshot_llm.evaluation.suite import Watch
+    from fewshot_llm.evaluation.suite.cells import Cell, CellResult
+    from fewshot_llm.evaluation.suite.data import SuiteData
+    from fewshot_llm.evaluation.suite.run import SuiteCallbacks
 
 __all__ = ["suite"]
 
@@ -79,13 +79,13 @@ def suite(
     """
     from fewshot_llm.cli.parts import numbers
     from fewshot_llm.evaluation.compare import regressions
-    from fewshot_llm.evaluation.part import Part
-    from fewshot_llm.evaluation.report.write import document_of, write_report
-    from fewshot_llm.evaluation.suite import run_suite
-    from fewshot_llm.evaluation.suite_file import load_suite
-    from fewshot_llm.evaluation.suite_result import read_result, write_result
+    from fewshot_llm.evaluation.suite.cells import SuitePart
+    from fewshot_llm.evaluation.suite.file import load_suite
+    from fewshot_llm.evaluation.suite.result import read_result, write_result
+    from fewshot_llm.evaluation.suite.run import run_suite
+    from fewshot_llm.report.write import document_of, write_report
 
-    part = Part(
+    part = SuitePart(
         methods=only,
         models=model,
         shots=None if shots is None else numbers(shots, "--shots"),
@@ -125,9 +125,9 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _watch() -> Watch:
+def _watch() -> SuiteCallbacks:
     """Progress as plain lines on standard error: a suite takes hours, and its log is worth keeping."""
-    from fewshot_llm.evaluation.suite import Watch
+    from fewshot_llm.evaluation.suite.run import SuiteCallbacks
 
     def begins(cell: Cell, done: int, total: int) -> None:
         _say(f"[{done + 1}/{total}] {cell} …")
@@ -146,4 +146,4 @@ def _watch() -> Watch:
     def elsewhere(cell: Cell) -> None:
         _say(f"{cell}: another run is at it.")
 
-    return Watch(begins=begins, done=done, failed=failed, elsewhere=elsewhere)
+    return SuiteCallbacks(begins=begins, done=done, failed=failed, elsewhere=elsewhere)

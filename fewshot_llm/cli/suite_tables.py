@@ -13,7 +13,7 @@ from fewshot_llm.cli.tables import about_intervals, console
 
 if TYPE_CHECKING:
     from fewshot_llm.evaluation.compare import Difference
-    from fewshot_llm.evaluation.suite_result import Group, SuiteResult
+    from fewshot_llm.evaluation.suite.result import Group, SuiteResult
 
 __all__ = ["show_differences", "show_suite"]
 

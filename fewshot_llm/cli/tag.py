@@ -45,13 +45,13 @@ def tag(
     applies. Adds `predicted_labels` and `probabilities`. A row without text gets none.
     """
     form = rows_output(output, (source, support), overwrite=overwrite, excel=excel, semicolon=semicolon)
-    from fewshot_llm.answered_rows import add_answers, answered, as_labels
     from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
-    from fewshot_llm.estimators.assemble import choose_language
+    from fewshot_llm.data.task import load_task
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.task import load_task
+    from fewshot_llm.labelling.files import add_answers, answered, as_labels
+    from fewshot_llm.predictors.build import choose_language
 
     told = Told(text_column, label_column, delimiter, encoding)
     described, known = load_task(task), told.labelled(support)

@@ -11,11 +11,9 @@ import typer
 from fewshot_llm.cli import options
 
 if TYPE_CHECKING:
-    from fewshot_llm.escalation import Measured
-    from fewshot_llm.evidence import Rung
-    from fewshot_llm.ladder import Watch
-    from fewshot_llm.tuning.crossfit import FoldReport
-    from fewshot_llm.tuning.trainer import EpochReport
+    from fewshot_llm.ladder.base import LadderCallbacks, Measured
+    from fewshot_llm.training.cross_fit import FoldReport
+    from fewshot_llm.training.trainer import EpochReport
 
 __all__ = ["tune"]
 
@@ -106,15 +104,15 @@ def tune(
     """
     from fewshot_llm.cli.parts import ModelOptions, Told, warn_of
     from fewshot_llm.errors import AdapterError
-    from fewshot_llm.escalation import Escalation
-    from fewshot_llm.estimators.assemble import make_builder, make_language, make_scorer, text_language
-    from fewshot_llm.estimators.inference import Inference
-    from fewshot_llm.ladder import Watch, check_support
-    from fewshot_llm.processes import is_first
-    from fewshot_llm.tuning.recipe import take_recipe
-    from fewshot_llm.tuning.tune import check_out, tune_to_folder
+    from fewshot_llm.ladder.base import Ladder, LadderCallbacks
+    from fewshot_llm.ladder.climb import check_support
+    from fewshot_llm.models.distributed import is_first
+    from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, text_language
+    from fewshot_llm.predictors.prompted import Inference
+    from fewshot_llm.training.recipe import take_recipe
+    from fewshot_llm.workflows.tune import check_out, tune_to_folder
 
-    escalation = Escalation(target=target, recipe=recipe, budget_minutes=budget_minutes, seed=seed)
+    ladder = Ladder(target, recipe, budget_minutes, seed)
     try:
         check_out(out, overwrite=overwrite)
     except AdapterError as error:
@@ -138,11 +136,11 @@ def tune(
         _say(f"{len(examples)} rows, {len(described.labels)} labels, model {loaded.name}, target {target:g}")
     summary = tune_to_folder(
         Inference(builder, scorer, examples),
-        escalation,
+        ladder,
         out,
         force=force,
         overwrite=overwrite,
-        watch=_watch(language) if is_first() else Watch(),
+        callbacks=_callbacks(language) if is_first() else LadderCallbacks(),
         test=measured,
     )
     if not is_first():
@@ -165,22 +163,22 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _watch(language: str) -> Watch:
+def _callbacks(language: str) -> LadderCallbacks:
     """Progress as plain lines on standard error: a training takes minutes, and its log is worth keeping.
 
     Args:
         language: of the prompts; a rung that is asked in another one says so.
     """
-    from fewshot_llm.evidence import RungEvidence
-    from fewshot_llm.ladder import Watch
+    from fewshot_llm.ladder.base import LadderCallbacks, Skipped
+    from fewshot_llm.ladder.evidence import LabelEvidence
 
-    def measured(rung: Rung, found: Measured) -> None:
-        if isinstance(found, RungEvidence):
-            asked = found.settings["language"]
+    def measured(rung: str, found: Measured) -> None:
+        if isinstance(found, LabelEvidence):
+            asked = found.settings.get("language", language)
             named = rung if asked == language else f"{rung}, asked in {asked}"
             _say(f"{named}: accuracy {found.accuracy} out of fold, log loss {found.log_loss}, {found.seconds:.1f} s")
-        else:
-            _say(f"{rung}: not measured, {found.english}")
+        elif isinstance(found, Skipped):
+            _say(f"{rung}: not measured, {found.why.en}")
 
     def fold(report: FoldReport) -> None:
         epoch = report.epoch
@@ -193,4 +191,4 @@ def _watch(language: str) -> Watch:
     def epoch(report: EpochReport) -> None:
         _say(f"training epoch {report.epoch}/{report.epochs}: loss {report.loss:.4f}, {report.seconds_left:.0f} s left")
 
-    return Watch(measured=measured, fold=fold, epoch=epoch)
+    return LadderCallbacks(measured=measured, fold=fold, epoch=epoch)

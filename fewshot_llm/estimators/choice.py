@@ -1,20 +1,33 @@
-"""`Choice`: a history and candidates, one of which comes next."""
+"""`Choice`: a history and candidates, one of which comes next.
+
+Counts from baskets: how often a product is bought, and how often beside those of a history.
+
+How alike two titles are: what a shop without a single count knows already.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
-from fewshot_llm.errors import SupportError
-from fewshot_llm.files import json_list
-from fewshot_llm.files.values import is_missing
-from fewshot_llm.language import normalise_text
-from fewshot_llm.support.example import as_text, readable_text
-from fewshot_llm.support.tables import column_values, is_table, table_rows
+import numpy as np
 
-__all__ = ["Choice", "as_choices", "as_titles"]
+from fewshot_llm.data.example import as_text, readable_text
+from fewshot_llm.data.frames import column_values, is_table, table_rows
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.errors import SupportError
+from fewshot_llm.files import json_list, read_rows
+from fewshot_llm.files.values import is_missing
+from fewshot_llm.prompting.selection import terms
+from fewshot_llm.types import FloatArray
+
+__all__ = ["Basket", "BasketCounts", "Choice", "TitleLikeness", "as_choices", "as_titles", "read_baskets"]
 
 
 @dataclass(frozen=True)
@@ -133,3 +146,110 @@ def _sign(candidates: Any) -> str:
 
 def _title(text: str) -> str:
     return " ".join(readable_text(text).split())
+
+
+@dataclass(frozen=True)
+class Basket:
+    """Titles that were bought together.
+
+    Attributes:
+        titles: the products.
+        user: whose basket; it says nothing about that user's own choices.
+    """
+
+    titles: frozenset[str]
+    user: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class BasketCounts:
+    """In which baskets each title is.
+
+    Attributes:
+        users: the owner of each basket.
+        holding: title → numbers of the baskets that hold it.
+    """
+
+    users: tuple[str, ...]
+    holding: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, baskets: Iterable[Basket]) -> BasketCounts:
+        """Count baskets."""
+        users, holding = [], defaultdict(list)
+        for number, basket in enumerate(baskets):
+            users.append(basket.user)
+            for title in sorted(basket.titles):
+                holding[title].append(number)
+        return cls(tuple(users), {title: tuple(numbers) for title, numbers in holding.items()})
+
+    def features(self, choice: Choice) -> FloatArray:
+        r"""Log popularity and log co-occurrence of each candidate, shape [candidates, 2].
+
+        Popularity is the number of others' baskets that hold it. Co-occurrence is the mean over the history of the
+        cosine \(n_{ch} / \sqrt{n_c n_h}\) of the two titles' baskets; both are smoothed, so that what was never seen is
+        unlikely and not impossible.
+        """
+        history = [self._others(title, choice.user) for title in choice.history]
+        return np.array([self._candidate(self._others(title, choice.user), history) for title in choice.candidates])
+
+    def _candidate(self, baskets: frozenset[int], history: Sequence[frozenset[int]]) -> tuple[float, float]:
+        cosines = [len(both) / math.sqrt(len(baskets) * len(other)) for other in history if (both := baskets & other)]
+        return math.log(len(baskets) + 0.5), math.log(sum(cosines) / len(history) + 0.02)
+
+    def _others(self, title: str, user: str) -> frozenset[int]:
+        numbers = self.holding.get(title, ())
+        return frozenset(number for number in numbers if not user or self.users[number] != user)
+
+
+def read_baskets(path: Path) -> list[Basket]:
+    """Baskets from a file whose rows have `titles` (a list, or titles between `|`) and maybe `user`.
+
+    Raises:
+        SupportError: a row has no titles.
+    """
+    baskets = []
+    for position, row in enumerate(read_rows(path)):
+        titles = as_titles(row.get("titles"))
+        if not titles:
+            raise SupportError(f"Row {position} of {path} has no titles. Give a column “titles”, a list or A|B|C.")
+        baskets.append(Basket(frozenset(titles), as_text(row.get("user"))))
+    return baskets
+
+
+@dataclass(frozen=True, eq=False)
+class TitleLikeness:
+    """Shared words of titles, the rare ones first (cosine of sets of words with TF-IDF weights).
+
+    Attributes:
+        titles: from which it is learned which words are rare.
+
+    Example:
+        >>> likeness = TitleLikeness(("RED MUG", "RED PLATE", "BLUE MUG", "RED LAMP"))
+        >>> likeness.between("BLUE MUG", "MUG RED") > likeness.between("RED LAMP", "RED PLATE")
+        True
+    """
+
+    titles: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, titles: Iterable[str]) -> TitleLikeness:
+        """From titles, each counted once."""
+        return cls(tuple(sorted(set(titles))))
+
+    @cached_property
+    def _frequency(self) -> Counter[str]:
+        return Counter(term for title in self.titles for term in set(terms(title)))
+
+    def between(self, one: str, other: str) -> float:
+        """From 0, no word shared, to 1, the same words."""
+        left, right = set(terms(one)), set(terms(other))
+        size = self._weight(left) * self._weight(right)
+        return self._weight(left & right) / math.sqrt(size) if size else 0.0
+
+    def features(self, choice: Choice) -> FloatArray:
+        """Likeness of each candidate to the most similar title of the history, shape [candidates, 1]."""
+        return np.array([[max(self.between(new, old) for old in choice.history)] for new in choice.candidates])
+
+    def _weight(self, words: set[str]) -> float:
+        return sum(math.log((len(self.titles) + 1) / (self._frequency[word] + 0.5)) ** 2 for word in words)

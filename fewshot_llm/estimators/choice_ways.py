@@ -11,19 +11,20 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 from scipy.special import log_softmax
 
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.assemble import LayoutName, TemplateLike, make_builder
 from fewshot_llm.estimators.choice import Choice
-from fewshot_llm.language import normalise_text
+from fewshot_llm.predictors.build import LayoutName, TemplateLike, make_builder
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Layout
-from fewshot_llm.prompting.neutralise import neutralise
+from fewshot_llm.prompting.fields import neutralise
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import FloatArray, Progress, Scorer
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task
+from fewshot_llm.scoring.base import Scorer
+from fewshot_llm.types import FloatArray, Progress
 
-__all__ = ["Asker", "ByLetter", "ByPmi", "ByTitle", "ByYesNo", "Setting", "Way"]
+__all__ = ["Asker", "ByLetter", "ByPmi", "ByTitle", "ByYesNo", "RankingContext", "Way"]
 
 Asker: TypeAlias = Callable[[Sequence[Choice], Progress | None], list[FloatArray]]
 """Features of each choice's candidates, shape [candidates, features]; by the first alone, higher is likelier."""
@@ -33,7 +34,7 @@ NOTHING: Mapping[str, str] = {"en": "nothing yet", "zh": "暂无"}
 
 
 @dataclass(frozen=True)
-class Setting:
+class RankingContext:
     """What all ways need: the task and how prompts are made.
 
     Attributes:
@@ -86,7 +87,7 @@ class Everything:
 class Way(Protocol):
     """One way of asking; frozen, knows no model."""
 
-    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+    def prepare(self, setting: RankingContext, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """What asks choices.
 
         Args:
@@ -101,7 +102,7 @@ class Way(Protocol):
 class ByTitle:
     """log P(title | history), summed over the title's tokens."""
 
-    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+    def prepare(self, setting: RankingContext, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`."""
         return _TitleFeatures(_TitleAsker.of(setting, shown))
 
@@ -114,7 +115,7 @@ class ByPmi:
     log P(title | no history), so that a mixture can take away less of it.
     """
 
-    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+    def prepare(self, setting: RankingContext, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`."""
         return _PmiFeatures(_TitleAsker.of(setting, shown))
 
@@ -123,7 +124,7 @@ class ByPmi:
 class ByYesNo:
     """log P(yes) − log P(no) for each candidate by itself. Each demonstration is shown with one that was not chosen."""
 
-    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+    def prepare(self, setting: RankingContext, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`."""
         words, chance, examples = YES_NO[setting.language], random.Random(setting.seed), []
         for choice in shown:
@@ -149,7 +150,7 @@ class ByLetter:
 
     permutations: int = 4
 
-    def prepare(self, setting: Setting, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
+    def prepare(self, setting: RankingContext, shown: Sequence[Choice], spare: Sequence[Choice]) -> Asker:
         """See `Way.prepare`.
 
         Raises:
@@ -175,12 +176,12 @@ class ByLetter:
 class _TitleAsker:
     """Asks for the titles' log-probabilities after histories."""
 
-    setting: Setting
+    setting: RankingContext
     support: SupportSet
     builder: PromptBuilder
 
     @classmethod
-    def of(cls, setting: Setting, shown: Sequence[Choice]) -> Self:
+    def of(cls, setting: RankingContext, shown: Sequence[Choice]) -> Self:
         words = tuple(dict.fromkeys(str(choice.chosen) for choice in shown)) or ("…",)
         examples = [Example({"history": setting.join(choice.history)}, choice.chosen) for choice in shown]
         return cls(setting, SupportSet(tuple(examples), words), setting.builder(words, len(examples)))
@@ -222,7 +223,7 @@ class _PmiFeatures:
 
 @dataclass(frozen=True)
 class _YesNoFeatures:
-    setting: Setting
+    setting: RankingContext
     support: SupportSet
     builder: PromptBuilder
 
@@ -245,7 +246,7 @@ class _YesNoFeatures:
 class _LetterFeatures:
     """With the bias of each letter, which is taken away."""
 
-    setting: Setting
+    setting: RankingContext
     support: SupportSet
     builder: PromptBuilder
     letters: tuple[str, ...]
@@ -285,7 +286,7 @@ def _shifted(titles: Sequence[str], by: int) -> list[str]:
     return [*titles[by:], *titles[:by]]
 
 
-def _lettered(setting: Setting, choice: Choice, order: Sequence[str], answer: str | None) -> Example:
+def _lettered(setting: RankingContext, choice: Choice, order: Sequence[str], answer: str | None) -> Example:
     if len(order) > len(ascii_uppercase):
         raise SupportError(f"{len(order)} candidates are more than there are letters (26). Rank them by title.")
     options = " ".join(f"{letter}. {title}" for letter, title in zip(ascii_uppercase, order, strict=False))

@@ -13,37 +13,37 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from fewshot_llm.calibration import Calibration, CalibrationMethod, OutOfFold
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.example import label_name
+from fewshot_llm.data.frames import is_table
+from fewshot_llm.data.spellings import alike_spellings
 from fewshot_llm.errors import ModelError
-from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.estimators.assemble import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
-from fewshot_llm.estimators.evidence import calibrate
-from fewshot_llm.estimators.inputs import (
+from fewshot_llm.estimators.base import (
+    TextEstimator,
     as_examples,
     as_support,
-    label_name,
     labelled_rows,
     sorted_classes,
     warn_of_losses,
     warn_of_rows,
     without_text,
 )
-from fewshot_llm.estimators.prediction import Prediction
 from fewshot_llm.estimators.shots import DEFAULT_SHOTS, ShownShots, shown_shots, warn_of_shots
-from fewshot_llm.estimators.text_estimator import TextEstimator
-from fewshot_llm.normalisation import Normalisation, NormalisationName
+from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
+from fewshot_llm.predictors.normalisation import Normalisation, NormalisationName
+from fewshot_llm.predictors.out_of_fold import calibrate
+from fewshot_llm.predictors.prediction import Prediction
+from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
-from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.support.spellings import alike_spellings
-from fewshot_llm.support.tables import is_table
+from fewshot_llm.stats.calibration import Calibration, CalibrationMethod, OutOfFold
+from fewshot_llm.types import FloatArray, Progress
 
 if TYPE_CHECKING:
-    from fewshot_llm.escalation import Escalation
     from fewshot_llm.explaining import Explanation, Spans
-    from fewshot_llm.risk_guard import FittedGuard, Guard
+    from fewshot_llm.ladder.base import Ladder
+    from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
 __all__ = ["FewShotClassifier"]
 
@@ -61,7 +61,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         shots: demonstrations; per class for class-balanced selections, in all for the others. 0 shows none.
         selection: chooses demonstrations; `Balanced()` by default.
         calibration: `OutOfFold()` by default; or `Contextual()`, `Batch()`, `Uncalibrated()`.
-        normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.normalisation`.
+        normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.predictors.normalisation`.
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
         layout: `plain`, `chat` (the model's own chat template), or a `Layout`; `auto` is plain.
@@ -70,22 +70,23 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         label_words: label → words that are scored for it, in place of the task's.
         seed: the only source of chance.
         adapter: folder of a trained LoRA adapter to put on the model.
-        escalation: an `Escalation`; `fit` then climbs the ladder, which chooses shots, normalisation, calibration and
+        ladder: a `Ladder`; `fit` then climbs it, which chooses shots, normalisation, calibration and
             LoRA, and keeps what it found in `decision_`.
         device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
         batch_tokens: tokens per forward pass; by default what fits the memory.
         cut_long_text: cut the middle out of a text that does not fit the context, instead of refusing it.
         defence: against texts that talk to the labeller: `none`, `standard`, or a `Defence`.
-        guard: which answers are kept back and what errors cost: a `Guard` (see `fewshot_llm.risk_guard`).
+        policy: which answers are kept back and what errors cost: a `SelectivePolicy` (see
+            `fewshot_llm.selective.policy`).
         merge_labels: in `fit`, take labels that differ only in case, underscores, hyphens and white space as the most
             frequent of them, with a warning that says so.
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
-        answerer_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
-        decision_: with an escalation, its decision and all the numbers behind it.
-        guard_: with a guard, its contract, costs and scope as they were fitted.
+        predictor_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
+        decision_: with a ladder, its decision and all the numbers behind it.
+        policy_: with a policy, its contract, costs and scope as they were fitted.
 
     Example:
         >>> from fewshot_llm import FewShotClassifier
@@ -94,7 +95,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         array(['positive'], dtype='<U8')
     """
 
-    guard_: FittedGuard
+    policy_: FittedPolicy
 
     def __init__(
         self,
@@ -113,13 +114,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         label_words: Mapping[str, str] | None = None,
         seed: int = 0,
         adapter: str | os.PathLike[str] | None = None,
-        escalation: Escalation | None = None,
+        ladder: Ladder | None = None,
         device: str | None = None,
         dtype: str | None = None,
         batch_tokens: int | None = None,
         cut_long_text: bool = False,
         defence: DefenceName | Defence = "none",
-        guard: Guard | None = None,
+        policy: SelectivePolicy | None = None,
         merge_labels: bool = False,
     ) -> None:
         self.task = task
@@ -136,13 +137,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.label_words = label_words
         self.seed = seed
         self.adapter = adapter
-        self.escalation = escalation
+        self.ladder = ladder
         self.device = device
         self.dtype = dtype
         self.batch_tokens = batch_tokens
         self.cut_long_text = cut_long_text
         self.defence = defence
-        self.guard = guard
+        self.policy = policy
         self.merge_labels = merge_labels
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -198,56 +199,87 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
         inference = assemble(self, support)
         warn_of_shots(inference)
-        for name in {"climbed_", "decision_", "guard_"} & set(vars(self)):  # of an earlier fit
+        for name in {"decision_", "policy_"} & set(vars(self)):  # of an earlier fit
             delattr(self, name)
-        if self.escalation is not None:
-            from fewshot_llm.ladder import run_ladder
+        if self.ladder is not None:
+            from fewshot_llm.ladder.climb import run_ladder
 
-            self.climbed_ = run_ladder(inference, self.escalation)
-            self.answerer_, self.decision_ = self.climbed_.answerer, self.climbed_.decision
+            climbed = run_ladder(inference, self.ladder)
+            self.predictor_, self.decision_ = climbed.predictor, climbed.decision
         else:
-            method = OutOfFold() if self.calibration is None else self.calibration
-            self.answerer_ = Answerer(inference, calibrate(inference, method, self.permutations, self.adapter))
-        self.classes_ = sorted_classes(self.labels_)
-        if self.guard is not None:
-            from fewshot_llm.risk_guard import guard_classifier
+            from fewshot_llm.artifacts.folder import recorded_calibration
 
-            guard_classifier(self, self.guard)
+            method = OutOfFold() if self.calibration is None else self.calibration
+            known = None if self.adapter is None else recorded_calibration(self.adapter, inference)
+            recorded = None if known is None else known.calibration
+            self.predictor_ = PromptedPredictor(inference, calibrate(inference, method, self.permutations, recorded))
+        self.classes_ = sorted_classes(self.labels_)
+        if self.policy is not None:
+            self.set_policy(self.policy)
         return self
+
+    def set_policy(self, policy: SelectivePolicy) -> None:
+        """Fit a policy to this fitted classifier and put it on; also to one that was loaded.
+
+        Args:
+            policy: which answers are kept back and what errors cost.
+
+        Raises:
+            CalibrationError: too few rows for the promise, or the classifier's adapter was trained on the rows to fit
+                on; the message says what is needed.
+            TaskError: the costs are negative or miss a pair.
+        """
+        from fewshot_llm.artifacts.folder import trained_on
+        from fewshot_llm.ladder.rungs.lora import TunedPredictor
+        from fewshot_llm.selective.held_out import (
+            OutOfFoldPredictions,
+            answers_of_folds,
+            answers_out_of_fold,
+            require_unseen,
+        )
+        from fewshot_llm.selective.policy import fit_policy
+
+        def out_of_fold(predictor: PromptedPredictor) -> OutOfFoldPredictions:
+            if isinstance(predictor, TunedPredictor) and predictor.tuned.folds is not None:
+                return answers_of_folds(predictor, predictor.tuned.folds.scores)
+            require_unseen(trained_on(self.adapter), self.support_)
+            return answers_out_of_fold(predictor)
+
+        self.policy_ = fit_policy(policy, self.predictor_, out_of_fold)
 
     @property
     def labels_(self) -> tuple[str, ...]:
         """The labels' names in the task's order."""
         check_is_fitted(self)
-        return self.answerer_.inference.builder.labels
+        return self.predictor_.inference.builder.labels
 
     @property
     def support_(self) -> SupportSet:
         """The support set after cleaning; its `report` says what was left out."""
         check_is_fitted(self)
-        return self.answerer_.inference.support
+        return self.predictor_.inference.support
 
     @property
     def demonstrations_(self) -> ShownShots:
         """How many demonstrations were asked for, and how many a prompt shows."""
         check_is_fitted(self)
-        return shown_shots(self.answerer_.inference)
+        return shown_shots(self.predictor_.inference)
 
     @property
     def calibrations_(self) -> tuple[Calibration, ...]:
         """One per permutation, biases in the order of `labels_`."""
         check_is_fitted(self)
-        return self.answerer_.calibrations
+        return self.predictor_.calibrations
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
-        """The most probable label of each text (by a guard's costs, the cheapest), shape [rows], of the type of `y`.
+        """The most probable label of each text (by a policy's costs, the cheapest), shape [rows], of the type of `y`.
 
         Warns:
             UserWarning: texts are missing or empty, and which. They get a label like any text, as scikit-learn's
                 scorers need one for each row; `predictions` gives them none.
         """
-        queries, by = self._queries_with_text(X), self.answerer_
-        found = self.guard_.best(by, queries, progress) if hasattr(self, "guard_") else by.best(queries, progress)
+        queries, by = self._queries_with_text(X), self.predictor_
+        found = self.policy_.best(by, queries, progress) if hasattr(self, "policy_") else by.best(queries, progress)
         return self.classes_[np.argsort(self._columns())][found]
 
     def predict_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
@@ -257,23 +289,23 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def predict_log_proba(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """Natural logarithms of `predict_proba`, shape [rows, classes]."""
         queries = self._queries_with_text(X)
-        return self.answerer_.answer(queries, progress).log_probabilities[:, self._columns()]
+        return self.predictor_.answer(queries, progress).log_probabilities[:, self._columns()]
 
     def predictions(self, X: Any, progress: Progress | None = None) -> list[Prediction]:
-        """Label, probabilities, margin and prompt fingerprint of each text, in order; with a guard its verdict too.
+        """Label, probabilities, margin and prompt fingerprint of each text, in order; with a policy its verdict too.
 
         A missing or empty text gets no label: `label` is None, `abstained` true and `reason` `"empty-text"`.
         """
         return self._where_text(X, lambda queries: self._predictions(queries, progress))
 
     def _predictions(self, queries: Sequence[Example], progress: Progress | None) -> list[Prediction]:
-        answers = self.answerer_.answer(queries, progress)
+        answers = self.predictor_.answer(queries, progress)
         found = [
             Prediction.from_log_probabilities(self.labels_, row, fingerprint)
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
         ]
         log_p = answers.log_probabilities
-        return self.guard_.apply(found, log_p, queries, self.answerer_) if hasattr(self, "guard_") else found
+        return self.policy_.apply(found, log_p, queries, self.predictor_) if hasattr(self, "policy_") else found
 
     def explain(self, text: Any, spans: Spans | None = None, progress: Progress | None = None) -> Explanation:
         """Which words and which demonstrations moved the decision about one text (see `fewshot_llm.explaining`).
@@ -286,13 +318,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         from fewshot_llm.explaining import explain, word_spans
 
         queries = self._queries([text])
-        return explain(self.answerer_, queries, spans or word_spans, progress)[0]
+        return explain(self.predictor_, queries, spans or word_spans, progress)[0]
 
     def top_predictions(self, X: Any, k: int = 1, progress: Progress | None = None) -> list[Prediction]:
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""
 
         def search(queries: Sequence[Example]) -> list[Prediction]:
-            found = self.answerer_.top(queries, k, progress)
+            found = self.predictor_.top(queries, k, progress)
             return [
                 Prediction.from_top(self.labels_, top, found.temperature, fingerprint)
                 for top, fingerprint in zip(found.found, found.fingerprints, strict=True)
@@ -309,12 +341,20 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         Raises:
             AdapterError: the folder is in use.
+            ArtifactError: it holds something else.
             ModelError: a part of the classifier is an object that JSON cannot name.
         """
-        from fewshot_llm.estimators.storage import save_any
+        from fewshot_llm.artifacts.folder import Artifact, save_artifact
 
         check_is_fitted(self)
-        save_any(self, Path(folder), overwrite)
+        artifact = Artifact(
+            self.predictor_,
+            tuple(self.classes_.tolist()),
+            getattr(self, "policy_", None),
+            getattr(self, "decision_", None),
+            None if self.adapter is None else Path(self.adapter),
+        )
+        save_artifact(artifact, Path(folder), overwrite=overwrite)
 
     def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).
@@ -359,26 +399,50 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             insecure: where `model` is an address, allow that the key goes in clear to another machine.
 
         Raises:
-            ModelError: the folder is no whole classifier, was fitted with another model, or names one that is not
-                here or is an address.
-            AdapterError: the same for an adapter folder.
+            ArtifactError: the folder is not whole, was fitted with another model, or names one that is not here or
+                is an address.
         """
-        from fewshot_llm.estimators.storage import load_any
+        from fewshot_llm.artifacts.folder import load_artifact
+        from fewshot_llm.artifacts.parts import defence_record, layout_record, normalisation_name
 
-        return load_any(
-            cls,
+        found = load_artifact(
             Path(folder),
-            model,
-            device,
-            dtype,
-            allow_base_mismatch,
+            model=model,
+            device=device,
+            dtype=dtype,
+            allow_base_mismatch=allow_base_mismatch,
             allow_download=allow_download,
             insecure=insecure,
         )
+        inference = found.predictor.inference
+        builder = inference.builder
+        classifier = cls(
+            builder.task,
+            inference.scorer if found.model is None else found.model,
+            shots=builder.shots,
+            selection=builder.selection,
+            normalisation=normalisation_name(inference.normalisation),
+            language=builder.language,
+            template=builder.template,
+            layout=layout_record(builder.layout),
+            permutations=len(found.predictor.calibrations),
+            seed=builder.seed,
+            adapter=found.adapter,
+            device=device,
+            dtype=dtype,
+            cut_long_text=builder.cut_long_text,
+            defence=defence_record(builder.defence),
+        )
+        classifier.predictor_, classifier.classes_ = found.predictor, np.array(found.classes)
+        if found.policy is not None:
+            classifier.policy_ = found.policy
+        if found.decision is not None:
+            classifier.decision_ = found.decision
+        return classifier
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
-        return as_examples(X, self.answerer_.inference.builder.task)
+        return as_examples(X, self.predictor_.inference.builder.task)
 
     def _queries_with_text(self, X: Any) -> list[Example]:
         queries = self._queries(X)
@@ -396,4 +460,4 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return [self.labels_.index(label_name(value)) for value in self.classes_.tolist()]
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "answerer_")
+        return hasattr(self, "predictor_")

@@ -1,18 +1,28 @@
-"""`FewShotRanker`: what a customer bought and some candidates in, the candidates' order out."""
+"""`FewShotRanker`: what a customer bought and some candidates in, the candidates' order out.
+
+Weights for what speaks for a candidate: a conditional logit over the candidates of each choice.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.utils.validation import check_is_fitted
 
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.estimators.assemble import (
+from fewshot_llm.estimators.base import TextEstimator, labelled_rows, warn_of_rows
+from fewshot_llm.estimators.choice import Basket, BasketCounts, Choice, TitleLikeness, as_choices
+from fewshot_llm.estimators.choice_ways import Asker, ByPmi, RankingContext, Way
+from fewshot_llm.predictors.build import (
     LayoutName,
     ModelLike,
     TaskLike,
@@ -21,19 +31,63 @@ from fewshot_llm.estimators.assemble import (
     scorer_of,
     text_language,
 )
-from fewshot_llm.estimators.choice import Choice, as_choices
-from fewshot_llm.estimators.choice_mix import ChoiceMix, first_only, fit_choice_mix
-from fewshot_llm.estimators.choice_ways import Asker, ByPmi, Setting, Way
-from fewshot_llm.estimators.co_occurrence import Basket, BasketCounts
-from fewshot_llm.estimators.inputs import labelled_rows, warn_of_rows
-from fewshot_llm.estimators.text_estimator import TextEstimator
-from fewshot_llm.estimators.title_likeness import TitleLikeness
-from fewshot_llm.evaluation.ranking import ranks
 from fewshot_llm.prompting.chat import Layout
-from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.stats.metrics import ranks
+from fewshot_llm.types import FloatArray, Progress
 
-__all__ = ["FewShotRanker"]
+__all__ = ["ChoiceMix", "FewShotRanker", "first_only", "fit_choice_mix"]
+
+
+@dataclass(frozen=True)
+class ChoiceMix:
+    """A weight for each feature.
+
+    Attributes:
+        weights: shape [features]; a candidate's score is their product with its features.
+    """
+
+    weights: tuple[float, ...]
+
+    def log_probabilities(self, features: FloatArray) -> FloatArray:
+        """Log P(candidate) of one choice, shape [candidates], from features [candidates, features]."""
+        result: FloatArray = log_softmax(features @ np.asarray(self.weights))
+        return result
+
+
+def first_only(features: int) -> ChoiceMix:
+    """The first feature alone, for where there is nothing to fit on."""
+    return ChoiceMix((1.0, *[0.0] * (features - 1)))
+
+
+def fit_choice_mix(features: Sequence[FloatArray], chosen: Sequence[int], penalty: float = 1.0) -> ChoiceMix:
+    """McFadden's conditional logit with a ridge penalty.
+
+    Args:
+        features: of each answered choice, shape [candidates, features]; scored without showing its answer.
+        chosen: positions of the answers.
+        penalty: on the squared weights of features that are scaled to a standard deviation of 1 within choices; 1 is
+            the prior that a weight is about 1 nat.
+
+    >>> mix = fit_choice_mix([np.array([[1.0, 0.0], [0.0, 0.0]])] * 5, [0] * 5)
+    >>> mix.weights[0] > 0, mix.weights[1]
+    (True, 0.0)
+    """
+    centred = [table - table.mean(axis=0) for table in features]
+    scale = np.sqrt(np.mean([(table**2).mean(axis=0) for table in centred], axis=0))
+    scale = np.where(scale > 0, scale, 1.0)
+    scaled = [table / scale for table in centred]
+
+    def objective(weights: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = penalty / 2 * float(weights @ weights), penalty * weights
+        for table, answer in zip(scaled, chosen, strict=True):
+            log_p = log_softmax(table @ weights)
+            value -= float(log_p[answer])
+            gradient = gradient - table[answer] + np.exp(log_p) @ table
+        return value, gradient
+
+    found = minimize(objective, np.zeros(len(scale)), jac=True, method="L-BFGS-B").x
+    return ChoiceMix(tuple((found / scale).tolist()))
+
 
 FEWEST_TO_MIX = 8
 """Answered choices beside the demonstrations; with fewer, the language model's score stands alone."""
@@ -181,11 +235,11 @@ class FewShotRanker(TextEstimator):
         choices = as_choices(X, y)
         return float((ranks(self.predict_log_proba(choices), [choice.answer for choice in choices]) == 1).mean())
 
-    def _setting(self, choices: Sequence[Choice]) -> Setting:
+    def _setting(self, choices: Sequence[Choice]) -> RankingContext:
         task = _ranking_task(self.task)
         language = choose_language(self.language, task, (" ".join(choice.history) for choice in choices))
         scorer = scorer_of(self, text_language(language, (" ".join(choice.history) for choice in choices)))
-        return Setting(task, language, scorer, self.template, self.layout, self.seed)
+        return RankingContext(task, language, scorer, self.template, self.layout, self.seed)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mix_")

@@ -9,8 +9,25 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import ModelError, TaskError
-from fewshot_llm.estimators.assemble import (
+from fewshot_llm.estimators.base import (
+    TextEstimator,
+    as_examples,
+    as_rows,
+    as_support,
+    warn_of_losses,
+    warn_of_rows,
+    without_text,
+)
+from fewshot_llm.estimators.shots import warn_of_shots
+from fewshot_llm.estimators.targets import as_numbers, require_variety
+from fewshot_llm.ladder.base import Climb
+from fewshot_llm.ladder.climb import climb_rungs
+from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.ladder.rungs.numbers import NumberInContext, NumberLadder, NumberLora
+from fewshot_llm.predictors.build import (
     LayoutName,
     ModelLike,
     TaskLike,
@@ -20,20 +37,20 @@ from fewshot_llm.estimators.assemble import (
     scorer_of,
     text_language,
 )
-from fewshot_llm.estimators.correction import CorrectionMethod, Linear
-from fewshot_llm.estimators.grid import Grid
-from fewshot_llm.estimators.inference import Inference
-from fewshot_llm.estimators.inputs import as_examples, as_rows, as_support, warn_of_losses, warn_of_rows, without_text
-from fewshot_llm.estimators.number_ladder import NumberDecision, NumberEscalation, climb_numbers
-from fewshot_llm.estimators.number_model import FoldModels, NumberModel, fit_fold_models, fit_number_model
-from fewshot_llm.estimators.shots import warn_of_shots
-from fewshot_llm.estimators.targets import as_numbers, require_variety
-from fewshot_llm.estimators.text_estimator import TextEstimator
+from fewshot_llm.predictors.numbers import (
+    CorrectionMethod,
+    FittedNumbers,
+    FoldModels,
+    Grid,
+    Linear,
+    NumberModel,
+    fit_fold_models,
+    fit_number_model,
+)
+from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
-from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.types import FloatArray, Progress
 
 __all__ = ["FewShotRegressor"]
 
@@ -55,7 +72,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         permutations: average over so many draws of demonstrations; costs as many times.
         interval_folds: folds of the CV+ intervals (the number of rows: jackknife+). Each is a prompt prefix more when
             an interval is asked for, and a fit more in `fit`; 0 for no intervals.
-        escalation: a `NumberEscalation`; where the error on held-out rows is above its target, `fit` trains LoRA with
+        ladder: a `NumberLadder`; where the error on held-out rows is above its target, `fit` trains LoRA with
             an ordinal loss and keeps it if it is better by more than noise.
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
@@ -70,7 +87,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     Attributes:
         model_: the fitted `NumberModel`: builder, scorer, support set, grid, corrections.
         folds_: the models fitted without each fold; None without intervals.
-        decision_: with an escalation, what it decided and why.
+        decision_: with a ladder, what it decided and why.
         targets_: of `support_`'s rows, shape [rows].
 
     Example:
@@ -90,7 +107,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         correction: CorrectionMethod | None = None,
         permutations: int = 1,
         interval_folds: int = 5,
-        escalation: NumberEscalation | None = None,
+        ladder: NumberLadder | None = None,
         language: str = "auto",
         template: TemplateLike = None,
         layout: LayoutName | Layout = "auto",
@@ -109,7 +126,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         self.correction = correction
         self.permutations = permutations
         self.interval_folds = interval_folds
-        self.escalation = escalation
+        self.ladder = ladder
         self.language = language
         self.template = template
         self.layout = layout
@@ -135,8 +152,8 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             UserWarning: rows were left out, and which; `support_.report` says why.
         """
         self._forget_fitted()
-        if self.escalation is not None and not self.interval_folds:
-            raise ModelError("An escalation needs rows that are held out. Use interval_folds=5 or more.")
+        if self.ladder is not None and not self.interval_folds:
+            raise ModelError("A ladder needs rows that are held out. Use interval_folds=5 or more.")
         if self.permutations < 1 or self.interval_folds == 1 or self.interval_folds < 0:
             raise ModelError(
                 f"permutations is {self.permutations} and interval_folds {self.interval_folds}; expected 1 or "
@@ -182,10 +199,13 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             if self.interval_folds
             else None
         )
-        self.decision_: NumberDecision | None = None
-        if self.escalation is not None and self.folds_ is not None:
-            climbed = climb_numbers(self.model_, self.folds_, scaled, method, self.escalation)
-            self.model_, self.folds_, self.decision_ = climbed.model, climbed.folds, climbed.decision
+        self.decision_: Decision | None = None
+        if self.ladder is not None and self.folds_ is not None:
+            by, fitted = self.ladder, FittedNumbers(self.model_, self.folds_)
+            rungs = (NumberInContext(fitted, scaled), NumberLora(self.model_, scaled, method))
+            self.decision_, kept = climb_rungs(Climb(inference, by.seed, recipe=by.recipe), rungs, by.target)
+            fitted = kept.build()
+            self.model_, self.folds_ = fitted.model, fitted.folds
         self.targets_ = targets
         return self
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewshot_llm.errors import FewshotWarning
-from fewshot_llm.estimators.inference import Inference
+from fewshot_llm.predictors.prompted import Inference
 
 __all__ = ["DEFAULT_SHOTS", "ShownShots", "shown_shots", "warn_of_shots"]
 

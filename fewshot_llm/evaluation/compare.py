@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot_llm.errors import DataFileError, nearest
-from fewshot_llm.evaluation.cell import WITHOUT_MODEL, CellResult
-from fewshot_llm.evaluation.intervals import Interval, difference_interval, mean_interval
-from fewshot_llm.evaluation.metrics import loss_reach
-from fewshot_llm.evaluation.suite_result import Group, SuiteResult, grouped, right
+from fewshot_llm.evaluation.suite.cells import WITHOUT_MODEL, CellResult
+from fewshot_llm.evaluation.suite.result import Group, SuiteResult, grouped, right
+from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval
+from fewshot_llm.stats.metrics import loss_reach
 
 __all__ = ["Difference", "compare_methods", "compare_results", "regressions"]
 

@@ -11,21 +11,19 @@ from typing import Any
 
 from sklearn.base import clone
 
+from fewshot_llm.artifacts.folder import read_decision
+from fewshot_llm.artifacts.parts import model_record
+from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.data import SupportSet, doctor
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.escalation import check_target
-from fewshot_llm.estimators.assemble import ModelLike, TaskLike, make_language, make_scorer, make_task, text_language
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.parts import model_record
-from fewshot_llm.evaluation.circumstances import ExplainedRow, ShownPrompt
-from fewshot_llm.evaluation.explained import explain_rows
-from fewshot_llm.evaluation.ladder_record import read_decision
-from fewshot_llm.evaluation.measure import measurable, measure_run, shown_prompt
+from fewshot_llm.evaluation.measure import explain_rows, measurable, measure_run, shown_prompt
 from fewshot_llm.evaluation.provenance import machine
-from fewshot_llm.evaluation.result import Evaluation, Run, summarise
-from fewshot_llm.scoring.base import Progress
-from fewshot_llm.support import SupportSet, doctor
-from fewshot_llm.task import Task, load_task
-from fewshot_llm.tuning.store import installed_versions
+from fewshot_llm.evaluation.result import Evaluation, ExplainedRow, Run, ShownPrompt, summarise
+from fewshot_llm.ladder.base import check_target
+from fewshot_llm.predictors.build import ModelLike, TaskLike, make_language, make_scorer, make_task, text_language
+from fewshot_llm.types import Progress
 
 __all__ = ["evaluate"]
 
@@ -105,9 +103,9 @@ def evaluate(
         classifier.fit_support(drawn)
         runs.append(measure_run(classifier, rows, perf_counter() - began, level=level, progress=report))
         if prompt is None and k == max(shots):
-            prompt = shown_prompt(classifier.answerer_, rows)
+            prompt = shown_prompt(classifier.predictor_, rows)
             if explained:
-                explanations = explain_rows(classifier.answerer_, rows, runs[-1], explained)
+                explanations = explain_rows(classifier.predictor_, rows, runs[-1], explained)
     return Evaluation(
         task=described.name,
         labels=described.labels,

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.processor import processor_field
+from fewshot_llm.models.device import processor_field
 
 __all__ = ["git_commit", "machine"]
 

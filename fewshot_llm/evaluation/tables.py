@@ -1,26 +1,127 @@
-"""Would an estimator of tables do better? Asked on the very rows that a classifier was fitted with."""
+"""Would an estimator of tables do better? Asked on the very rows that a classifier was fitted with.
+
+Estimators of tables beside a language model, on the same labelled rows; and which of them to use.
+
+Where rows are fields and not texts, a decision tree or a logistic regression may know more after 32 rows than a
+language model. Then that is the answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
+from fewshot_llm.data import SupportSet
+from fewshot_llm.data.tabular import TableVerbalizer
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.out_of_fold import score_held_out
-from fewshot_llm.evaluation.rivals import Recommendation, out_of_fold_scores, recommend, table_estimators
-from fewshot_llm.support import SupportSet
-from fewshot_llm.tabular import Facts
+from fewshot_llm.predictors.out_of_fold import score_held_out
+from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["LANGUAGE_MODEL", "recommend_for_file", "recommend_for_table"]
+__all__ = [
+    "LANGUAGE_MODEL",
+    "Recommendation",
+    "out_of_fold_scores",
+    "recommend",
+    "recommend_for_file",
+    "recommend_for_table",
+    "table_estimators",
+]
+
+
+def table_estimators(seed: int = 0) -> dict[str, Pipeline]:
+    """Unfitted estimators of tables by name, the simplest first; they take `TableVerbalizer.matrix` and two classes.
+
+    Args:
+        seed: their only source of chance.
+    """
+    models: dict[str, Any] = {
+        "decision tree": DecisionTreeClassifier(max_depth=3, min_samples_leaf=2, random_state=seed),
+        "logistic regression": LogisticRegression(max_iter=1000),
+        "gradient boosting": GradientBoostingClassifier(n_estimators=50, max_depth=2, random_state=seed),
+        "random forest": RandomForestClassifier(200, min_samples_leaf=2, random_state=seed),
+    }
+    return {
+        name: make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), model)
+        for name, model in models.items()
+    }
+
+
+def out_of_fold_scores(estimator: Any, features: FloatArray, targets: IntArray, seed: int = 0) -> FloatArray:
+    """P(class 1) of each labelled row from a fit without its fold, shape [rows].
+
+    Args:
+        estimator: with `predict_proba`.
+        features: shape [rows, features].
+        targets: 0 or 1, shape [rows].
+        seed: deals rows into at most 5 folds.
+
+    Raises:
+        SupportError: a class has fewer than two rows.
+    """
+    rarest = int(np.bincount(targets, minlength=2).min())
+    if rarest < 2:
+        raise SupportError(f"One class has {rarest} labelled rows; comparing out of fold needs 2 of each. Label more.")
+    split = StratifiedKFold(min(5, rarest), shuffle=True, random_state=seed)
+    result: FloatArray = cross_val_predict(estimator, features, targets, cv=split, method="predict_proba")[:, 1]
+    return result
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which way of answering did best on rows it had not seen.
+
+    Attributes:
+        name: the way.
+        areas: AUC out of fold of each way.
+        english: the reason.
+        chinese: the same in Chinese.
+    """
+
+    name: str
+    areas: Mapping[str, float]
+    english: str
+    chinese: str
+
+
+def recommend(scores: Mapping[str, FloatArray], targets: IntArray) -> Recommendation:
+    """The way with the largest area under the ROC curve out of fold; the first of equals.
+
+    Args:
+        scores: way → a score of each labelled row out of fold, higher for class 1, shape [rows]; the simplest first.
+        targets: 0 or 1, shape [rows].
+
+    >>> best = recommend({"tree": np.array([0.1, 0.9]), "model": np.array([0.9, 0.1])}, np.array([0, 1]))
+    >>> best.name
+    'tree'
+    """
+    areas = {name: float(roc_auc_score(targets, values)) for name, values in scores.items()}
+    best = max(areas, key=lambda name: areas[name])
+    listed = ", ".join(f"{name} {area:.2f}" for name, area in areas.items())
+    return Recommendation(
+        best,
+        areas,
+        f"Use the {best}: its AUC out of fold on the {len(targets)} labelled rows is the largest ({listed}).",
+        f"建议使用 {best}：在 {len(targets)} 个已标注样本上的折外 AUC 最高（{listed}）。",
+    )
+
 
 LANGUAGE_MODEL = "language model"
 
 
 def recommend_for_table(
-    classifier: FewShotClassifier, rows: Sequence[Mapping[str, Any]], facts: Facts, seed: int = 0
+    classifier: FewShotClassifier, rows: Sequence[Mapping[str, Any]], facts: TableVerbalizer, seed: int = 0
 ) -> Recommendation:
     """Which way to take for rows of fields: the language model, or an estimator that reads the fields as a table.
 
@@ -47,7 +148,7 @@ def recommend_for_table(
             f"The classifier was fitted on {len(support)} rows that are not among these {len(rows)}. Give the rows of "
             "its support set, all of them and in their order."
         )
-    held = score_held_out(classifier.answerer_.inference)
+    held = score_held_out(classifier.predictor_.inference)
     features = facts.matrix([rows[position] for position in kept])
     targets = np.array([labels.index(str(example.label)) for example in support], dtype=np.int64)
     scores = {
@@ -72,4 +173,6 @@ def recommend_for_file(
     Raises:
         SupportError: an unknown column, and as for `recommend_for_table`.
     """
-    return recommend_for_table(classifier.fit_support(support), rows, Facts.fit(rows, columns), classifier.seed)
+    return recommend_for_table(
+        classifier.fit_support(support), rows, TableVerbalizer.fit(rows, columns), classifier.seed
+    )

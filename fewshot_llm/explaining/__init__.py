@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from fewshot_llm.explaining.explain import Variant, explain, score_variants
-from fewshot_llm.explaining.explanation import Explanation, Passage, Shown, Word
+from fewshot_llm.explaining.explain import (
+    Explanation,
+    Passage,
+    Shown,
+    Spans,
+    Variant,
+    Word,
+    explain,
+    score_variants,
+    word_spans,
+)
 from fewshot_llm.explaining.html import explanation_html
-from fewshot_llm.explaining.windows import Spans, word_spans
 
 __all__ = [
     "Explanation",

@@ -4,24 +4,205 @@ Both are exact: what is compared are scores of prompts that a classifier could b
 "Visualizing and Understanding Convolutional Networks" (2014); for words, Li et al., "Understanding Neural Networks
 through Representation Erasure" (2016). All prompts of a draw go to the scorer in one call, which computes what they
 share once: the demonstrations for all occlusions, and for a demonstration left out everything before it.
+
+What is taken away from a text, piece by piece: words, or pairs of characters where words are not spaced.
+
+Chinese is occluded by a window of two characters that slides by one. A fixed cut into pairs would split half of the
+words; a window that slides meets every two-character word (most of them are) as a whole, whatever its place, and needs
+no word list. A word list (jieba and the like) would be a dependency and would still not know a shop's own words. Who
+has one gives its spans: `spans=lambda text: [(start, end) for _, start, end in jieba.tokenize(text)]`.
+
+`Explanation`: what moved a decision, in log-odds of the label that was given against the runner-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import log_softmax
 
-from fewshot_llm.estimators.answers import Answerer
-from fewshot_llm.explaining.explanation import Explanation, Passage, Shown, Word
-from fewshot_llm.explaining.windows import Spans, without_span, word_spans
+from fewshot_llm.data import Example
+from fewshot_llm.data.language import UNSPACED
+from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import FloatArray, Progress
-from fewshot_llm.support import Example
+from fewshot_llm.types import FloatArray, Progress
 
-__all__ = ["Variant", "explain", "score_variants"]
+__all__ = [
+    "Explanation",
+    "Passage",
+    "Shown",
+    "Spans",
+    "Variant",
+    "Word",
+    "explain",
+    "score_variants",
+    "without_span",
+    "word_spans",
+]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of the text and what taking it away does.
+
+    Attributes:
+        start: position of its first character in the passage.
+        end: one past its last.
+        text: the piece itself.
+        effect: log-odds, nats, that the label loses against the runner-up when the piece is deleted: positive for what
+            speaks for the label, negative for what speaks against it.
+    """
+
+    start: int
+    end: int
+    text: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One field of the text that was labelled.
+
+    Attributes:
+        field: its name in the task.
+        text: all of it.
+        words: the pieces that were taken away; those of Chinese overlap.
+    """
+
+    field: str
+    text: str
+    words: tuple[Word, ...]
+
+    def pieces(self) -> list[Word]:
+        """The whole text in order, cut where the effect changes, nothing overlapping: what a highlighter draws.
+
+        A character's effect is the mean over the words that hold it, 0 where none does.
+
+        >>> passage = Passage("text", "很好吃", (Word(0, 2, "很好", 1.0), Word(1, 3, "好吃", 2.0)))
+        >>> [(piece.text, piece.effect) for piece in passage.pieces()]
+        [('很', 1.0), ('好', 1.5), ('吃', 2.0)]
+        """
+        holding: list[list[int]] = [[] for _ in self.text]
+        for number, word in enumerate(self.words):
+            for at in range(word.start, word.end):
+                holding[at].append(number)
+        found, start = [], 0
+        for numbers, group in groupby(holding):
+            end = start + len(list(group))
+            effect = sum(self.words[number].effect for number in numbers) / max(1, len(numbers))
+            found.append(Word(start, end, self.text[start:end], effect))
+            start = end
+        return found
+
+    def strongest(self, n: int) -> list[Word]:
+        """The n words that speak most for the label, no two of which overlap, strongest first."""
+        chosen: list[Word] = []
+        for word in sorted(self.words, key=lambda word: -word.effect):
+            if len(chosen) < n and all(word.end <= other.start or other.end <= word.start for other in chosen):
+                chosen.append(word)
+        return chosen
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A demonstration in the prompt and what leaving it out does.
+
+    Attributes:
+        row: its position in the support set.
+        label: its label.
+        text: its text.
+        effect: log-odds, nats, that the label loses against the runner-up when it is left out.
+    """
+
+    row: int
+    label: str
+    text: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a text got its label.
+
+    Every effect is measured on its own, with everything else in place; effects do not add up to `log_odds`. The
+    calibration stays as it was fitted.
+
+    Attributes:
+        label: the label that was given.
+        runner_up: the next most probable one.
+        log_odds: log P(label) − log P(runner-up), calibrated, nats; never negative.
+        probabilities: calibrated probability of each label, in the task's order.
+        passages: the text's fields with their words.
+        demonstrations: what the prompt showed, the strongest effect first.
+    """
+
+    label: str
+    runner_up: str
+    log_odds: float
+    probabilities: dict[str, float]
+    passages: tuple[Passage, ...]
+    demonstrations: tuple[Shown, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain lists and mappings."""
+        return asdict(self)
+
+
+Spans: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
+"""Gives the (start, end) of everything in a text that is to be taken away, one at a time; they may overlap."""
+
+MOST = 96
+"""Windows of one text; a longer text gets wider ones, so that its cost does not grow with its length squared."""
+
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+(?:['’-][^\W_{UNSPACED}]+)*")
+_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
+
+
+def word_spans(text: str, most: int = MOST) -> list[tuple[int, int]]:
+    """Words of spaced scripts; overlapping pairs of characters of Chinese, Japanese and Korean.
+
+    Args:
+        text: any text; punctuation and white space belong to no window.
+        most: how many windows at most. Where there would be more, neighbours are joined.
+
+    Returns:
+        (start, end) of each window, ascending.
+
+    Example:
+        >>> text = "Great! 物流快"
+        >>> [text[start:end] for start, end in word_spans(text)]
+        ['Great', '物流', '流快']
+    """
+    spans: list[tuple[int, int]] = []
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        if _STARTS_UNSPACED.match(run[0]) and end - start > 2:
+            spans += [(at, at + 2) for at in range(start, end - 1)]
+        else:
+            spans.append((start, end))
+    joined = max(1, math.ceil(len(spans) / most))
+    return [(spans[at][0], spans[min(at + joined, len(spans)) - 1][1]) for at in range(0, len(spans), joined)]
+
+
+def without_span(text: str, start: int, end: int) -> str:
+    """The text without one span, and without the space that would be left doubled or hanging.
+
+    Example:
+        >>> without_span("not a good one", 6, 10), without_span("so good", 3, 7)
+        ('not a one', 'so')
+    """
+    left, right = text[:start], text[end:]
+    if not right.strip():
+        return left.rstrip()
+    if right[0].isspace() and (not left or left[-1].isspace()):
+        right = right[1:]
+    return left + right
 
 
 @dataclass(frozen=True)
@@ -38,7 +219,10 @@ class Variant:
 
 
 def explain(
-    answerer: Answerer, queries: Sequence[Example], spans: Spans = word_spans, progress: Progress | None = None
+    predictor: PromptedPredictor,
+    queries: Sequence[Example],
+    spans: Spans = word_spans,
+    progress: Progress | None = None,
 ) -> list[Explanation]:
     """Which words and which demonstrations moved the decision about each text.
 
@@ -46,7 +230,7 @@ def explain(
     little more than one.
 
     Args:
-        answerer: what a fitted classifier asks and how it reads the scores (`answerer_`).
+        predictor: what a fitted classifier asks and how it reads the scores (`predictor_`).
         queries: the texts.
         spans: what is taken away from each field.
         progress: called with prompts finished and prompts in all, per draw of demonstrations.
@@ -54,16 +238,16 @@ def explain(
     cuts, shown, variants = [], [], []
     for query in queries:
         cuts.append([(name, start, end) for name, text in _texts(query).items() for start, end in spans(text)])
-        draws = range(len(answerer.calibrations))
-        shown.append(tuple(dict.fromkeys(row for draw in draws for row in _shown(answerer, query, draw))))
+        draws = range(len(predictor.calibrations))
+        shown.append(tuple(dict.fromkeys(row for draw in draws for row in _shown(predictor, query, draw))))
         occluded = [Variant(_cut(query, name, start, end)) for name, start, end in cuts[-1]]
         variants.append([Variant(query), *occluded, *(Variant(query, (row,)) for row in shown[-1])])
-    tables = score_variants(answerer, queries, variants, progress)
-    return [_explanation(answerer, *parts) for parts in zip(queries, cuts, shown, tables, strict=True)]
+    tables = score_variants(predictor, queries, variants, progress)
+    return [_explanation(predictor, *parts) for parts in zip(queries, cuts, shown, tables, strict=True)]
 
 
 def score_variants(
-    answerer: Answerer,
+    predictor: PromptedPredictor,
     queries: Sequence[Example],
     variants: Sequence[Sequence[Variant]],
     progress: Progress | None = None,
@@ -71,7 +255,7 @@ def score_variants(
     """Calibrated log P(label) of variants of texts, all under the demonstrations that the text itself is shown.
 
     Args:
-        answerer: what a fitted classifier asks.
+        predictor: what a fitted classifier asks.
         queries: the texts as they are; they choose the demonstrations.
         variants: what is scored for each.
         progress: called with prompts finished and prompts in all, per draw of demonstrations.
@@ -79,7 +263,7 @@ def score_variants(
     Returns:
         For each text natural logarithms, shape [variants, labels].
     """
-    inference = answerer.inference
+    inference = predictor.inference
     builder = inference.builder
     # As `Inference` does: a content-free prompt shows what the query's shows, where that depends on the query.
     by_query = builder.selection.depends_on_query
@@ -91,9 +275,9 @@ def score_variants(
     neutral = [inference.query(text) for text in inference.normalisation.neutral_texts]
     asked = [(query, variant) for query, own in zip(queries, variants, strict=True) for variant in own]
     total = np.zeros((len(asked), len(builder.labels)))
-    for draw, calibration in enumerate(answerer.calibrations):
+    for draw, calibration in enumerate(predictor.calibrations):
         prompts = [
-            prompt(changed, _shown(answerer, original, draw), variant.without)
+            prompt(changed, _shown(predictor, original, draw), variant.without)
             for query, variant in asked
             for original, changed in (
                 *((query if by_query else other, other) for other in neutral),
@@ -104,12 +288,12 @@ def score_variants(
         own = range(len(neutral), len(rows), len(neutral) + 1)
         scores = [inference.normalisation.scores(rows[at : at + 1], rows[at - len(neutral) : at]) for at in own]
         total += calibration.log_probabilities(np.concatenate([np.empty((0, len(builder.labels))), *scores]))
-    log_p = log_softmax(total / len(answerer.calibrations), axis=1)
+    log_p = log_softmax(total / len(predictor.calibrations), axis=1)
     return np.split(log_p, np.cumsum([len(own) for own in variants])[:-1]) if variants else []
 
 
 def _explanation(
-    answerer: Answerer,
+    predictor: PromptedPredictor,
     query: Example,
     cuts: Sequence[tuple[str, int, int]],
     shown: Sequence[int],
@@ -123,7 +307,7 @@ def _explanation(
         (name, Word(start, end, texts[name][start:end], effect))
         for (name, start, end), effect in zip(cuts, effects[: len(cuts)], strict=True)
     ]
-    support, labels = answerer.inference.support, answerer.inference.builder.labels
+    support, labels = predictor.inference.support, predictor.inference.builder.labels
     demonstrations = [
         Shown(row, str(support[row].label), support[row].text, effect)
         for row, effect in zip(shown, effects[len(cuts) :], strict=True)
@@ -140,9 +324,9 @@ def _explanation(
     )
 
 
-def _shown(answerer: Answerer, query: Example, draw: int) -> tuple[int, ...]:
+def _shown(predictor: PromptedPredictor, query: Example, draw: int) -> tuple[int, ...]:
     """The rows that the served prompt shows, in prompt order."""
-    return answerer.inference.builder.build(query, answerer.inference.support, draw).demonstrations
+    return predictor.inference.builder.build(query, predictor.inference.support, draw).demonstrations
 
 
 def _texts(query: Example) -> dict[str, str]:

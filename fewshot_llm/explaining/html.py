@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from fewshot_llm.explaining.explanation import Explanation, Word
+from fewshot_llm.explaining.explain import Explanation, Word
 
 __all__ = ["explanation_html"]
 

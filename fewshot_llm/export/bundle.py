@@ -9,6 +9,10 @@ decision    a Hugging Face folder, adapter/, decision.json, decision_template.ji
 
 Beside them in every bundle: bundle.json, fewshot.json, task.toml, the template, calibration.json, golden.json,
 certificate.json, README.md, serve.sh and SHA256SUMS.
+
+The readable files of a bundle: `task.toml` and the model card.
+
+`serve.sh`: the exact command for each server that can take a bundle.
 """
 
 from __future__ import annotations
@@ -17,47 +21,195 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
+from fewshot_llm.data import Example
+from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.bundle_text import bundle_card, task_toml
 from fewshot_llm.export.certificate import CERTIFICATE, Certificate
 from fewshot_llm.export.decision import decision_prompt, write_decision
-from fewshot_llm.export.gguf_lora import write_gguf_lora
-from fewshot_llm.export.gguf_model import write_gguf_model
+from fewshot_llm.export.gguf import MODEL, write_gguf_lora, write_gguf_model, write_ollama
 from fewshot_llm.export.golden import Golden, record_golden, write_golden
-from fewshot_llm.export.merged import merge, write_merged
 from fewshot_llm.export.names import Storage, Target
-from fewshot_llm.export.ollama import MODEL, write_ollama
-from fewshot_llm.export.peft import normalise, served_rank, write_adapter
-from fewshot_llm.export.serve_script import serve_script
-from fewshot_llm.export.source import Source, read_source
+from fewshot_llm.export.peft import merge, normalise, served_rank, write_adapter, write_merged
+from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
+from fewshot_llm.files.atomic import atomic_folder
 from fewshot_llm.models.cache import read_record
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.models.load import load_model
+from fewshot_llm.models.load import LanguageModel, load_model
 from fewshot_llm.models.trust import is_elsewhere
-from fewshot_llm.support import Example
-from fewshot_llm.tuning.folder import whole_folder
-from fewshot_llm.tuning.store import RECORD
 
 __all__ = [
     "BUNDLE",
+    "SERVERS",
     "SUMS",
     "TEMPLATE",
     "BundleRecord",
+    "bundle_card",
     "changed_files",
     "export_classifier",
     "file_hashes",
     "read_bundle",
     "require_own_script",
+    "serve_script",
+    "task_toml",
     "write_bundle",
 ]
+
+SERVERS: Mapping[Target, tuple[str, ...]] = {
+    Target.PEFT: ("vllm", "sglang"),
+    Target.MERGED: ("vllm", "sglang", "transformers"),
+    Target.GGUF_LORA: ("llama.cpp",),
+    Target.GGUF_MERGED: ("llama.cpp",),
+    Target.OLLAMA: ("ollama", "llama.cpp"),
+    Target.DECISION: ("transformers",),
+}
+"""The servers that take each target, the first of them by default."""
+
+_LORA = '--enable-lora --max-lora-rank {rank} --lora-modules {name}="$HERE"'
+_LLAMA = """    # On this machine only: llama.cpp asks for no key and answers pages of any origin.
+    # It loads adapters at its start; posting a path later reports success and uses none.
+    # --cache-ram 0: prompts restored from its memory were seen to shift scores with sliding windows.
+    set -- -m {model} {lora} --host "$HOST" --port "$PORT" --cache-ram 0
+    if command -v llama-server >/dev/null; then exec llama-server "$@"; fi
+    exec "$PYTHON" -m fewshot_llm.export.llama_server "$@" ;;"""
+
+_COMMANDS: Mapping[str, str] = {
+    "vllm": """    # VLLM_PYTHON: the interpreter of an environment whose `vllm` command is not on the PATH.
+    set -- {model} --host "$HOST" --port "$PORT" --generation-config vllm {lora}
+    if [ -n "${{VLLM_PYTHON:-}}" ]; then
+      exec "$VLLM_PYTHON" -m vllm.entrypoints.openai.api_server --model "$@" ${{VLLM_ARGS:-}}
+    fi
+    exec vllm serve "$@" ${{VLLM_ARGS:-}} ;;""",
+    "sglang": """    exec "$PYTHON" -m sglang.launch_server --model-path {model} \\
+      --host "$HOST" --port "$PORT" {lora} ;;""",
+    "transformers": """    # A folder is served, not a name of the hub; nothing is looked up there.
+    exec env HF_HUB_OFFLINE=1 transformers serve "$HERE" --host "$HOST" --port "$PORT" \\
+      --device "${{DEVICE:-cpu}}" --dtype "${{DTYPE:-float32}}" ;;""",
+    "llama.cpp": _LLAMA,
+    "ollama": """    ollama create {name} -f "$HERE/Modelfile"
+    exec env OLLAMA_HOST="$HOST:$PORT" ollama serve ;;""",
+}
+
+
+def serve_script(target: Target, name: str, base: str, rank: int = 0) -> str:
+    """The text of `serve.sh`.
+
+    Args:
+        target: the export's target.
+        name: what requests call the adapter.
+        base: the base model's folder, file or hub id, where the bundle does not hold it; BASE overrides it.
+        rank: the adapter's rank.
+    """
+    name = shlex.quote(name)
+    cases = []
+    for server in SERVERS[target]:
+        model, lora = '"$HERE"', ""
+        if target is Target.PEFT:
+            model = '"$BASE"'
+            lora = _LORA.format(rank=rank, name=name)
+            if server == "sglang":
+                lora = f'--lora-paths {name}="$HERE" --max-lora-rank {rank}'
+        elif target is Target.GGUF_LORA:
+            model, lora = '"$BASE"', f'--lora "$HERE"/{name}.gguf'
+        elif server == "llama.cpp":
+            model = '"$HERE/model.gguf"'
+        cases.append(f"  {server})\n{_COMMANDS[server].format(model=model, lora=lora, name=name)}")
+    first, every = SERVERS[target][0], "|".join(SERVERS[target])
+    return f"""#!/bin/sh
+# Usage: sh serve.sh [{every}]
+# HOST (127.0.0.1), PORT (8000), BASE (the base model) and PYTHON (python3) may be set in the environment.
+set -eu
+HERE=$(cd "$(dirname "$0")" && pwd)
+HOST=${{HOST:-127.0.0.1}}
+PORT=${{PORT:-8000}}
+PYTHON=${{PYTHON:-python3}}
+BASE=${{BASE:-{_default_base(base)}}}
+case "${{1:-{first}}}" in
+{chr(10).join(cases)}
+  *)
+    echo "usage: sh serve.sh [{every}]" >&2
+    exit 2 ;;
+esac
+"""
+
+
+def _default_base(base: str) -> str:
+    """The default inside `${BASE:-…}`: `$HERE/…` where the bundle holds the base, else the quoted text itself."""
+    return base if base.startswith("$HERE/") else shlex.quote(base)
+
+
+def task_toml(task: Task) -> str:
+    """The task as `load_task` reads it."""
+    values = task.model_dump(mode="json", exclude={"folder"})
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines += _table("instruction", values["instruction"])
+    for language, words in values["label_words"].items():
+        lines += _table(f"label_words.{_key(language)}", words)
+    return "\n".join(lines) + "\n"
+
+
+def _table(name: str, values: Mapping[str, str]) -> list[str]:
+    rows = [f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return ["", f"[{name}]", *rows] if rows else []
+
+
+def _key(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def bundle_card(bundle: Mapping[str, Any], record: ArtifactRecord) -> str:
+    """The bundle's `README.md`, in English and Chinese."""
+    target = Target(bundle["target"])
+    commands = "\n".join(f"sh serve.sh {server}" for server in SERVERS[target])
+    mended = "\n".join(f"- {sentence}" for sentence in bundle["mended"]) or "- nothing 无"
+    words = "\n".join(f"| {label} | {text} |" for label, text in record.prompt.label_words.items())
+    calibration = record.calibrations[0].calibration
+    bias = "" if calibration.keeps_order else _BIAS
+    return f"""---
+base_model: {record.base.name}
+language: {record.prompt.language}
+tags: [text-classification, few-shot, lora]
+---
+
+# {bundle["name"]}: {record.task.name} on {record.base.name}, for {target}
+
+Made by `fewshot-llm export --to {target}`. Labels are scored, not generated: a client sends the prompt of
+`template.jinja` as token ids and compares the log-probabilities of the label words.
+
+由 `fewshot-llm export --to {target}` 生成。标签靠打分得出，不靠生成：客户端把 `template.jinja` 的提示以 token id
+发送，比较各标签词的对数概率。
+
+```sh
+{commands}
+fewshot-llm verify .            # starts the server, compares, writes certificate.json 启动服务、对比、写证书
+```
+
+| label 标签 | scored words 标签词 |
+| --- | --- |
+{words}
+
+- Base model 基座模型: {record.base.name} {record.base.revision} (SHA-256 {bundle["base_sha256"]})
+- Calibration 校准: temperature {calibration.temperature:.4g}; bias per label in `calibration.json`.{bias}
+- `golden.json` holds some of the support texts; take it out before you give the bundle away.
+  `golden.json` 含部分样例原文，转交他人前请删除。
+
+Mended on the way, without a change of what the adapter computes 导出时修正（不改变计算结果）:
+
+{mended}
+"""
+
+
+_BIAS = " No server knows the bias: clients add it to the scores. 服务端不含偏置，由客户端加上。"
+
 
 BUNDLE, SUMS, TEMPLATE = "bundle.json", "SHA256SUMS", "template.jinja"
 BASE_GGUF = "base.gguf"
@@ -103,7 +255,7 @@ class _Written:
 
 
 def write_bundle(
-    source: Source,
+    source: ExportSource,
     target: Target,
     folder: Path,
     *,
@@ -126,7 +278,7 @@ def write_bundle(
         AdapterError: `folder` is in use.
     """
     model = source.load()
-    with whole_folder(folder, owned=BUNDLE, overwrite=overwrite) as partial:
+    with atomic_folder(folder, owned=BUNDLE, overwrite=overwrite) as partial:
         written = _write_target(source, model, target, partial, storage)
         record = BundleRecord(
             target=target,
@@ -159,14 +311,17 @@ def export_classifier(
     if adapter is None or not (Path(adapter) / RECORD).is_file():
         raise ExportError(
             "This classifier has no trained adapter to export: it scores with the base model alone. Train one with "
-            "`fewshot-llm tune` or Escalation(…), or serve the base model and give its address as the model."
+            "`fewshot-llm tune` or FewShotClassifier(ladder=Ladder(…)), or serve the base model and give its address "
+            "as the model."
         )
     if target not in list(Target):
         raise ExportError(f"There is no export target {target!r}. {nearest(target, Target)}")
     return write_bundle(read_source(Path(adapter)), Target(target), folder, rows=support, overwrite=overwrite)
 
 
-def _write_target(source: Source, model: LanguageModel, target: Target, folder: Path, storage: Storage) -> _Written:
+def _write_target(
+    source: ExportSource, model: LanguageModel, target: Target, folder: Path, storage: Storage
+) -> _Written:
     base = _servable_base(source)
     match target:
         case Target.PEFT:
@@ -197,26 +352,26 @@ def _write_target(source: Source, model: LanguageModel, target: Target, folder: 
             return _Written(mended, decision=(start, prompt.end + prompt.cut))
 
 
-def _servable_base(source: Source) -> str:
+def _servable_base(source: ExportSource) -> str:
     """A folder or a hub id that another process can load the base model from."""
     path = Path(source.base.name).expanduser()
     return source.base.name if not path.exists() and "/" in source.base.name else str(source.base.folder.resolve())
 
 
-def _base_gguf(source: Source) -> Path | None:
+def _base_gguf(source: ExportSource) -> Path | None:
     """The file that the base model was converted from; it stays the one that is served."""
     record = read_record(source.base.folder)
     path = source.base.folder / record.gguf.name if record is not None else None
     return path.resolve() if path is not None and path.is_file() else None
 
 
-def _write_common(source: Source, record: BundleRecord, golden: Golden, base: str, folder: Path) -> None:
+def _write_common(source: ExportSource, record: BundleRecord, golden: Golden, base: str, folder: Path) -> None:
     atomic_write_json(folder / BUNDLE, record.model_dump(mode="json"))
     if record.target is not Target.PEFT or not (folder / RECORD).exists():
         atomic_write_text(folder / RECORD, source.record.model_dump_json(indent=1) + "\n")
     atomic_write_text(folder / "task.toml", task_toml(source.record.task))
-    atomic_write_text(folder / TEMPLATE, source.record.prompt.template_source)
-    atomic_write_json(folder / "calibration.json", source.record.calibration)
+    atomic_write_text(folder / TEMPLATE, source.template)
+    atomic_write_json(folder / "calibration.json", source.record.calibrations[0].model_dump(mode="json"))
     write_golden(golden, folder)
     script = folder / "serve.sh"
     atomic_write_text(script, serve_script(record.target, record.name, base, record.rank))

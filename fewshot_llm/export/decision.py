@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fewshot_llm.data import Example
 from fewshot_llm.errors import ExportError
 from fewshot_llm.export.peft import normalise, write_adapter
-from fewshot_llm.export.source import Source
+from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.encoding import encode, leading_ids
-from fewshot_llm.support import Example
 
 __all__ = ["ADAPTER", "DecisionPrompt", "decision_prompt", "single_token_words", "write_decision"]
 
@@ -55,7 +55,7 @@ class DecisionPrompt:
         return f"{{{{ {_literal(self.start)} }}}}{{{{ {state} }}}}{{{{ {_literal(self.end)} }}}}{MARK}"
 
 
-def decision_prompt(source: Source, model: LanguageModel) -> DecisionPrompt:
+def decision_prompt(source: ExportSource, model: LanguageModel) -> DecisionPrompt:
     """Find out what stands around a text, and the one token of each label.
 
     Raises:
@@ -119,7 +119,7 @@ def single_token_words(tokenizer: Any, prompt: Prompt, count: int) -> tuple[str,
     return tuple(good[:count]) if len(good) >= count else ()
 
 
-def write_decision(source: Source, model: LanguageModel, folder: Path) -> tuple[str, ...]:
+def write_decision(source: ExportSource, model: LanguageModel, folder: Path) -> tuple[str, ...]:
     """Write base model, adapter, `decision.json` and `decision_template.jinja`.
 
     Of the calibration only the temperature can be served; the bias per label stays in the bundle's `calibration.json`.
@@ -139,7 +139,7 @@ def write_decision(source: Source, model: LanguageModel, folder: Path) -> tuple[
     write_adapter(done.adapter, folder / ADAPTER)
     settings = {
         "labels": {"choice": list(prompt.labels)},
-        "temperature": {"choice": source.record.calibrated.temperature},
+        "temperature": {"choice": source.record.calibrations[0].calibration.temperature},
         "adapter": ADAPTER,
     }
     atomic_write_text(folder / "decision.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fewshot_llm.data import Example
 from fewshot_llm.errors import ExportError
-from fewshot_llm.export.source import Source
+from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import Encoded, encode
-from fewshot_llm.support import Example
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 __all__ = ["GOLDEN", "Golden", "GoldenRow", "adversarial", "read_golden", "record_golden", "write_golden"]
 
@@ -108,7 +108,7 @@ def adversarial(fields: Sequence[str], special_tokens: Sequence[str] = (), words
     return [dict.fromkeys(fields, text) for text in texts]
 
 
-def record_golden(source: Source, model: LanguageModel, rows: Iterable[Example], limit: int = 24) -> Golden:
+def record_golden(source: ExportSource, model: LanguageModel, rows: Iterable[Example], limit: int = 24) -> Golden:
     """Score chosen texts with the adapter and without it.
 
     Args:
@@ -151,7 +151,7 @@ def record_golden(source: Source, model: LanguageModel, rows: Iterable[Example],
         ),
         labels=source.record.prompt.labels,
         template=source.record.prompt.template,
-        template_source=source.record.prompt.template_source,
+        template_source=source.template,
         bos=model.tokenizer.bos_token_id,
         versions=source.record.versions,
     )

@@ -8,12 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from fewshot_llm.errors import AdapterError
-from fewshot_llm.export.base import BaseModel
-from fewshot_llm.export.facts import gather
-from fewshot_llm.export.lint_rules import RULES
+from fewshot_llm.export.adapter import BaseModel
+from fewshot_llm.export.lint_rules import RULES, gather
 from fewshot_llm.export.names import Server
 
-__all__ = ["Finding", "Status", "lint", "refuse_broken", "worst"]
+__all__ = ["LintFinding", "Status", "lint", "refuse_broken", "worst"]
 
 
 class Status(StrEnum):
@@ -26,7 +25,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintFinding:
     """One cell of the table server x rule.
 
     Attributes:
@@ -46,7 +45,7 @@ class Finding:
     source: str = ""
 
 
-def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] = Server) -> tuple[Finding, ...]:
+def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] = Server) -> tuple[LintFinding, ...]:
     """Check an adapter folder against every rule for every server.
 
     Args:
@@ -68,11 +67,11 @@ def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] 
         for server in servers:
             consequence = rule.consequences.get(server) if found else None
             if consequence is None:
-                findings.append(Finding(server, rule.name, Status.PASS))
+                findings.append(LintFinding(server, rule.name, Status.PASS))
                 continue
             status = Status.MENDED if rule.mended else Status.NOTE if rule.note else Status.MEND
             detail = f"{found}; {server} {consequence.text}"
-            findings.append(Finding(server, rule.name, status, detail, rule.remedy, consequence.source))
+            findings.append(LintFinding(server, rule.name, status, detail, rule.remedy, consequence.source))
     return tuple(findings)
 
 
@@ -88,7 +87,7 @@ def refuse_broken(folder: Path) -> None:
             raise AdapterError(f"{folder} cannot be exported ({rule.name}): {found}. To mend it: {rule.remedy}.")
 
 
-def worst(findings: Iterable[Finding]) -> Status:
+def worst(findings: Iterable[LintFinding]) -> Status:
     """The gravest status: to be mended, to be looked at, mended, or pass."""
     order = (Status.PASS, Status.MENDED, Status.NOTE, Status.MEND)
     return max((finding.status for finding in findings), key=order.index, default=Status.PASS)

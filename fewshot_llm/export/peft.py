@@ -3,12 +3,15 @@
 Servers compute the scale of an update differently (some ignore rsLoRA and patterns), accept certain ranks
 only, and some drop a module type that any layer lacks. So the true scale is folded into `lora_B`, ranks are
 padded with zeros to one allowed value, and layers that were left out get an update of zero.
+
+Base and adapter as one plain Hugging Face folder that any server loads.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,20 @@ from typing import Any
 import torch
 
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.adapter import CONFIG_NAME, WEIGHTS_NAME, LoraAdapter, LoraPair
-from fewshot_llm.export.base import BaseModel
+from fewshot_llm.export.adapter import CONFIG_NAME, WEIGHTS_NAME, BaseModel, LoraAdapter, LoraPair
 from fewshot_llm.files import atomic_write, atomic_write_text
+from fewshot_llm.models.load import LanguageModel
 
-__all__ = ["REWRITING_INITS", "SERVED_RANKS", "Normalised", "normalise", "served_rank", "write_adapter"]
+__all__ = [
+    "REWRITING_INITS",
+    "SERVED_RANKS",
+    "Normalised",
+    "merge",
+    "normalise",
+    "served_rank",
+    "write_adapter",
+    "write_merged",
+]
 
 SERVED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """vLLM's values of `--max-lora-rank` (`vllm/config/lora.py`)."""
@@ -200,3 +212,49 @@ def _padded(pair: LoraPair, rank: int) -> LoraPair:
 def _span(values: Any) -> str:
     low, high = min(values), max(values)
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def merge(language_model: LanguageModel) -> Any:
+    """The network with its adapter's update added to the base weights; the given model stays as it is.
+
+    A network that was read from a GGUF file or another quantised form carries a `quantization_config`, which would
+    be written beside weights that are not quantised any more. So the result is built from the configuration without
+    it, and the weights are copied. Tied embeddings stay tied.
+
+    Args:
+        language_model: with a LoRA adapter, or without (then this is a plain copy).
+
+    Returns:
+        A `transformers` causal model in evaluation mode.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    network = language_model.model
+    if isinstance(network, PeftModel):
+        network = deepcopy(network).merge_and_unload()
+    config = deepcopy(network.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config, dtype=language_model.dtype)
+    plain = plain.to_empty(device=language_model.device)
+    plain.load_state_dict(network.state_dict())
+    # Buffers that are computed (rotary frequencies) are in no state dict.
+    for (_, target), (_, source) in zip(plain.named_buffers(), network.named_buffers(), strict=True):
+        target.copy_(source)
+    plain.tie_weights()
+    plain.generation_config = deepcopy(network.generation_config)
+    return plain.eval()
+
+
+def write_merged(language_model: LanguageModel, folder: Path) -> None:
+    """Write weights (safetensors), configuration, generation configuration and tokenizer.
+
+    Args:
+        language_model: base with adapter.
+        folder: is made where absent.
+    """
+    merge(language_model).save_pretrained(folder)
+    language_model.tokenizer.save_pretrained(folder)

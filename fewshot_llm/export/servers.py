@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from fewshot_llm.errors import ServerError
-from fewshot_llm.scoring.remote_http import Http
+from fewshot_llm.scoring.remote.http import Http
 
 __all__ = ["Launch", "llama_cpp", "running", "script", "transformers_serve", "vllm"]
 

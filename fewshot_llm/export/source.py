@@ -1,31 +1,29 @@
-"""`Source`: an adapter folder with all that an export needs of it: the record, the base model, the prompts."""
+"""`ExportSource`: an adapter folder with all that an export needs of it: the record, the base model, the prompts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot_llm.artifacts.parts import restore_selection
+from fewshot_llm.artifacts.record import SUPPORT, TEMPLATE, ArtifactRecord, read_record
+from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import AdapterError, ExportError
-from fewshot_llm.estimators.assemble import make_builder
-from fewshot_llm.estimators.parts import restore_selection
-from fewshot_llm.export.adapter import LoraAdapter, read_adapter
-from fewshot_llm.export.base import BaseModel, read_base
+from fewshot_llm.export.adapter import BaseModel, LoraAdapter, read_adapter, read_base
 from fewshot_llm.export.lint import refuse_broken
 from fewshot_llm.files import read_rows
 from fewshot_llm.models.cache import require_whole_weights
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.models.load import load_model
+from fewshot_llm.models.load import LanguageModel, load_model
+from fewshot_llm.predictors.build import make_builder
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import Template
-from fewshot_llm.scoring.cached import TreeScorer
-from fewshot_llm.support import Example, SupportSet
-from fewshot_llm.tuning.store import SUPPORT, AdapterRecord, read_adapter_folder
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
-__all__ = ["Source", "read_source"]
+__all__ = ["ExportSource", "read_source"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """What is exported.
 
     Attributes:
@@ -34,13 +32,15 @@ class Source:
         adapter: its weights.
         base: the base model it belongs to.
         support: the rows that prompts show as demonstrations; empty where they show none.
+        template: the prompt template's text.
     """
 
     folder: Path
-    record: AdapterRecord
+    record: ArtifactRecord
     adapter: LoraAdapter
     base: BaseModel
     support: SupportSet
+    template: str
 
     @property
     def name(self) -> str:
@@ -59,9 +59,9 @@ class Source:
             self.record.task,
             prompt.language,
             scorer,
-            template=Template(prompt.template, prompt.language, prompt.template_version, prompt.template_source),
+            template=Template(prompt.template, prompt.language, prompt.template_version, self.template),
             selection=restore_selection(prompt.selection, scorer),
-            shots=prompt.demonstrations,
+            shots=prompt.shots,
             seed=prompt.seed,
             layout=prompt.layout,
         )
@@ -69,7 +69,7 @@ class Source:
 
 def read_source(
     folder: Path, base: str | None = None, *, allow_base_mismatch: bool = False, allow_download: bool = False
-) -> Source:
+) -> ExportSource:
     """Read an adapter folder and find its base model.
 
     Args:
@@ -79,10 +79,11 @@ def read_source(
         allow_download: fetch the recorded base model where it is not in the cache.
 
     Raises:
-        AdapterError: the folder is not whole, has weights that `lint` calls broken, or belongs to another base model.
+        ArtifactError: the folder is not whole.
+        AdapterError: it holds no adapter, has weights that `lint` calls broken, or belongs to another base model.
         ModelError: the base model cannot be found.
     """
-    record = read_adapter_folder(folder)
+    record = read_record(folder)
     if record.prompt.defence != "none":
         raise ExportError(
             f"{folder} was trained with the defence {record.prompt.defence!r}: texts are changed before the prompt is "
@@ -99,4 +100,7 @@ def read_source(
     path = folder / SUPPORT
     rows = [dict(row) for row in read_rows(path)] if path.is_file() else []
     examples = tuple(Example(row, row.pop("label")) for row in rows)
-    return Source(folder, record, read_adapter(folder), model, SupportSet(examples, record.prompt.labels))
+    template = (folder / TEMPLATE).read_text(encoding="utf-8")
+    return ExportSource(
+        folder, record, read_adapter(folder), model, SupportSet(examples, record.prompt.labels), template
+    )

@@ -6,7 +6,6 @@ from fewshot_llm.files.atomic import atomic_write, atomic_write_json, atomic_wri
 from fewshot_llm.files.formats import Note, Problem, Reading, RepeatedName, json_list, kind_of
 from fewshot_llm.files.reading import Rows, count_rows, iter_rows, load_rows, read_rows, scan_rows
 from fewshot_llm.files.writing import Excel, columns_of, require_writable, result_names, write_rows, written_form
-from fewshot_llm.language import normalise_text
 
 __all__ = [
     "Excel",
@@ -24,7 +23,6 @@ __all__ = [
     "json_list",
     "kind_of",
     "load_rows",
-    "normalise_text",
     "read_rows",
     "require_writable",
     "result_names",

@@ -1,16 +1,37 @@
-"""Where a model runs and in which number format."""
+"""Where a model runs and in which number format.
+
+How many cores this process may really use.
+
+Lets the process keep memory that it frees, for the next tensor of the same size.
+
+What the operating system says of the processor.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import platform
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.processes import on_machine, place_on_machine, several
+from fewshot_llm.models.distributed import on_machine, place_on_machine, several
 
-__all__ = ["DeviceMap", "choose_device", "choose_dtype", "cpu_has_bfloat16", "place"]
+__all__ = [
+    "DeviceMap",
+    "available_cores",
+    "choose_device",
+    "choose_dtype",
+    "cpu_has_bfloat16",
+    "keep_freed_memory",
+    "limit_threads",
+    "place",
+    "processor_field",
+]
 
 DeviceMap: TypeAlias = dict[str, str] | str
 """What `from_pretrained(device_map=…)` takes: one device for everything, or `"auto"` to spread the layers."""
@@ -129,3 +150,128 @@ def place(device: torch.device, weight_bytes: int, spread: bool) -> DeviceMap:
         free / 1e9,
     )
     return "auto"
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """Cores that the scheduler really grants: the smaller of CPU affinity and the cgroup's quota, at least 1.
+
+    `os.cpu_count` reports the host's cores; in a container that may run on 2 of 64, a program that starts
+    64 threads is several times slower than one that starts 2.
+
+    Args:
+        root: where `proc` and `sys` are looked up.
+
+    >>> 1 <= available_cores() <= (os.cpu_count() or 1)
+    True
+    """
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = (*_quotas_v2(root), *_quotas_v1(root))
+    return max(1, min(granted, *(int(quota) for quota in quotas), granted))
+
+
+def limit_threads(threads: int | None = None) -> int:
+    """Set the number of threads of torch's operators, for the whole process.
+
+    Args:
+        threads: an explicit number wins. Without one, torch's own choice (which honours `OMP_NUM_THREADS`)
+            stays unless it exceeds `available_cores`.
+
+    Returns:
+        The number now in force.
+    """
+    import torch
+
+    wanted = min(torch.get_num_threads(), available_cores()) if threads is None else threads
+    if wanted < 1:
+        raise ValueError(f"threads is {threads}; it must be at least 1.")
+    if wanted != torch.get_num_threads():
+        torch.set_num_threads(wanted)
+    return wanted
+
+
+def _groups(root: Path, controller: str) -> list[str]:
+    """This process's path in a cgroup hierarchy (`""` names version 2) and every path above it."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(",") if controller else not controllers:
+            steps = [step for step in path.split("/") if step and step != ".."]
+            return ["/".join(steps[:depth]) for depth in range(len(steps), -1, -1)]
+    return [""]
+
+
+def _quotas_v2(root: Path) -> list[float]:
+    quotas = []
+    for group in _groups(root, ""):
+        for line in _lines(root / "sys/fs/cgroup" / group / "cpu.max"):
+            quota, _, period = line.partition(" ")
+            if quota != "max" and float(period or 100_000) > 0:
+                quotas.append(float(quota) / float(period or 100_000))
+    return quotas
+
+
+def _quotas_v1(root: Path) -> list[float]:
+    quotas = []
+    for mount in ("cpu", "cpu,cpuacct"):
+        for group in _groups(root, "cpu"):
+            folder = root / "sys/fs/cgroup" / mount / group
+            quota = _lines(folder / "cpu.cfs_quota_us")
+            period = _lines(folder / "cpu.cfs_period_us")
+            if quota and period and float(quota[0]) > 0 and float(period[0]) > 0:
+                quotas.append(float(quota[0]) / float(period[0]))
+    return quotas
+
+
+def _lines(path: Path) -> list[str]:
+    """The file's lines; none where it is absent or not ours to read."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+LARGEST = 32 * 2**20
+"""Blocks up to so many bytes come from the heap, where they can be used again."""
+
+KEPT = 256 * 2**20
+"""Free bytes at the heap's end that are not handed back to the kernel."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep freed blocks, for the whole process.
+
+    A forward pass on a CPU makes and drops hundreds of tensors of some megabytes. By default glibc hands such memory
+    back to the kernel each time, and the kernel clears it page by page when it is asked for again: a fourteenth of the
+    scorer's time. Up to `KEPT` free bytes at the heap's end stay with the process.
+
+    Returns:
+        Whether it was done. Not where another C library is used, nor where the environment sets the allocator up
+        itself (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_` or `GLIBC_TUNABLES`).
+
+    >>> keep_freed_memory() or "another C library, or the environment's own settings"  # doctest: +SKIP
+    True
+    """
+    if platform.libc_ver()[0] != "glibc" or any(os.environ.get(name) for name in _SETTINGS):
+        return False
+    set_option = ctypes.CDLL(None).mallopt
+    return bool(set_option(_MMAP_THRESHOLD, LARGEST)) and bool(set_option(_TRIM_THRESHOLD, KEPT))
+
+
+def processor_field(name: str, root: Path = Path("/")) -> str:
+    """A field of Linux's /proc/cpuinfo, of the first core; elsewhere the platform's name, on Windows with the maker.
+
+    Args:
+        name: such as "model name" or "vendor_id".
+        root: where `proc` is looked up.
+
+    >>> isinstance(processor_field("model name"), str)
+    True
+    """
+    try:
+        lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
+    return next(found, platform.processor())

@@ -1,25 +1,210 @@
-"""Load a base model with its tokenizer and, where asked, an adapter."""
+"""Load a base model with its tokenizer and, where asked, an adapter.
+
+`LanguageModel`: a causal model, its tokenizer and everything that names them.
+
+Put a trained LoRA adapter on a base model.
+
+Where a decoder keeps its layers.
+"""
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 
-from fewshot_llm.errors import ModelError
-from fewshot_llm.models.adapter import attach_adapter
-from fewshot_llm.models.allocator import keep_freed_memory
-from fewshot_llm.models.device import choose_device, choose_dtype, place
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.errors import AdapterError, ModelError
+from fewshot_llm.files import sha256_file
+from fewshot_llm.models.device import choose_device, choose_dtype, keep_freed_memory, limit_threads, place
+from fewshot_llm.models.linear import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.locate import LocatedModel, locate_model
-from fewshot_llm.models.products import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.pull import PullProgress
 from fewshot_llm.models.quiet import quiet_transformers
-from fewshot_llm.models.threads import limit_threads
-from fewshot_llm.models.trust import ModelName
+from fewshot_llm.models.trust import ModelName, RecordedModel
 
-__all__ = ["load_model", "load_tokenizer"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "AdapterWeights",
+    "LanguageModel",
+    "attach_adapter",
+    "decoder_layers",
+    "load_model",
+    "load_tokenizer",
+    "read_adapter_config",
+    "recorded_base",
+    "special_tokens_of",
+]
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def attach_adapter(model: Any, folder: Path) -> tuple[Any, str]:
+    """Wrap a base model in a PEFT adapter.
+
+    Args:
+        model: a `transformers` causal model; its modules are changed in place, as PEFT does.
+        folder: holds `adapter_config.json` and `adapter_model.safetensors`.
+
+    Returns:
+        The wrapped model in evaluation mode, and the SHA-256 of the adapter's weights.
+
+    Raises:
+        AdapterError: files are missing, the weights are pickled, or they do not fit the base model.
+    """
+    _check_files(folder)
+    _check_kind(folder)
+    from peft import PeftModel
+
+    base = getattr(model.config, "model_type", "base model")
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns of weights that are missing from the file, and leaves those at random values.
+            warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            wrapped = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+    except Exception as error:  # PEFT raises RuntimeError, ValueError, KeyError, TypeError, SafetensorError, …
+        raise AdapterError(
+            f"The adapter in {folder} does not fit this base model ({base}): {_gist(error)} An adapter only works "
+            f"on the base that it was trained on."
+        ) from error
+    return wrapped.eval(), sha256_file(folder / ADAPTER_WEIGHTS)
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """What `adapter_config.json` says.
+
+    Raises:
+        AdapterError: it is no JSON object.
+    """
+    path = folder / ADAPTER_CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise AdapterError(f"{path} is no JSON: {str(error)[:200]}. Copy or train the adapter again.") from None
+    if not isinstance(config, dict):
+        raise AdapterError(f"{path} is no JSON object. Copy or train the adapter again.")
+    return config
+
+
+def recorded_base(folder: Path, *, allow_download: bool = False) -> RecordedModel | None:
+    """The base model that an adapter's folder names; None where it names none.
+
+    Raises:
+        AdapterError: `adapter_config.json` is damaged.
+        ModelError: it names an address.
+    """
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return None
+    base = read_adapter_config(folder).get("base_model_name_or_path")
+    return RecordedModel(str(base), str(folder / ADAPTER_CONFIG), allow_download) if base else None
+
+
+def _check_kind(folder: Path) -> None:
+    """Other kinds than LoRA load models, tokenizers or modules that their settings name."""
+    config = read_adapter_config(folder)
+    if config.get("peft_type") != "LORA" or config.get("megatron_config"):
+        raise AdapterError(
+            f"The adapter in {folder} is of the kind {config.get('peft_type')!r}"
+            f"{' with Megatron layers' if config.get('megatron_config') else ''}; only plain LoRA is loaded, because "
+            "other kinds fetch what their settings name. Train a LoRA adapter (fewshot-llm tune)."
+        )
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise AdapterError(f"There is no adapter folder {folder}. A trained adapter is a folder; give its path.")
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise AdapterError(f"The folder {folder} is not an adapter: it has no {ADAPTER_CONFIG}.")
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        pickled = (folder / "adapter_model.bin").exists()
+        raise AdapterError(
+            f"The adapter folder {folder} has no {ADAPTER_WEIGHTS}"
+            + (
+                ", only adapter_model.bin: pickled weights can run code when they are read, so they are refused. "
+                "Save the adapter again with PEFT, which writes safetensors."
+                if pickled
+                else "; the folder is incomplete, train or copy it again."
+            )
+        )
+
+
+def _gist(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "…"
+
+
+class AdapterWeights(Protocol):
+    """A trained adapter that is in no folder."""
+
+    def put_on(self, language_model: LanguageModel) -> LanguageModel:
+        """The model with the adapter on."""
+        ...
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded base model, with or without an adapter.
+
+    Attributes:
+        name: what the user asked for: a registry name, a hub id or a folder.
+        model: a `transformers` causal model, or a `peft.PeftModel` around one, in evaluation mode.
+        tokenizer: its fast tokenizer.
+        device: where the weights are.
+        dtype: the weights' number format.
+        revision: hub commit, or the registry's pinned version; empty for a plain folder.
+        sha256: of the weights file (of the sorted list of hashes where there are several).
+        adapter: SHA-256 of the adapter's weights; empty without one.
+        context_length: the longest sequence, in tokens, that the model was made for.
+        adapter_source: where the adapter comes from: its folder, or its weights; None without one.
+
+    Pickled by reference (`models.reference`): by name, revision and hashes, never with its weights. A deep copy is the
+    model itself.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    revision: str = ""
+    sha256: str = ""
+    adapter: str = ""
+    context_length: int = 2048
+    adapter_source: Path | AdapterWeights | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[..., LanguageModel], tuple[Any, ...]]:
+        from fewshot_llm.models.reference import load_referenced, reference_of
+
+        return load_referenced, (reference_of(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # The tokenizer as well: whatever counts tokens beside the model shall do so with the same object.
+        memo[id(self.tokenizer)] = self.tokenizer
+        return self
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Every special token's text, longest first; these are neutralised inside a customer's text."""
+        return special_tokens_of(self.tokenizer)
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything that may change a score, as one line."""
+        return "|".join((self.name, self.revision, self.sha256, self.adapter, str(self.dtype).removeprefix("torch.")))
+
+
+def special_tokens_of(tokenizer: Any) -> tuple[str, ...]:
+    """The text of every special token of a fast tokenizer, longest first."""
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    known = {token for token in (*tokenizer.all_special_tokens, *added) if token.strip()}
+    return tuple(sorted(known, key=lambda token: (-len(token), token)))
+
 
 DEFAULT_CONTEXT_LENGTH = 2048
 UNBOUNDED = 10**9
@@ -189,3 +374,14 @@ def _unreadable(what: str, located: LocatedModel, error: Exception) -> ModelErro
         f"The {what} of model {located.name} cannot be read from {located.folder}: {reason[:300]} A whole model "
         f"folder holds config.json, tokenizer.json and *.safetensors; fetch or save it again if one is damaged."
     )
+
+
+def decoder_layers(network: Any) -> Sequence[Any]:
+    """The decoder's layers, bottom first; none where the network does not keep them in one list.
+
+    Args:
+        network: a `transformers` causal model.
+    """
+    count = network.config.get_text_config().num_hidden_layers
+    lists = (m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)
+    return list(next(lists, ()))

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from fewshot_llm.errors import ModelError
 from fewshot_llm.models.cache import CONVERSION, model_folder, read_record
-from fewshot_llm.models.language_model import AdapterWeights, LanguageModel
+from fewshot_llm.models.load import AdapterWeights, LanguageModel
 from fewshot_llm.models.locate import HUB_ID, stamp_of
 from fewshot_llm.models.registry import EMBEDDED
 

@@ -83,7 +83,7 @@ class RecordedModel:
     Raises:
         ModelError: the name is an address.
 
-    >>> str(RecordedModel("smollm2-135m", "my-reviews/classifier.json"))
+    >>> str(RecordedModel("smollm2-135m", "my-reviews/fewshot.json"))
     'smollm2-135m'
     """
 

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from fewshot_llm.playground.guard import Guard, is_loopback
-from fewshot_llm.playground.session import Accuracy, Session
-from fewshot_llm.playground.support_file import SupportFile
+from fewshot_llm.playground.serve import AccessMiddleware, is_loopback
+from fewshot_llm.playground.session import Accuracy, PlaygroundSession, SupportFile
 
-__all__ = ["Accuracy", "Guard", "Session", "SupportFile", "is_loopback"]
+__all__ = ["AccessMiddleware", "Accuracy", "PlaygroundSession", "SupportFile", "is_loopback"]

@@ -1,32 +1,149 @@
-"""`Session`: what a person does with one task, one support file and one model. No page, no framework."""
+"""`PlaygroundSession`: what a person does with one task, one support file and one model. No page, no framework.
+
+`SupportFile`: the labelled rows on disk, corrected one at a time, with undo.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewshot_llm.calibration import Calibration, Evidence, IntArray, fit_bias_temperature
-from fewshot_llm.errors import FewshotError
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.columns import LABEL, resolve_columns
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.task import Task
+from fewshot_llm.errors import FewshotError, SupportError, nearest
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.evaluation.intervals import Interval, proportion
-from fewshot_llm.evidence import calibrated_out_of_fold
 from fewshot_llm.explaining import Explanation
-from fewshot_llm.playground.support_file import SupportFile
+from fewshot_llm.files import Rows, atomic_write, columns_of, read_rows, write_rows
+from fewshot_llm.files.locking import sole_writer
 from fewshot_llm.prompting.template import Template
-from fewshot_llm.scoring.base import FloatArray
-from fewshot_llm.support import Example, SupportSet
+from fewshot_llm.stats.calibration import Calibration, CalibrationEvidence, calibrated_out_of_fold, fit_bias_temperature
+from fewshot_llm.stats.intervals import Interval, proportion
+from fewshot_llm.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from fewshot_llm.estimators.prediction import Prediction
-    from fewshot_llm.ladder import Watch
+    from fewshot_llm.ladder.base import LadderCallbacks
+    from fewshot_llm.predictors.prediction import Prediction
 
-__all__ = ["Accuracy", "Session"]
+__all__ = ["Accuracy", "PlaygroundSession", "SupportFile"]
+
+WAIT = 10.0
+"""Seconds to wait for another process that is writing the file."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True)
+class SupportFile:
+    """A support file that people correct. Every change is on disk, whole, when the method returns.
+
+    Attributes:
+        path: a file that rows can be read from and written to.
+        task: its fields and labels.
+        columns: field (or `label`) → column, where the file names a column otherwise.
+        delimiter: between the cells of a text table, before the first change.
+        encoding: of a text file, likewise.
+        merge_labels: take spellings of one label as the most frequent of them.
+    """
+
+    path: Path
+    task: Task
+    columns: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    encoding: str | None = None
+    merge_labels: bool = False
+    _changes: list[_Change] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def changes(self) -> int:
+        """How many changes `undo` can take back."""
+        return len(self._changes)
+
+    def read(self) -> SupportSet:
+        """The rows, cleaned.
+
+        Raises:
+            DataFileError: the file cannot be read.
+            SupportError: no usable rows.
+        """
+        return SupportSet.from_read(self._rows(), self.path, self.task, self.columns, self.merge_labels)
+
+    def put(self, example: Example, label: str) -> None:
+        """Give a text its label: rows that hold it already are changed, else a row is added at the end.
+
+        Args:
+            example: the text.
+            label: one of the task's labels.
+
+        Raises:
+            SupportError: an empty text, or no such label.
+            DataFileError: the file cannot be read or written, or another process has been writing it for long.
+        """
+        text = normalise_text(example.text)
+        if not text:
+            raise SupportError("There is no text to label. Type or paste one.")
+        if label not in self.task.labels:
+            raise SupportError(f"The task {self.task.name} has no label {label!r}. {nearest(label, self.task.labels)}")
+        with self._alone():
+            self._put(text, example, label)
+
+    def _put(self, text: str, example: Example, label: str) -> None:
+        before, rows = self.path.read_bytes(), self._rows()
+        names = columns_of(rows)
+        task = self.task
+        where = resolve_columns(names, task.fields, task.optional_fields, self.columns, kind=task.kind, task=task.name)
+        changed, found = [], False
+        for row in rows:
+            same = normalise_text(Example(where.fields(row)).text) == text
+            found |= same
+            changed.append({**row, where.names[LABEL]: label} if same else row)
+        if not found:
+            fields = {where.names[name]: value for name, value in example.fields.items() if name in where.names}
+            changed.append({**fields, where.names[LABEL]: label})
+        write_rows(self.path, changed, overwrite=True)
+        self._changes.append(_Change(before, self.path.read_bytes()))
+
+    def _rows(self) -> Rows:
+        """What is there; what is written here is UTF-8 with the usual delimiter."""
+        if self._changes:
+            return read_rows(self.path)
+        return read_rows(self.path, delimiter=self.delimiter, encoding=self.encoding)
+
+    def undo(self) -> bool:
+        """Put the file back as it was before the last change; False where there is none to take back.
+
+        Raises:
+            SupportError: somebody else has changed the file since, and their work would be lost.
+        """
+        if not self._changes:
+            return False
+        change = self._changes[-1]
+        with self._alone():
+            if self.path.read_bytes() != change.after:
+                raise SupportError(
+                    f"{self.path.name} was changed by another program since the last correction; taking it back would "
+                    "lose that. Edit the file by hand."
+                )
+            with atomic_write(self.path) as temporary:
+                temporary.write_bytes(change.before)
+            self._changes.pop()
+        return True
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Two pages may correct one file: each reads it and writes it before the other does."""
+        return sole_writer(self.path.with_name(f".{self.path.name}.lock"), f"the file {self.path.name}", wait=WAIT)
+
 
 FOLDS = 5
 """Of the accuracy on scores that are out of fold already; costs no model time."""
@@ -53,7 +170,7 @@ class _OutOfFold:
 
     seen: list[tuple[FloatArray, IntArray]] = field(default_factory=list)
 
-    def fit(self, evidence: Evidence) -> Calibration:
+    def fit(self, evidence: CalibrationEvidence) -> Calibration:
         self.seen.append(evidence.held_out())
         return fit_bias_temperature(*self.seen[-1])
 
@@ -71,7 +188,7 @@ class _OutOfFold:
         return proportion(int(right.sum()), len(targets))
 
 
-class Session:
+class PlaygroundSession:
     """A fitted classifier that is fitted again whenever its support file or its template changes.
 
     Methods may be called from several threads: they wait for each other. Only for a training they do not wait; they
@@ -117,12 +234,12 @@ class Session:
     @property
     def language(self) -> str:
         """The language of the prompt."""
-        return self.classifier.answerer_.inference.builder.language
+        return self.classifier.predictor_.inference.builder.language
 
     @property
     def template(self) -> Template:
         """The template in use."""
-        return self.classifier.answerer_.inference.builder.template
+        return self.classifier.predictor_.inference.builder.template
 
     def label(self, texts: Sequence[str]) -> list[Prediction]:
         """Predictions for texts, in order; empty ones are not allowed."""
@@ -171,7 +288,7 @@ class Session:
         Raises:
             TemplateError: the source is not a usable template.
         """
-        inference = self.classifier.answerer_.inference
+        inference = self.classifier.predictor_.inference
         builder = inference.builder
         if source is not None and source != self.template.source:
             builder = replace(builder, template=Template.from_source(source, self.language, "edited"))
@@ -189,30 +306,30 @@ class Session:
             self._fit(settings)
             self._settings = settings
 
-    def tune(self, target: float, watch: Watch) -> dict[str, Any]:
+    def tune(self, target: float, callbacks: LadderCallbacks) -> dict[str, Any]:
         """Climb the ladder on the support file as it is now, and write the folder `tuned`.
 
         Args:
             target: the accuracy that is good enough.
-            watch: told what happens.
+            callbacks: told what happens.
 
         Returns:
-            What `tuning.tune.tune_to_folder` sums up.
+            What `workflows.tune.tune_to_folder` sums up.
         """
-        from fewshot_llm.escalation import Escalation
-        from fewshot_llm.tuning.tune import tune_to_folder
+        from fewshot_llm.ladder.base import Ladder
+        from fewshot_llm.workflows.tune import tune_to_folder
 
-        escalation = Escalation(target=target, seed=self.classifier.seed)
+        ladder = Ladder(target=target, seed=self.classifier.seed)
         with self._alone():
             self._training = True
             try:
-                inference = self.classifier.answerer_.inference
-                return tune_to_folder(inference, escalation, self.tuned, overwrite=True, watch=watch)
+                inference = self.classifier.predictor_.inference
+                return tune_to_folder(inference, ladder, self.tuned, overwrite=True, callbacks=callbacks)
             finally:
                 self._training = False
 
     def _query(self, text: str) -> Example:
-        return self.classifier.answerer_.inference.query(text)
+        return self.classifier.predictor_.inference.query(text)
 
     def _fit(self, settings: Mapping[str, Any]) -> None:
         calibration = _OutOfFold()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fewshot_llm.evaluation.intervals import Interval
 from fewshot_llm.playground.session import Accuracy
+from fewshot_llm.stats.intervals import Interval
 
-__all__ = ["CHINESE", "ENGLISH", "Words", "words_of"]
+__all__ = ["CHINESE", "ENGLISH", "PageWords", "words_of"]
 
 
 @dataclass(frozen=True)
-class Words:
+class PageWords:
     """Every caption and message of the page in one language; `{…}` are filled in."""
 
     language: str
@@ -72,7 +72,7 @@ class Words:
         return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
-ENGLISH = Words(
+ENGLISH = PageWords(
     language="en",
     status="**{task}** · {model} · {rows} labelled rows · {accuracy}",
     out_of_fold="accuracy out of fold {figure}",
@@ -119,7 +119,7 @@ ENGLISH = Words(
     tuned="{reason}\n→ {folder}",
 )
 
-CHINESE = Words(
+CHINESE = PageWords(
     language="zh",
     status="**{task}** · {model} · {rows} 条已标注 · {accuracy}",
     out_of_fold="交叉验证准确率 {figure}",
@@ -167,6 +167,6 @@ CHINESE = Words(
 )
 
 
-def words_of(language: str) -> Words:
+def words_of(language: str) -> PageWords:
     """Chinese for `zh…`, English for anything else."""
     return CHINESE if language.startswith("zh") else ENGLISH

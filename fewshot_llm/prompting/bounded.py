@@ -1,9 +1,9 @@
 """`BoundedEnvironment`: Jinja whose work and results are bounded, whoever wrote the template.
 
-Everything that a template can do again and again, or that makes more than it was given, is paid for from the `Budget`
-of the rendering, and paid before it is done: passes of loops, calls, operators, filters, comparisons, what is printed.
-What remains is bounded by the length of the source. The budget grows with the texts that are laid out, so a long
-prompt is never refused for its length.
+Everything that a template can do again and again, or that makes more than it was given, is paid for from the
+`RenderBudget` of the rendering, and paid before it is done: passes of loops, calls, operators, filters, comparisons,
+what is printed. What remains is bounded by the length of the source. The budget grows with the texts that are laid
+out, so a long prompt is never refused for its length.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jinja2.visitor import NodeTransformer
 
 from fewshot_llm.prompting.fields import Fields
 
-__all__ = ["BoundedEnvironment", "Budget", "TooMuch", "bounded_range"]
+__all__ = ["BoundedEnvironment", "RenderBudget", "TooMuch", "bounded_range"]
 
 WORK = 2_000_000
 """Units of one rendering: about one for a character that is made or read, `STEP` for a node of the template."""
@@ -51,7 +51,7 @@ class TooMuch(Exception):
     """What a template wanted too much of, as a sentence without its end."""
 
 
-class Budget:
+class RenderBudget:
     """What a rendering may still do.
 
     Attributes:
@@ -165,7 +165,7 @@ class _BoundedContext(Context):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.budget = Budget(self.parent)
+        self.budget = RenderBudget(self.parent)
 
     def derived(self, locals: dict[str, Any] | None = None) -> Context:
         context = super().derived(locals)
@@ -194,7 +194,7 @@ class _Format:
 
 
 class _BoundedFormatter(SandboxedFormatter):
-    def __init__(self, environment: BoundedEnvironment, budget: Budget) -> None:
+    def __init__(self, environment: BoundedEnvironment, budget: RenderBudget) -> None:
         super().__init__(environment)
         self._budget = budget
 
@@ -226,7 +226,7 @@ def _check_number(number: Any, what: str, most: int = MOST_WIDTH) -> None:
         )
 
 
-def _percent(budget: Budget, text: str, values: Any) -> str:
+def _percent(budget: RenderBudget, text: str, values: Any) -> str:
     """`text % values`, paid for first."""
     values = tuple(values) if isinstance(values, tuple) else values
     weight = budget.weigh(values)
@@ -256,14 +256,14 @@ def _percent(budget: Budget, text: str, values: Any) -> str:
     return made
 
 
-def _times(budget: Budget, value: Any, number: Any) -> None:
+def _times(budget: RenderBudget, value: Any, number: Any) -> None:
     if isinstance(value, (str, list, tuple)) and isinstance(number, int):
         budget.spend(len(value) * max(number, 0), "the repetition with *")
     elif isinstance(value, int) and isinstance(number, int):
         _check_bits(value.bit_length() + number.bit_length())
 
 
-def _binary(budget: Budget, operator: str, left: Any, right: Any) -> None:
+def _binary(budget: RenderBudget, operator: str, left: Any, right: Any) -> None:
     """Pay for an operator."""
     budget.spend(STEP)
     for side in (left, right):
@@ -298,7 +298,7 @@ METHODS: Mapping[type, frozenset[str]] = {
 """What may be called, by the type it is called on."""
 
 
-def _grows(budget: Budget, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+def _grows(budget: RenderBudget, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
     """Pay for what a filter or a method of that name makes beyond what it is given."""
     given = [*args, *kwargs.values()]
     numbers = [part for part in given if isinstance(part, (int, float))]
@@ -353,7 +353,7 @@ _NOT_FOR_PROMPTS = ("random", "pprint", "urlize", "xmlattr")
 
 
 def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is paid for; see `Budget`."""
+    """A filter that is paid for; see `RenderBudget`."""
     passed = getattr(getattr(function, "jinja_pass_arg", None), "name", None)
 
     @wraps(function)
@@ -477,7 +477,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a macro, `range`, or a method that prompts have a use for."""
-        budget: Budget = __context.budget
+        budget: RenderBudget = __context.budget
         # Jinja's code gives these two to every call, for functions that take its context.
         kwargs.pop("_loop_vars", None)
         kwargs.pop("_block_vars", None)

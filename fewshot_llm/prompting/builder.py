@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.support_set import SupportSet
+from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError, nearest
 from fewshot_llm.prompting.budget import Budget, cut_middle, leaving_order
 from fewshot_llm.prompting.chat import Layout, Plain, Shell
 from fewshot_llm.prompting.defence import Armed
-from fewshot_llm.prompting.fields import Fields, field_texts
-from fewshot_llm.prompting.neutralise import neutralise
+from fewshot_llm.prompting.fields import Fields, field_texts, neutralise
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.prompting.recent import Recent
-from fewshot_llm.prompting.selection import Balanced, Selection, own_rows
-from fewshot_llm.prompting.template import Facts, Template
-from fewshot_llm.support.example import Example
-from fewshot_llm.support.supportset import SupportSet
-from fewshot_llm.task import Task
+from fewshot_llm.prompting.selection import Balanced, Recent, Selection, own_rows
+from fewshot_llm.prompting.template import Template, TemplateContext
 
 __all__ = ["PromptBuilder"]
 
@@ -76,7 +74,7 @@ class PromptBuilder:
 
     Example:
         >>> from fewshot_llm.prompting.template import load_template
-        >>> from fewshot_llm.task import load_task
+        >>> from fewshot_llm.data.task import load_task
         >>> task = load_task("review-sentiment")
         >>> support = SupportSet.from_lists(["很好", "太差"], ["positive", "negative"], task)
         >>> builder = PromptBuilder(task, load_template(task, "zh"), "zh", shots=1)
@@ -180,8 +178,8 @@ class PromptBuilder:
         }
 
     @cached_property
-    def _facts(self) -> Facts:
-        return Facts(self.task.instruction.get(self.language, ""), tuple(self._words.values()), self.language)
+    def _facts(self) -> TemplateContext:
+        return TemplateContext(self.task.instruction.get(self.language, ""), tuple(self._words.values()), self.language)
 
     @cached_property
     def _budget(self) -> Budget | None:

@@ -2,6 +2,18 @@
 
 A pass packs the tokens of many rows into one sequence without padding, so that every matrix product of the model runs
 over exactly the tokens that are needed. Only attention has to know who sees whom: it reads the current `PassPlan`.
+
+Attention that also returns the log-sum-exp of its scores, so that parts can be merged exactly.
+
+For one query, attention over keys A and B together is the average of both results, weighted by their share of the
+softmax's denominator: with o_A, l_A = attend(A) and o_B, l_B = attend(B),
+
+    l = log(exp l_A + exp l_B),    o = o_A · exp(l_A - l) + o_B · exp(l_B - l)
+
+(Milakov and Gimelshein 2018, arXiv:1805.02867; used for shared prefixes in Hydragen, arXiv:2402.05099). A shared
+prefix is therefore attended to by all rows in one large product, without a copy for each row.
+
+Attention of tokens to keys of their own block: a row's, or several rows' that share more than the path.
 """
 
 from __future__ import annotations
@@ -9,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,10 +29,241 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import AttentionInterface
 
-from fewshot_llm.scoring.blocks import Group
-from fewshot_llm.scoring.kernels import ALIGNMENT, HIDDEN, attend, merge
+__all__ = [
+    "ALIGNMENT",
+    "HIDDEN",
+    "Group",
+    "KeyValues",
+    "PassPlan",
+    "attend",
+    "attend_band",
+    "attend_plainly",
+    "merge",
+    "tree_attention",
+]
 
-__all__ = ["KeyValues", "PassPlan", "tree_attention"]
+ALIGNMENT = 16
+"""The fused kernel takes keys so many at a time, and the rest one by one: 47 last twice as long as 48."""
+
+BAND = 256
+"""Queries that `attend_band` takes at a time."""
+
+HIDDEN = -1e30
+"""Bias of a key that a query does not see. Finite: the fused kernel calls the log-sum-exp of nothing 0, not -inf."""
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    scale: float,
+    bias: torch.Tensor | None = None,
+    causal: bool = False,
+    softcap: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention and the log-sum-exp of its scores.
+
+    Args:
+        query: shape [batch, heads, queries, width].
+        key: shape [batch, heads, keys, width]; may be an expanded view.
+        value: like `key`.
+        scale: factor of the scores.
+        bias: added to the scores, 0 or `HIDDEN`, broadcastable to [batch, heads, queries, keys].
+        causal: query i sees keys 0..i only.
+        softcap: scores s become `softcap · tanh(s / softcap)` (Gemma 2).
+
+    Returns:
+        Outputs [batch, heads, queries, width] and log-sum-exp [batch, heads, queries] in float32. A query that sees
+        no key gets a log-sum-exp near `HIDDEN`, so that it counts for nothing once it is merged.
+    """
+    if query.device.type != "cpu" or softcap is not None or query.dtype != torch.float32:
+        return attend_plainly(query, key, value, scale=scale, bias=bias, causal=causal, softcap=softcap)
+    # The only way to torch's fused CPU kernel that hands out the log-sum-exp it computes anyway.
+    out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, causal, attn_mask=bias, scale=scale
+    )
+    return out, total
+
+
+def attend_band(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    window: int,
+    bias: torch.Tensor,
+    scale: float,
+    softcap: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`attend` along chains whose tokens see themselves and `window - 1` tokens before them.
+
+    A slice of the queries at a time meets only the keys that some of them see.
+
+    Args:
+        query: shape [batch, heads, tokens, width].
+        key: shape [batch, heads, tokens, width].
+        value: like `key`.
+        window: how far back a token sees, itself included.
+        bias: hides all else, shape [batch, 1, tokens, tokens].
+        scale: see `attend`.
+        softcap: see `attend`.
+    """
+    parts = []
+    for start in range(0, query.shape[2], BAND):
+        first = max(0, start - window + 1) // ALIGNMENT * ALIGNMENT
+        rows, keys = slice(start, start + BAND), slice(first, start + BAND)
+        seen = bias[:, :, rows, keys]
+        parts.append(
+            attend(query[:, :, rows], key[:, :, keys], value[:, :, keys], scale=scale, bias=seen, softcap=softcap)
+        )
+    outs, totals = zip(*parts, strict=True)
+    return torch.cat(outs, dim=2), torch.cat(totals, dim=2)
+
+
+def attend_plainly(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    scale: float,
+    bias: torch.Tensor | None = None,
+    causal: bool = False,
+    softcap: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`attend` in plain products: the reference, and what runs on devices other than the CPU."""
+    scores = torch.matmul(query.float(), key.float().transpose(-1, -2)) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if causal:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(hidden, float("-inf"))
+    if bias is not None:
+        scores = scores + bias
+    total = torch.logsumexp(scores, dim=-1)
+    weights = torch.exp(scores - total.unsqueeze(-1))
+    return torch.matmul(weights, value.float()).to(query.dtype), total
+
+
+def merge(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Outputs of attention over two key sets together, from the outputs and log-sum-exps over each."""
+    (out_a, total_a), (out_b, total_b) = first, second
+    # exp(l_B - l) is the logistic function of l_B - l_A, so the weighted average is one fused interpolation.
+    share = torch.sigmoid(total_b - total_a).unsqueeze(-1).to(out_a.dtype)
+    return torch.lerp(out_a, out_b, share)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Queries that attend to keys of their own block; blocks of similar length together.
+
+    Attributes:
+        queries: position in the pass of each query, padded at the end, shape [blocks, longest].
+        into: where each query's result goes: the same, and one past the pass's end for padding; shape as `queries`.
+        keys: position in the key source of each key, padded at the end, shape [blocks, most keys].
+        visible: who sees whom, shape [blocks, longest, most keys]; None for plain causal chains.
+        query_depths: position that the model is told, shape as `queries`.
+        key_depths: likewise, shape as `keys`.
+    """
+
+    queries: torch.Tensor
+    into: torch.Tensor
+    keys: torch.Tensor
+    visible: torch.Tensor | None
+    query_depths: torch.Tensor
+    key_depths: torch.Tensor
+
+    def read_at(self, read: torch.Tensor) -> Group | None:
+        """The group with only those of its queries that are read, None where there are none.
+
+        Args:
+            read: which positions of the pass, and one more for padding, shape [tokens + 1].
+        """
+        here = read[self.into]
+        most = int(here.sum(dim=1).max())
+        if not most or self.visible is None:  # a chain goes as a whole: the kernel's causal rule counts from its start
+            return self if most else None
+        first = torch.argsort(here, dim=1, descending=True, stable=True)[:, :most]
+        into = self.into.gather(1, first).where(here.gather(1, first), len(read) - 1)
+        return replace(
+            self,
+            queries=self.queries.gather(1, first),
+            into=into,
+            visible=self.visible.gather(1, first[:, :, None].expand(-1, -1, self.keys.shape[1])),
+            query_depths=self.query_depths.gather(1, first),
+        )
+
+    def bias(self, window: int | None, repeat: int) -> torch.Tensor | None:
+        """What `attention` adds to the scores, where `repeat` heads share keys; the same for all layers of a window.
+
+        Shape [blocks, 1, longest, most keys] for chains, or None where the kernel's causal rule is enough; for trees
+        [blocks, 1, longest · repeat, most keys], as the queries are folded there.
+        """
+        if self.visible is not None:
+            return self._hiding(self.visible, window).repeat_interleave(repeat, dim=2)
+        if window is None or int(self.query_depths.max()) - int(self.key_depths.min()) < window:
+            return None
+        length = self.queries.shape[1]
+        chain = torch.ones((length, length), dtype=torch.bool, device=self.queries.device).tril()
+        return self._hiding(chain, window)
+
+    def _hiding(self, seen: torch.Tensor, window: int | None) -> torch.Tensor:
+        if window is not None:
+            seen = seen & (self.key_depths[:, None, :] > self.query_depths[:, :, None] - window)
+        return torch.where(seen, torch.zeros((), device=seen.device), HIDDEN)[:, None]
+
+    def attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        window: int | None,
+        bias: torch.Tensor | None,
+        **how: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Outputs [blocks · longest, heads, width] and log-sum-exps [blocks · longest, heads] of the group's queries.
+
+        Args:
+            query: of the pass, shape [heads, tokens, width].
+            key: of the key source, shape [heads that share none, tokens, width].
+            value: like `key`.
+            window: how far back a token sees, itself included; None: to the beginning.
+            bias: from `bias`, for this window.
+            how: scale and softcap, see `attend`.
+        """
+        heads, tokens, width = query.shape
+        blocks, length = self.queries.shape
+        shared = len(key)
+        own = _gather(key, self.keys), _gather(value, self.keys)
+        if self.visible is None:
+            parts = _gather(query, self.queries), *(_repeat(part, heads // shared) for part in own)
+            if bias is None or window is None:
+                out, total = attend(*parts, causal=True, **how)
+            else:
+                out, total = attend_band(*parts, window=window, bias=bias, **how)
+            return out.transpose(1, 2).reshape(-1, heads, width), total.transpose(1, 2).reshape(-1, heads)
+        # Heads that share keys become so many more queries of one head: fewer and larger products, no keys repeated.
+        folded = query.transpose(0, 1).reshape(tokens * shared, -1)
+        of_keys = torch.arange(shared, device=self.queries.device)[:, None]
+        asked = folded.index_select(0, (self.queries[:, None] * shared + of_keys).flatten())
+        out, total = attend(asked.view(blocks, shared, -1, width), *own, bias=bias, **how)
+        out = out.reshape(blocks, shared, length, -1, width).transpose(1, 2)
+        total = total.reshape(blocks, shared, length, -1).transpose(1, 2)
+        return out.reshape(-1, heads, width), total.reshape(-1, heads)
+
+
+def _gather(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """[heads, tokens, width] at [blocks, length] to [blocks, heads, length, width]; a token's heads lie together."""
+    picked = tokens.transpose(0, 1).index_select(0, index.flatten())
+    return picked.view(*index.shape, *picked.shape[1:]).transpose(1, 2)
+
+
+def _repeat(heads: torch.Tensor, times: int) -> torch.Tensor:
+    """Each head [batch, heads, tokens, width] so many times in a row; a view, not a copy, where there is one head."""
+    batch, count, tokens, width = heads.shape
+    return heads.unsqueeze(2).expand(batch, count, times, tokens, width).flatten(1, 2)
+
 
 NAME = "fewshot_tree"
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:  # `prompting` imports this module
+from fewshot_llm.errors import ScoringError
+from fewshot_llm.types import FloatArray, Progress
+
+if TYPE_CHECKING:
+    from fewshot_llm.models.load import LanguageModel
     from fewshot_llm.prompting.prompt import Prompt
 
-__all__ = ["FloatArray", "LabelScores", "Progress", "Scorer", "TopLabels"]
-
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (rows finished, rows in all)."""
+__all__ = ["LabelScores", "LocalScorer", "Scorer", "TopLabels", "local_model", "require_local"]
 
 
 @dataclass(frozen=True)
@@ -76,3 +75,33 @@ class Scorer(Protocol):
             offsets: nats added to each answer's log-probability, a calibration's bias for example; none are 0.
         """
         ...
+
+
+@runtime_checkable
+class LocalScorer(Protocol):
+    """What a scorer has besides where its model runs in this process."""
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The model that it asks."""
+        ...
+
+
+def local_model(scorer: Scorer) -> LanguageModel | None:
+    """The model behind a scorer; None where it runs elsewhere, or the scorer has none."""
+    return scorer.language_model if isinstance(scorer, LocalScorer) else None
+
+
+def require_local(scorer: Scorer) -> LanguageModel:
+    """The model behind a scorer.
+
+    Raises:
+        ScoringError: it runs elsewhere, or the scorer has none.
+    """
+    model = local_model(scorer)
+    if model is None:
+        raise ScoringError(
+            "This needs a model in this process, and the scorer has none: it asks a server, or it is your own. Give an "
+            "embedded model's name, a folder or a LanguageModel."
+        )
+    return model

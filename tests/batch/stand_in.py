@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fewshot_llm.batch.labeller import Answer, Rendered
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.scoring.base import Progress
+from fewshot_llm.types import Progress
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_llm.batch.cache import ResultCache
+from fewshot_llm.batch.runner import ResultCache
 from fewshot_llm.errors import BatchError
 
 

@@ -15,11 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fewshot_llm.batch.disk import Disk
-from fewshot_llm.batch.files import FileSource
 from fewshot_llm.batch.job import Output
-from fewshot_llm.batch.manifest import ERRORS, JOURNAL, Journal
+from fewshot_llm.batch.manifest import ERRORS, JOURNAL, Disk, Journal
 from fewshot_llm.batch.runner import run_batch
+from fewshot_llm.batch.sources import FileSource
 from fewshot_llm.batch.work import Settings
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import contents, read_errors, write_jsonl

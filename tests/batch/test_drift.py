@@ -9,7 +9,7 @@ from fewshot_llm.batch.classifier_labeller import support_profile
 from fewshot_llm.batch.drift import SupportProfile, drift_warnings
 from fewshot_llm.batch.manifest import ShardEntry
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 
 
 def shard(number: int, labels: dict[str, int], margin: float = 0.6) -> ShardEntry:

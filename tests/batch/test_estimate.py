@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.batch.estimate import estimate_job
-from fewshot_llm.batch.files import open_source
+from fewshot_llm.batch.sources import open_source
 from fewshot_llm.batch.work import Settings
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import write_jsonl

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_llm.batch.files import FileSource, open_source
-from fewshot_llm.batch.hub import HubSource
+from fewshot_llm.batch.sources import FileSource, HubSource, open_source
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files import formats, scan_rows
 from tests.batch.helpers import write_jsonl

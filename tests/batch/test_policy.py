@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
 from fewshot_llm.batch.labeller import Answer, combine
-from fewshot_llm.batch.policy import Fitted, LongText, fit
 from fewshot_llm.batch.rows import Problem
+from fewshot_llm.batch.work import Fitted, LongText, fit
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import encode
 from tests.batch.stand_in import CharacterRuler
 
@@ -64,7 +64,7 @@ def test_real_prompts_of_cut_texts_keep_their_demonstrations(any_model: Language
     labeller = ClassifierLabeller(classifier)
     fitted = fit({"text": "物流很快，质量也不错！broken? " * 700}, labeller.ruler, policy)
     assert isinstance(fitted, Fitted)
-    inference = classifier.answerer_.inference
+    inference = classifier.predictor_.inference
     prompts = inference.prompts([inference.query(piece["text"]) for piece in fitted.pieces])
     for prompt, encoded in zip(prompts, encode(any_model.tokenizer, prompts), strict=True):
         assert prompt.dropped == ()

@@ -23,11 +23,11 @@ from fewshot_llm.batch import job
 from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
 from fewshot_llm.batch.job import job_lock
 from fewshot_llm.errors import BusyError
-from fewshot_llm.scoring import cached
+from fewshot_llm.scoring import tree_scorer as cached
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote import RemoteScorer
-from fewshot_llm.scoring.remote_http import Http
+from fewshot_llm.scoring.remote.http import Http
+from fewshot_llm.scoring.remote.scorer import RemoteScorer
 from fewshot_llm.scoring.session import Session, Stopped, check_stop
 from tests.batch.helpers import Run, contents, read_errors, write_jsonl
 from tests.batch.stand_in import StandIn
@@ -91,7 +91,7 @@ class TestWithAModel:
         texts, labels = ["very good", "never again"], ["positive", "negative"]
         classifier = FewShotClassifier("review-sentiment", str(tiny_model_folder), shots=1, language="en")
         labeller = ClassifierLabeller(classifier.fit(texts, labels))
-        scorer: Any = classifier.answerer_.inference.scorer
+        scorer: Any = classifier.predictor_.inference.scorer
         scorer.batch_tokens = 64
         return labeller
 

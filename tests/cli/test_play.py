@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.playground.serve import Address, listen
+from fewshot_llm.playground.serve import PageAddress, listen
 from tests.cli.conftest import Run
 
 TASK = ("play", "review-sentiment", "--support", "support.csv")
@@ -28,7 +28,7 @@ class TestRefused:
         assert "can be guessed" in result.stderr
 
     def test_taken_port(self, run: Run, shop: Path) -> None:
-        with listen(Address(port=0)) as taken:
+        with listen(PageAddress(port=0)) as taken:
             result = run(*TASK, "--port", taken.getsockname()[1])
         assert result.exit_code == 1
         assert "--port" in result.stderr

@@ -30,7 +30,7 @@ def test_an_easy_target_saves_a_classifier_with_its_decision(tune, shop):
     assert summary["reached"]
     decision = json.loads((shop / "out" / "decision.json").read_text(encoding="utf-8"))
     assert decision["reason"] == summary["reason"]
-    assert (shop / "out" / "classifier.json").is_file()
+    assert (shop / "out" / "fewshot.json").is_file()
 
 
 def test_force_trains_and_the_folder_labels(tune, run, shop):
@@ -40,7 +40,8 @@ def test_force_trains_and_the_folder_labels(tune, run, shop):
     assert "On 6 test rows: accuracy" in result.stdout
     assert "fold 2/2 epoch 2/2" in result.stderr
     assert {path.name for path in (shop / "out").iterdir()} == {
-        "adapter_config.json", "adapter_model.safetensors", "fewshot.json", "README.md", "decision.json",
+        "adapter_config.json", "adapter_model.safetensors", "fewshot.json", "template.jinja",
+        "README.md", "decision.json",
     }  # fmt: skip
     assert not list(shop.glob(".*"))
 

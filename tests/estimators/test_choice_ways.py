@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.choice import Choice
-from fewshot_llm.estimators.choice_ways import NOTHING, ByLetter, ByPmi, ByTitle, ByYesNo, Setting
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.scoring.choose import choose_scorer
-from fewshot_llm.task import load_task
+from fewshot_llm.estimators.choice_ways import NOTHING, ByLetter, ByPmi, ByTitle, ByYesNo, RankingContext
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.scoring.tree_scorer import choose_scorer
 from tests.estimators.reading_scorer import ReadingScorer, Rule
 
 PAIRS = {"cup": "saucer", "nail": "hammer", "pen": "paper", "hat": "scarf", "key": "lock"}
@@ -20,8 +20,8 @@ CHOICES = [
 ]
 
 
-def setting(rule: Rule, language: str = "en") -> Setting:
-    return Setting(load_task("next-product"), language, ReadingScorer(rule))
+def setting(rule: Rule, language: str = "en") -> RankingContext:
+    return RankingContext(load_task("next-product"), language, ReadingScorer(rule))
 
 
 def answer_of(query: str) -> str:
@@ -86,7 +86,7 @@ def test_too_many_candidates_for_letters() -> None:
 @pytest.mark.parametrize("way", [ByTitle(), ByPmi(), ByYesNo(), ByLetter(2)], ids=lambda way: type(way).__name__)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_way_works_with_a_real_model(llama: LanguageModel, way: ByTitle, language: str) -> None:
-    real = Setting(load_task("next-product"), language, choose_scorer(llama))
+    real = RankingContext(load_task("next-product"), language, choose_scorer(llama))
     tables = way.prepare(real, CHOICES[:2], CHOICES[2:4])(CHOICES[3:], None)
     assert [len(table) for table in tables] == [5, 5]
     assert all(np.isfinite(table).all() for table in tables)

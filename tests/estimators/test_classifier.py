@@ -15,7 +15,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
 
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_task
-from fewshot_llm.calibration import Batch, Contextual, Uncalibrated
 from fewshot_llm.errors import (
     FewshotError,
     FewshotWarning,
@@ -25,11 +24,11 @@ from fewshot_llm.errors import (
     TaskError,
     TemplateError,
 )
-from fewshot_llm.prompting.selection import Balanced, RandomOrder
-from fewshot_llm.prompting.similarity import Nearest
+from fewshot_llm.prompting.selection import Balanced, Nearest, RandomOrder
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.reference import ReferenceScorer
+from fewshot_llm.stats.calibration import Batch, Contextual, Uncalibrated
 from tests.estimators.word_scorer import WordScorer
 
 INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("customer-intent").folder)
@@ -98,11 +97,11 @@ def test_averaging_draws_is_the_mean_of_their_calibrated_log_probabilities(llama
     queries = averaged._queries(["物流很快", "再也不买"])
     total = np.zeros((2, 2))
     for draw, calibration in enumerate(averaged.calibrations_):
-        inference = averaged.answerer_.inference
+        inference = averaged.predictor_.inference
         scores = inference.score_prompts(inference.prompts(queries, draw), draw)
         total += calibration.log_probabilities(scores)
     p = np.exp(total / 3)
-    assert averaged.answerer_.answer(queries).log_probabilities == pytest.approx(
+    assert averaged.predictor_.answer(queries).log_probabilities == pytest.approx(
         np.log(p / p.sum(axis=1, keepdims=True)), abs=1e-4
     )
     prints = {p.prompt_fingerprint for p in averaged.predictions(["物流很快"])}
@@ -130,7 +129,7 @@ def test_a_model_folder_can_be_named(tiny_model_folder, reviews):
     by_name = FewShotClassifier(model=str(tiny_model_folder), device="cpu", shots=1).fit(*reviews)
     again = clone(by_name).fit(*reviews)
     assert by_name.predict_proba(["好"]) == pytest.approx(again.predict_proba(["好"]))
-    scorers = (by_name.answerer_.inference.scorer, again.answerer_.inference.scorer)
+    scorers = (by_name.predictor_.inference.scorer, again.predictor_.inference.scorer)
     assert scorers[0].language_model is scorers[1].language_model
 
 
@@ -144,7 +143,7 @@ def test_labels_come_from_the_rows_where_the_task_has_none(words):
     texts = ["喜欢这个", "想要退货", "很好喜欢", "退货退货"]
     classifier = FewShotClassifier(INTENT, words, shots=1).fit(texts, ["a_praise", "b_return"] * 2)
     assert classifier.labels_ == ("a_praise", "b_return")
-    assert classifier.answerer_.inference.prompts(classifier._queries(["x"]))[0].answers == ("a praise", "b return")
+    assert classifier.predictor_.inference.prompts(classifier._queries(["x"]))[0].answers == ("a praise", "b return")
     assert classifier.predict(["很好喜欢"]).tolist() == ["a_praise"]
 
 
@@ -193,7 +192,7 @@ def test_frames_with_several_fields(words):
 def test_shots_beyond_the_rows_take_what_there_is(words, reviews):
     with pytest.warns(FewshotWarning, match="100 demonstrations"):
         classifier = FewShotClassifier(model=words, shots=100).fit(*reviews)
-    assert len(classifier.answerer_.inference.prompts(classifier._queries(["好"]))[0].demonstrations) == 16
+    assert len(classifier.predictor_.inference.prompts(classifier._queries(["好"]))[0].demonstrations) == 16
 
 
 def test_progress_counts_rows(words, reviews):
@@ -333,7 +332,7 @@ def test_fitting_changes_no_parameter_and_fitting_again_changes_nothing(words, r
     again = classifier.fit(*reviews).predict_proba(reviews[0])
     assert classifier.get_params() == before
     assert np.array_equal(first, again)
-    assert {name for name in state if name not in before} == {"answerer_", "classes_"}
+    assert {name for name in state if name not in before} == {"predictor_", "classes_"}
 
 
 def test_clones_share_the_model(llama, reviews):

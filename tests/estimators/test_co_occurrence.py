@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.choice import Choice
-from fewshot_llm.estimators.co_occurrence import Basket, BasketCounts, read_baskets
+from fewshot_llm.estimators.choice import Basket, BasketCounts, Choice, read_baskets
 from fewshot_llm.files import write_rows
 
 BASKETS = [

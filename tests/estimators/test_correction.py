@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from fewshot_llm.estimators.correction import Correction, Line, Linear, Monotone, Steps, _ridge, expected
+from fewshot_llm.predictors.numbers import Correction, Line, Linear, Monotone, Steps, _ridge, expected
 
 VALUES = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 

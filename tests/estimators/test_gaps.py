@@ -12,16 +12,16 @@ import pyarrow
 import pytest
 
 from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, SupportSet
-from fewshot_llm.answered_rows import as_labels
+from fewshot_llm.data import Example
+from fewshot_llm.data.example import as_text
+from fewshot_llm.data.tabular import missing
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.choice import as_titles
 from fewshot_llm.estimators.choice_ways import ByTitle
 from fewshot_llm.files.values import is_missing, typed_value
+from fewshot_llm.labelling.files import as_labels
 from fewshot_llm.prompting.fields import field_texts
-from fewshot_llm.support import Example
-from fewshot_llm.support.example import as_text
-from fewshot_llm.tabular import missing
-from fewshot_llm.task import load_task
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望"]
 LABELS = ["positive", "negative"] * 3
@@ -95,7 +95,7 @@ def test_labels_are_understood_as_on_the_command_line(words, tmp_path):
     (tmp_path / "rows.csv").write_text(
         "text,label\n" + "".join(f'"{text}","{label}"\n' for text, label in zip(TEXTS, written, strict=True)), "utf-8"
     )
-    assert SupportSet.from_file(tmp_path / "rows.csv", classifier.answerer_.inference.builder.task).labels == (
+    assert SupportSet.from_file(tmp_path / "rows.csv", classifier.predictor_.inference.builder.task).labels == (
         classifier.labels_
     )
     assert [example.label for example in classifier.support_] == LABELS

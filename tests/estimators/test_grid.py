@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.estimators.grid import Grid
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.predictors.numbers import Grid
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 3)), min_size=2, max_size=20, unique=True)
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from fewshot_llm import load_task
+from fewshot_llm.data import Example
+from fewshot_llm.data.example import label_name
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.inputs import as_examples, as_rows, label_name, sorted_classes
-from fewshot_llm.support import Example
+from fewshot_llm.estimators.base import as_examples, as_rows, sorted_classes
 
 REVIEW = load_task("review-sentiment")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import ModelError, TuningError
-from fewshot_llm.estimators.grid import Grid
-from fewshot_llm.estimators.number_ladder import NumberEscalation
 from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.models.language_model import LanguageModel
-from fewshot_llm.tuning.recipe import Recipe
+from fewshot_llm.ladder.rungs.numbers import NumberLadder
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.numbers import Grid
+from fewshot_llm.training.recipe import Recipe
 from tests.estimators.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i}: {'good ' * 4 if i % 2 else 'bad ' * 4}" for i in range(16)]
@@ -25,14 +25,15 @@ def regressor(model: object, target: float) -> FewShotRegressor:
         grid=Grid((1, 2, 3, 4, 5)),
         shots=1,
         language="en",
-        escalation=NumberEscalation(target, RECIPE),
+        ladder=NumberLadder(target, RECIPE),
     )
 
 
 def test_small_error_needs_no_training(llama: LanguageModel) -> None:
     fitted = regressor(llama, 1000.0).fit(TEXTS, STARS)
     assert fitted.decision_ is not None
-    assert (fitted.decision_.rung, fitted.decision_.change, fitted.decision_.seconds) == ("in-context", None, 0.0)
+    decision = fitted.decision_
+    assert (decision.rung, decision.comparisons, decision.seconds, decision.reached) == ("in-context", (), 0.0, True)
 
 
 def test_training_is_kept_where_it_is_better_and_said_why(llama: LanguageModel) -> None:
@@ -41,10 +42,13 @@ def test_training_is_kept_where_it_is_better_and_said_why(llama: LanguageModel) 
     fitted = regressor(llama, 0.01).fit(TEXTS, STARS)
     decision = fitted.decision_
     assert decision is not None
-    assert decision.errors["in-context"].value == pytest.approx(before)
-    assert decision.rung == "lora", decision.english
-    assert "LoRA is kept" in decision.english
-    assert fitted.cross_validated_error() == pytest.approx(decision.errors["lora"].value)
+    shown, trained = decision.evidence
+    assert shown.headline.value == pytest.approx(before)
+    assert decision.rung == "lora", decision.reason
+    assert "lora is kept: its mean absolute error" in decision.reason
+    assert "than in-context" in decision.reason
+    assert "折外平均绝对误差" in decision.reason_zh
+    assert fitted.cross_validated_error() == pytest.approx(trained.headline.value)
     assert np.diff(fitted.predict(["sentence 99: bad bad bad bad ", "sentence 99: good good good good "]))[0] > 1
     low, high = fitted.predict_interval(TEXTS[:2], level=0.8)
     assert (low < high).all()
@@ -53,9 +57,12 @@ def test_training_is_kept_where_it_is_better_and_said_why(llama: LanguageModel) 
 
 def test_what_cannot_be_trained_is_said() -> None:
     scorer = ReadingScorer(lambda query, answers: [0.0] * len(answers))
-    with pytest.raises(TuningError, match="runs elsewhere"):
-        regressor(scorer, 0.01).fit(TEXTS, STARS)
+    decision = regressor(scorer, 0.01).fit(TEXTS, STARS).decision_
+    assert decision is not None
+    assert (decision.rung, decision.reached) == ("in-context", False)
+    assert "runs elsewhere" in decision.reason
+    assert "模型在别处运行" in decision.reason_zh
     with pytest.raises(TuningError, match="more than 0"):
-        NumberEscalation(0.0)
+        NumberLadder(0.0)
     with pytest.raises(ModelError, match="interval_folds=5"):
         regressor(scorer, 1.0).set_params(interval_folds=0).fit(TEXTS, STARS)

@@ -16,24 +16,18 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from fewshot_llm import (
-    FewShotClassifier,
-    FewShotMultiLabelClassifier,
-    FewShotRanker,
-    FewShotRegressor,
-    load_model,
-)
+from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, load_model
 from fewshot_llm.errors import ModelError, ServerError
-from fewshot_llm.escalation import Escalation
 from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo
-from fewshot_llm.export.gguf_model import write_gguf_model
+from fewshot_llm.export.gguf import write_gguf_model
 from fewshot_llm.export.servers import llama_cpp, running
-from fewshot_llm.ladder import force_lora
-from fewshot_llm.models.embedding import MeanHiddenState
-from fewshot_llm.prompting.similarity import NearestHidden
-from fewshot_llm.risk_guard import Guard
-from fewshot_llm.scoring.remote_http import API_KEY
-from fewshot_llm.tuning.recipe import Recipe
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs.lora import Lora
+from fewshot_llm.prompting.selection import NearestHidden
+from fewshot_llm.scoring.remote.http import API_KEY
+from fewshot_llm.scoring.vectors import MeanHiddenState
+from fewshot_llm.selective.policy import SelectivePolicy
+from fewshot_llm.training.recipe import Recipe
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望", "好看", "不会再买"]
 LABELS = ["positive", "negative"] * 4
@@ -64,7 +58,9 @@ def classifiers(folder):
     yield FewShotClassifier(model=model, shots=2, permutations=2, normalisation="pmi")
     yield FewShotClassifier(model=model, shots=2, layout="chat", selection=NearestHidden(MeanHiddenState(model)))
     yield FewShotClassifier(
-        model=model, shots=2, guard=Guard(costs={"positive": {"negative": 2.0}, "negative": {"positive": 1.0}})
+        model=model,
+        shots=2,
+        policy=SelectivePolicy(costs={"positive": {"negative": 2.0}, "negative": {"positive": 1.0}}),
     )
 
 
@@ -144,15 +140,13 @@ def test_a_regressor_a_tagger_and_rankers(folder):
 
 def test_an_adapter_that_is_in_no_folder_travels_along(folder):
     model = load_model(str(folder))
-    escalation = Escalation(target=1.0, recipe=RECIPE)
-    classifier = FewShotClassifier(model=model, shots=1, escalation=escalation).fit(TEXTS, LABELS)
-    climbed = force_lora(classifier.answerer_.inference, escalation)
-    classifier.climbed_, classifier.answerer_ = climbed, climbed.answerer
+    ladder = Ladder(target=1.0, recipe=RECIPE, rungs=(Lora(),))
+    classifier = FewShotClassifier(model=model, shots=1, ladder=ladder).fit(TEXTS, LABELS)
     data = pickle.dumps(classifier)
     assert len(data) < MEBIBYTE
     again = pickle.loads(data)
     assert again.predict_proba(TEXTS) == pytest.approx(classifier.predict_proba(TEXTS), abs=1e-6)
-    assert again.answerer_.inference.scorer.language_model.adapter
+    assert again.predictor_.inference.scorer.language_model.adapter
 
 
 def test_a_deep_copy_shares_the_model_and_nothing_that_changes(llama):
@@ -160,7 +154,7 @@ def test_a_deep_copy_shares_the_model_and_nothing_that_changes(llama):
     classifier = FewShotClassifier(model=llama, shots=2).fit(TEXTS, LABELS)
     copied = copy.deepcopy(make_pipeline(classifier))[-1]
     assert copied.predict_proba(TEXTS).tolist() == classifier.predict_proba(TEXTS).tolist()
-    assert copied.answerer_.inference.scorer.language_model is llama
+    assert copied.predictor_.inference.scorer.language_model is llama
     copied.classes_[0] = "?"
     assert classifier.classes_[0] == "negative"
     assert clone(classifier).model is llama

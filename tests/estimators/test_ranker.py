@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.estimators.choice import Choice
+from fewshot_llm.estimators.choice import Basket, Choice
 from fewshot_llm.estimators.choice_ways import ByTitle
-from fewshot_llm.estimators.co_occurrence import Basket
 from fewshot_llm.estimators.ranker import FewShotRanker
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from tests.estimators.reading_scorer import ReadingScorer
 
 

@@ -7,10 +7,9 @@ import pytest
 from sklearn.base import clone
 
 from fewshot_llm.errors import CalibrationError, ModelError, SupportError, TaskError
-from fewshot_llm.estimators.correction import Monotone
-from fewshot_llm.estimators.grid import Grid
 from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.numbers import Grid, Monotone
 from tests.estimators.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i} " + "good " * (i % 5) for i in range(40)]

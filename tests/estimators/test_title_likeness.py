@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.estimators.choice import Choice
-from fewshot_llm.estimators.title_likeness import TitleLikeness
+from fewshot_llm.estimators.choice import Choice, TitleLikeness
 
 TITLES = ["RED MUG", "BLUE MUG", "RED PLATE", "RED LAMP", "GARDEN CHAIR", "红色杯子", "蓝色杯子"]
 

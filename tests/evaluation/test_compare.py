@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.evaluation.cell import Cell, CellResult
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite_result import GroupSummary, SuiteResult, read_result, write_result
-from fewshot_llm.evidence import Figure
+from fewshot_llm.evaluation.suite.cells import Cell, CellResult
+from fewshot_llm.evaluation.suite.result import GroupSummary, SuiteResult, read_result, write_result
+from fewshot_llm.ladder.evidence import Figure
 
 ROWS = 60
 TARGETS = np.arange(ROWS) % 2

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
-from fewshot_llm.calibration import Uncalibrated
 from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.evaluation.metrics import accuracy
 from fewshot_llm.files import write_rows
+from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.stats.metrics import accuracy
 
 TASK = load_task("review-sentiment")
 

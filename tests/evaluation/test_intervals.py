@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, t
 
 from eval.interval_coverage import Covered, covered, differences, shares
-from fewshot_llm.evaluation.intervals import (
+from fewshot_llm.stats.intervals import (
     balanced_share_interval,
     bootstrap,
     difference_interval,
@@ -23,7 +23,7 @@ from fewshot_llm.evaluation.intervals import (
     rows_needed,
     share_interval,
 )
-from fewshot_llm.evaluation.metrics import loss_reach
+from fewshot_llm.stats.metrics import loss_reach
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from fewshot_llm.evaluation.metrics import (
+from fewshot_llm.stats.metrics import (
     accuracy,
     area_under_curve,
     balanced_accuracy,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from fewshot_llm.evaluation.ranking import hit_at, mean_reciprocal_rank, ndcg, ranks
+from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks
 
 
 def test_ranks_by_hand() -> None:

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError, FewshotError, TaskError
-from fewshot_llm.evaluation.cell import Cell
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
 from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.evaluation.part import Part
-from fewshot_llm.evaluation.suite import Watch, run_suite
-from fewshot_llm.evaluation.suite_file import Suite
-from fewshot_llm.evaluation.suite_result import SuiteResult, read_result, write_result
+from fewshot_llm.evaluation.suite.cells import Cell, SuitePart
+from fewshot_llm.evaluation.suite.file import Suite
+from fewshot_llm.evaluation.suite.result import SuiteResult, read_result, write_result
+from fewshot_llm.evaluation.suite.run import SuiteCallbacks, run_suite
 from tests.evaluation.conftest import MakeSuite
 
 
@@ -26,7 +25,7 @@ def measured(
     """The result, the cells that were begun, those that failed."""
     begun: list[Cell] = []
     failed: list[Cell] = []
-    watch = Watch(
+    watch = SuiteCallbacks(
         begins=lambda cell, done, total: begun.append(cell),
         failed=lambda cell, error: failed.append(cell),
         elsewhere=elsewhere,
@@ -53,7 +52,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(make_suite: MakeSuite, tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_suite(suite, tmp_path / "out", watch=Watch(begins=stop), allow_scripts=True)
+        run_suite(suite, tmp_path / "out", watch=SuiteCallbacks(begins=stop), allow_scripts=True)
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 4
     resumed, begun, _ = measured(suite, tmp_path / "out")
     assert len(begun) == 2
@@ -72,7 +71,7 @@ def test_runs_side_by_side_share_the_cells(make_suite: MakeSuite, tmp_path: Path
         if not inner:  # a second run starts while the first is at its first cell, and ends before it
             inner.append(measured(suite, out, elsewhere=left.append)[:2])
 
-    outer = run_suite(suite, out, watch=Watch(begins=begins), allow_scripts=True)
+    outer = run_suite(suite, out, watch=SuiteCallbacks(begins=begins), allow_scripts=True)
     (second, taken), first = inner[0], begun[0]
     assert (begun, left) == ([first], [first])
     assert len(taken) == len(second.cells) == 5
@@ -89,19 +88,19 @@ def test_more_seeds_and_methods_keep_what_is_done(make_suite: MakeSuite, tmp_pat
 
 def test_some_methods_now_and_others_later(make_suite: MakeSuite, tmp_path: Path) -> None:
     suite = make_suite()
-    first, begun, _ = measured(suite, tmp_path / "out", part=Part(methods=["words"]))
+    first, begun, _ = measured(suite, tmp_path / "out", part=SuitePart(methods=["words"]))
     assert {cell.method for cell in begun} == {"words"}
     assert len(first.cells) == 2
-    second, begun, _ = measured(suite, tmp_path / "out", part=Part(methods=["in-context"]), overwrite=True)
+    second, begun, _ = measured(suite, tmp_path / "out", part=SuitePart(methods=["in-context"]), overwrite=True)
     assert {cell.method for cell in begun} == {"in-context"}
     assert second.cells[:2] == first.cells
 
 
 def test_some_shots_seeds_and_models_now(make_suite: MakeSuite, tmp_path: Path) -> None:
     suite, out = make_suite(shots="[2, 3]", rungs='["zero-shot"]'), tmp_path / "out"
-    _, begun, _ = measured(suite, out, part=Part(shots=[3], seeds=[1]))
+    _, begun, _ = measured(suite, out, part=SuitePart(shots=[3], seeds=[1]))
     assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {("words", 3, 1), ("zero-shot", 3, 1)}
-    _, begun, _ = measured(suite, out, part=Part(models=suite.models))
+    _, begun, _ = measured(suite, out, part=SuitePart(models=suite.models))
     assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {
         ("zero-shot", 2, 0),
         ("zero-shot", 2, 1),
@@ -113,13 +112,15 @@ def test_some_shots_seeds_and_models_now(make_suite: MakeSuite, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (Part(methods=["word"]), "no method 'word'. Did you mean words"),
-        (Part(models=["gemma"]), "no model 'gemma'. Known: .*tiny"),
-        (Part(shots=[4]), "no number of shots 4. Known: 2."),
-        (Part(seeds=[0, 2]), "no seed 2. Known: 0, 1."),
+        (SuitePart(methods=["word"]), "no method 'word'. Did you mean words"),
+        (SuitePart(models=["gemma"]), "no model 'gemma'. Known: .*tiny"),
+        (SuitePart(shots=[4]), "no number of shots 4. Known: 2."),
+        (SuitePart(seeds=[0, 2]), "no seed 2. Known: 0, 1."),
     ],
 )
-def test_a_part_that_is_not_there_is_refused(make_suite: MakeSuite, tmp_path: Path, part: Part, message: str) -> None:
+def test_a_part_that_is_not_there_is_refused(
+    make_suite: MakeSuite, tmp_path: Path, part: SuitePart, message: str
+) -> None:
     with pytest.raises(TaskError, match=message):
         measured(make_suite(), tmp_path / "out", part=part)
 
@@ -142,7 +143,7 @@ def test_a_damaged_cell_is_named(make_suite: MakeSuite, tmp_path: Path) -> None:
 def test_figures_are_those_of_evaluate(make_suite: MakeSuite, tmp_path: Path, tiny_model_folder: Path) -> None:
     suite = make_suite(peers="[]", rungs='["calibrated"]')
     found, _, _ = measured(suite, tmp_path / "out")
-    from fewshot_llm.evaluation.data import read_data
+    from fewshot_llm.evaluation.suite.data import read_data
 
     data = read_data(suite.data, suite.described_task())
     same = evaluate(data.task, data.pool, data.test, model=str(tiny_model_folder), shots=[2], seeds=[0, 1])
@@ -162,7 +163,7 @@ def test_a_peer_sees_the_same_rows_and_never_the_test_labels(make_suite: MakeSui
 
 def test_a_peer_that_fails_or_is_not_installed_stops_nothing(make_suite: MakeSuite, tmp_path: Path) -> None:
     reasons: list[FewshotError] = []
-    watch = Watch(failed=lambda cell, error: reasons.append(error))
+    watch = SuiteCallbacks(failed=lambda cell, error: reasons.append(error))
     suite = make_suite(peers='["broken", "absent", "words"]', rungs="[]", seeds="[0]")
     found = run_suite(suite, tmp_path / "out", watch=watch, allow_scripts=True)
     assert [cell.cell.method for cell in found.cells] == ["words"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.evaluation.data import SuiteData, read_data
-from fewshot_llm.evaluation.suite_file import Data, ScriptRows
+from fewshot_llm.evaluation.suite.data import SuiteData, read_data
+from fewshot_llm.evaluation.suite.file import Data, ScriptRows
 from fewshot_llm.files import write_rows
-from fewshot_llm.task import load_task
 from tests.evaluation.conftest import MakeSuite, shop_rows
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot_llm import Facts, FewShotClassifier
+from fewshot_llm import FewShotClassifier, TableVerbalizer
 from fewshot_llm.errors import SupportError
 from fewshot_llm.evaluation.tables import LANGUAGE_MODEL, recommend_for_table
 from tests.estimators.reading_scorer import ReadingScorer
 
 ROWS = [{"pages": i % 7, "value": 3.0 * (i % 2) + 0.1 * (i % 5)} for i in range(24)]
 LABELS = ["purchase" if i % 2 else "no_purchase" for i in range(24)]
-FACTS = Facts.fit(ROWS, ["pages", "value"])
+FACTS = TableVerbalizer.fit(ROWS, ["pages", "value"])
 
 
 def fitted(scores: ReadingScorer, labels: list[str] = LABELS) -> FewShotClassifier:
@@ -32,7 +32,7 @@ def test_tree_is_recommended_where_the_model_only_guesses() -> None:
 def test_model_is_recommended_where_it_knows_more_than_the_columns() -> None:
     knows = ReadingScorer(lambda query, answers: [float("value: 3" in query), 0.0])
     silent = [{**row, "value": 0.0, "pages": 1} for row in ROWS]
-    advice = recommend_for_table(fitted(knows), silent, Facts.fit(silent))
+    advice = recommend_for_table(fitted(knows), silent, TableVerbalizer.fit(silent))
     assert advice.name == LANGUAGE_MODEL
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
-from fewshot_llm.calibration import Uncalibrated
+from fewshot_llm.data import Example
 from fewshot_llm.explaining import Variant, explain, score_variants
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.prompting.similarity import Nearest
+from fewshot_llm.prompting.selection import Nearest
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.support import Example
+from fewshot_llm.stats.calibration import Uncalibrated
 from tests.estimators.word_scorer import WordScorer
 
 GOOD, BAD = ["很好，喜欢", "质量不错", "推荐购买"], ["太差了，退货", "垃圾，失望", "差评"]
@@ -60,9 +60,9 @@ def test_one_call_per_draw() -> None:
 def test_texts_together_are_explained_as_alone() -> None:
     classifier = fitted(WordScorer(pull=0.5), shots=2, normalisation="pmi")
     texts = ["质量不错", "太差了", ""]
-    together = explain(classifier.answerer_, [Example.of(text) for text in texts])
+    together = explain(classifier.predictor_, [Example.of(text) for text in texts])
     assert together == [classifier.explain(text) for text in texts]
-    assert explain(classifier.answerer_, []) == []
+    assert explain(classifier.predictor_, []) == []
 
 
 def test_nothing_shown_nothing_left_out() -> None:
@@ -103,7 +103,7 @@ def test_leaving_out_is_the_prompt_without_that_demonstration(any_model: Languag
     scorer = Recording(any_model)
     classifier = fitted(scorer, shots=1)
     query = "物流快"
-    (served,) = classifier.answerer_.inference.prompts([Example.of(query)])
+    (served,) = classifier.predictor_.inference.prompts([Example.of(query)])
     found = classifier.explain(query)
     prompts = [prompt.text for prompt in scorer.asked]
     assert served.text in prompts
@@ -121,8 +121,8 @@ def test_demonstrations_stay_while_the_query_changes(llama: LanguageModel) -> No
     """A selection by the query must not choose others for the occluded text."""
     scorer = Recording(llama)
     classifier = fitted(scorer, selection=Nearest(), shots=2)
-    score_variants(classifier.answerer_, [Example.of("质量不错很好")], [[Variant(Example.of("退货"))]])
-    (served,) = classifier.answerer_.inference.prompts([Example.of("质量不错很好")])
+    score_variants(classifier.predictor_, [Example.of("质量不错很好")], [[Variant(Example.of("退货"))]])
+    (served,) = classifier.predictor_.inference.prompts([Example.of("质量不错很好")])
     assert scorer.asked[0].text == served.text.replace("质量不错很好", "退货")
 
 

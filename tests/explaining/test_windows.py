@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.explaining.windows import MOST, without_span, word_spans
+from fewshot_llm.explaining.explain import MOST, without_span, word_spans
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from fewshot_llm.export.adapter import LoraAdapter, LoraPair
-from fewshot_llm.export.base import read_base
+from fewshot_llm.export.adapter import LoraAdapter, LoraPair, read_base
 from fewshot_llm.export.peft import write_adapter
 from tests.conftest import tiny_model
 

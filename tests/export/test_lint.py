@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewshot_llm.errors import AdapterError
-from fewshot_llm.export.adapter import read_adapter
-from fewshot_llm.export.base import read_base
+from fewshot_llm.export.adapter import read_adapter, read_base
 from fewshot_llm.export.lint import Status, lint, refuse_broken, worst
 from fewshot_llm.export.lint_rules import RULES
 from fewshot_llm.export.names import Server

@@ -10,21 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fewshot_llm.data import Example
 from fewshot_llm.errors import AdapterError, CertificateError
-from fewshot_llm.export.adapter import read_adapter
-from fewshot_llm.export.base import read_base
+from fewshot_llm.export.adapter import read_adapter, read_base
 from fewshot_llm.export.certificate import Certificate, Link, certify, require
-from fewshot_llm.export.gguf_lora import write_gguf_lora
-from fewshot_llm.export.gguf_model import write_gguf_model
+from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
 from fewshot_llm.export.golden import Golden, record_golden
 from fewshot_llm.export.lint import Status, lint
 from fewshot_llm.export.names import Server
-from fewshot_llm.export.served import CompletionServer
 from fewshot_llm.export.servers import llama_cpp, running
-from fewshot_llm.export.source import Source, read_source
+from fewshot_llm.export.source import ExportSource, read_source
+from fewshot_llm.export.verify import CompletionServer
 from fewshot_llm.models.load import load_model
-from fewshot_llm.scoring.remote import RemoteScorer
-from fewshot_llm.support import Example
+from fewshot_llm.scoring.remote.scorer import RemoteScorer
 from tests.conftest import tiny_model, tiny_tokenizer
 from tests.export.trained import write_record
 
@@ -37,7 +35,7 @@ def shape(request) -> str:
 
 
 @pytest.fixture
-def source(shape, base_folder, make_adapter) -> Source:
+def source(shape, base_folder, make_adapter) -> ExportSource:
     adapter = make_adapter(shape, name="reviews", r=8, lora_alpha=12, use_rslora=True)
     return read_source(write_record(adapter, base_folder(shape)))
 
@@ -57,7 +55,7 @@ def serve_and_certify(
     return certificate
 
 
-def base_gguf(source: Source, path: Path, tokenizer: object | None = None) -> Path:
+def base_gguf(source: ExportSource, path: Path, tokenizer: object | None = None) -> Path:
     model = load_model(str(source.base.folder))
     write_gguf_model(model.model, tokenizer or model.tokenizer, path)
     return path
@@ -136,7 +134,7 @@ def test_5_one_layer_missing(source):
 @pytest.mark.server
 def test_6_template_changed_by_one_newline(source, golden, tmp_path):
     write_gguf_lora(source.adapter, source.base, tmp_path / "lora.gguf")
-    changed = source.record.prompt.template_source.replace("Sentiment: {{", "\nSentiment: {{")
+    changed = source.template.replace("Sentiment: {{", "\nSentiment: {{")
     certificate = serve_and_certify(
         golden, base_gguf(source, tmp_path / "base.gguf"), tmp_path / "lora.gguf", source.load().tokenizer, changed
     )

@@ -6,12 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fewshot_llm.artifacts.record import (
+    ArtifactRecord,
+    BaseRecord,
+    CalibrationRecord,
+    PromptRecord,
+    TrainingRecord,
+)
+from fewshot_llm.data.task import Task
 from fewshot_llm.files import sha256_file
 from fewshot_llm.models.load import load_model
 from fewshot_llm.prompting.template import Template
-from fewshot_llm.task import Task
-from fewshot_llm.tuning.recipe import Recipe
-from fewshot_llm.tuning.store import AdapterRecord, BaseRecord, PromptRecord
+from fewshot_llm.training.recipe import Recipe
 
 TEMPLATE = """{% macro item(example, answer) %}
 Review: {{ example.text | oneline }}
@@ -25,6 +31,7 @@ Sentiment: {{ answer }}
 {% endfor %}
 {{ item(query, answer) -}}"""
 
+FILES = ("adapter_config.json", "adapter_model.safetensors", "template.jinja")
 WORDS = {"positive": "positive", "negative": "negative"}
 
 
@@ -36,28 +43,31 @@ def write_record(adapter: Path, base: Path, words: dict[str, str] | None = None,
     )
     template = Template.from_source(TEMPLATE, "en", "reviews/en.v1")
     model = load_model(str(base))
-    record = AdapterRecord(
+    (adapter / "template.jinja").write_text(template.source, encoding="utf-8")
+    record = ArtifactRecord(
         prompt=PromptRecord(
             task=task.model_dump(mode="json", exclude={"folder"}),
             language="en",
             template=template.name,
             template_version=1,
-            template_source=template.source,
             layout="plain",
             labels=task.labels,
             label_words=words,
-            demonstrations=0,
+            shots=0,
+            normalisation="sum",
             selection={"kind": "Balanced"},
             seed=0,
             fingerprint="",
         ),
-        calibration={"bias": [0.0] * len(words), "temperature": 1.0, "method": "none"} | calibration,
+        classes=tuple(sorted(words)),
+        calibrations=(
+            CalibrationRecord(**{"bias": [0.0] * len(words), "temperature": 1.0, "method": "none"} | calibration),
+        ),
         base=BaseRecord(name=str(base), revision="", sha256=model.sha256, dtype="float32"),
         support_fingerprint="",
         support_rows=dict.fromkeys(words, 2),
-        recipe=Recipe(),
-        losses=(1.0, 0.5),
-        files={name: sha256_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")},
+        training=TrainingRecord(recipe=Recipe(), losses=(1.0, 0.5), support_fingerprint=""),
+        files={name: sha256_file(adapter / name) for name in FILES},
         versions={"peft": "0"},
     )
     (adapter / "fewshot.json").write_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False))

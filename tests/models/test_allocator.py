@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, sys
-from fewshot_llm.models.allocator import keep_freed_memory
+from fewshot_llm.models.device import keep_freed_memory
 NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in NAMES]
@@ -45,13 +45,13 @@ def test_large_blocks_come_from_the_heap_which_keeps_them():
 @glibc
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_the_environment_s_own_settings_stay(name):
-    program = "from fewshot_llm.models.allocator import keep_freed_memory; print(keep_freed_memory())"
+    program = "from fewshot_llm.models.device import keep_freed_memory; print(keep_freed_memory())"
     value = "glibc.malloc.trim_threshold=1000000" if name == "GLIBC_TUNABLES" else "1000000"
     assert run(program, **{name: value}) == "False"
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    from fewshot_llm.models import allocator
+    from fewshot_llm.models import device as allocator
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not allocator.keep_freed_memory()

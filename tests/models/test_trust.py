@@ -17,22 +17,21 @@ from typer.testing import CliRunner
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.batch.classifier_labeller import SavedClassifier
-from fewshot_llm.batch.files import open_source
+from fewshot_llm.batch.sources import open_source
 from fewshot_llm.cli import app
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import AdapterError, FewshotError, ModelError, ServerError
-from fewshot_llm.evaluation.part import Part
-from fewshot_llm.evaluation.suite import run_suite
-from fewshot_llm.evaluation.suite_file import load_suite
+from fewshot_llm.evaluation.suite.cells import SuitePart
+from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.evaluation.suite.run import run_suite
 from fewshot_llm.export.bundle import write_bundle
 from fewshot_llm.export.names import Target
 from fewshot_llm.export.source import read_source
 from fewshot_llm.export.verify import verify
-from fewshot_llm.models.adapter import attach_adapter
-from fewshot_llm.models.load import load_model
+from fewshot_llm.models.load import attach_adapter, load_model
 from fewshot_llm.models.trust import API_KEY, RecordedModel, is_elsewhere, key_for
-from fewshot_llm.scoring.remote import RemoteScorer, connect
-from fewshot_llm.scoring.remote_http import Http
-from fewshot_llm.task import load_task
+from fewshot_llm.scoring.remote.http import Http
+from fewshot_llm.scoring.remote.scorer import RemoteScorer, connect
 from tests.conftest import tiny_model
 from tests.export import conftest as adapters
 from tests.export.trained import write_record
@@ -136,11 +135,11 @@ def named(name: str, ear: Ear) -> str:
 
 @pytest.mark.parametrize("name", [*NAMES, *ABSENT])
 def test_a_saved_classifier_contacts_nobody(classifier: Path, ear: Ear, name: str, tmp_path: Path) -> None:
-    edit(classifier / "classifier.json", "model", "name", value=named(name, ear))
+    edit(classifier / "fewshot.json", "base", "name", value=named(name, ear))
     for load in (lambda: FewShotClassifier.load(classifier), SavedClassifier(classifier)):
         with pytest.raises(ModelError, match=r"--model|address") as caught:
             load()
-        assert "classifier.json" in str(caught.value)
+        assert "fewshot.json" in str(caught.value)
     given = ("review-sentiment", "--adapter", classifier)
     said = cli("classify", *given, "--input", tmp_path / "rows.csv", "--output", "-")
     assert "--allow-download" in said if name in ABSENT else "address" in said
@@ -153,7 +152,7 @@ def test_a_loaded_classifier_that_is_fitted_again_still_asks_nobody(classifier: 
 
     loaded = FewShotClassifier.load(classifier)
     assert isinstance(loaded.model, RecordedModel)
-    loaded.model = RecordedModel("owner/name", "classifier.json")
+    loaded.model = RecordedModel("owner/name", "fewshot.json")
     with pytest.raises(ModelError, match="--allow-download"):
         clone(loaded).fit(TEXTS, LABELS)
 
@@ -289,7 +288,7 @@ def test_a_model_that_is_typed_for_a_suite_may_be_a_server(tmp_path: Path, monke
     monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
     ear = Ear()
     suite = load_suite(write_suite(tmp_path, models=json.dumps([f"{ear.url}/v1#x"])))
-    found = run_suite(suite, tmp_path / "out", part=Part(models=[f"{ear.url}/v1#x"]))
+    found = run_suite(suite, tmp_path / "out", part=SuitePart(models=[f"{ear.url}/v1#x"]))
     ear.close()
     assert found.failures
     assert ear.heard
@@ -356,7 +355,7 @@ def test_a_result_file_contacts_nobody(ear: Ear, tmp_path: Path) -> None:
 
 
 def test_what_is_typed_is_allowed(classifier: Path, tiny_model_folder: Path, ear: Ear) -> None:
-    edit(classifier / "classifier.json", "model", "name", value=f"{ear.url}/v1")
+    edit(classifier / "fewshot.json", "base", "name", value=f"{ear.url}/v1")
     assert len(FewShotClassifier.load(classifier, model=str(tiny_model_folder)).predict(["late"])) == 1
 
 
@@ -376,7 +375,7 @@ def test_allow_download_does_ask(name: str, classifier: Path, tmp_path: Path, mo
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     huggingface_hub.close_session()
-    edit(classifier / "classifier.json", "model", "name", value=name)
+    edit(classifier / "fewshot.json", "base", "name", value=name)
     with pytest.raises(FewshotError):
         FewShotClassifier.load(classifier, allow_download=True)
     huggingface_hub.close_session()

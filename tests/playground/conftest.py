@@ -8,7 +8,7 @@ import pytest
 
 from fewshot_llm import SupportSet, load_task
 from fewshot_llm.files import write_rows
-from fewshot_llm.playground import Session, SupportFile
+from fewshot_llm.playground import PlaygroundSession, SupportFile
 from tests.conftest import tiny_model
 
 TASK = load_task("review-sentiment")
@@ -24,13 +24,13 @@ TEST = SupportSet.from_lists(["挺好的", "很差", "一般般"], ["positive", 
 
 
 @pytest.fixture
-def open_session(tmp_path: Path) -> Callable[..., Session]:
+def open_session(tmp_path: Path) -> Callable[..., PlaygroundSession]:
     """A session on a small file with a tiny network, or with another model."""
 
-    def make(model: Any = None, **settings: Any) -> Session:
+    def make(model: Any = None, **settings: Any) -> PlaygroundSession:
         write_rows(tmp_path / "support.csv", ROWS)
         file = SupportFile(tmp_path / "support.csv", TASK)
         model = model or tiny_model("llama")
-        return Session(file, model, settings={"shots": 2, **settings}, test=TEST, tuned=tmp_path / "tuned")
+        return PlaygroundSession(file, model, settings={"shots": 2, **settings}, test=TEST, tuned=tmp_path / "tuned")
 
     return make

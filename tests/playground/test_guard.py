@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.playground.guard import Guard, is_loopback
-from fewshot_llm.playground.serve import Address, listen
+from fewshot_llm.playground.serve import AccessMiddleware, PageAddress, is_loopback, listen
 
 TOKEN = "a-long-secret"
 
@@ -38,7 +37,7 @@ def visit(token: str | None, host: str, query: str = "", cookie: str = "", origi
     given = {"host": host, "cookie": cookie, "origin": origin}
     headers = [(name.encode(), value.encode()) for name, value in given.items() if value]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": query.encode(), "headers": headers}
-    asyncio.run(Guard(inner, token)(scope, receive, send))
+    asyncio.run(AccessMiddleware(inner, token)(scope, receive, send))
     start, body = sent
     found = {name.decode(): value.decode() for name, value in start["headers"]}
     return Answer(start["status"], found, body["body"].decode())
@@ -84,18 +83,18 @@ def test_a_socket_is_refused_too() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Guard(inner, TOKEN)({"type": "websocket", "headers": [], "query_string": b""}, None, send))
+    asyncio.run(AccessMiddleware(inner, TOKEN)({"type": "websocket", "headers": [], "query_string": b""}, None, send))
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 def test_an_address_that_others_reach_gets_a_token() -> None:
-    assert Address().token is None
-    made = [Address("0.0.0.0").token, Address("0.0.0.0").token, Address("192.168.0.7").token]
+    assert PageAddress().token is None
+    made = [PageAddress("0.0.0.0").token, PageAddress("0.0.0.0").token, PageAddress("192.168.0.7").token]
     assert all(token and len(token) > 20 for token in made)
     assert len(set(made)) == 3
-    assert Address("0.0.0.0", token=TOKEN).token == TOKEN
+    assert PageAddress("0.0.0.0", token=TOKEN).token == TOKEN
     with pytest.raises(FewshotError, match="8 characters"):
-        Address(token="short")
+        PageAddress(token="short")
 
 
 @pytest.mark.parametrize(
@@ -107,16 +106,16 @@ def test_an_address_that_others_reach_gets_a_token() -> None:
     ],
 )
 def test_what_to_open(host: str, url: str) -> None:
-    assert Address(host, token=None if is_loopback(host) else TOKEN).url(8000) == url
+    assert PageAddress(host, token=None if is_loopback(host) else TOKEN).url(8000) == url
 
 
 def test_a_taken_port_is_said() -> None:
-    with listen(Address(port=0)) as taken:
+    with listen(PageAddress(port=0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(FewshotError, match=f"{port}.*--port"):
-            listen(Address(port=port))
+            listen(PageAddress(port=port))
 
 
 def test_somebody_elses_address_is_said() -> None:
     with pytest.raises(FewshotError, match="--host"):
-        listen(Address("203.0.113.1", port=0, token=TOKEN))
+        listen(PageAddress("203.0.113.1", port=0, token=TOKEN))

@@ -10,8 +10,8 @@ import pytest
 
 from fewshot_llm.errors import FewshotError, SupportError, TemplateError
 from fewshot_llm.files import read_rows
-from fewshot_llm.playground import Session
-from fewshot_llm.playground.views import (
+from fewshot_llm.playground import PlaygroundSession
+from fewshot_llm.playground.page import (
     history_rows,
     pasted_texts,
     prediction_rows,
@@ -24,7 +24,7 @@ from fewshot_llm.playground.words import CHINESE, ENGLISH, words_of
 from tests.estimators.word_scorer import WordScorer
 from tests.playground.conftest import ROWS
 
-Open = Callable[..., Session]
+Open = Callable[..., PlaygroundSession]
 TEXT = "质量不错，就是慢，失望"
 
 
@@ -120,7 +120,7 @@ class TestTuning:
             go_on.wait(60)
             return {"reason": "done", "folder": "x"}
 
-        monkeypatch.setattr("fewshot_llm.tuning.tune.tune_to_folder", wait)
+        monkeypatch.setattr("fewshot_llm.workflows.tune.tune_to_folder", wait)
         log: list[str] = []
         thread = threading.Thread(target=lambda: log.extend(training_log(session, 0.6, ENGLISH)))
         thread.start()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm import load_task
+from fewshot_llm.data import Example
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import read_rows, write_rows
 from fewshot_llm.playground import SupportFile
-from fewshot_llm.support import Example
 
 TASK = load_task("review-sentiment")
 ROWS = [
@@ -88,7 +88,7 @@ import sys
 from pathlib import Path
 from fewshot_llm import load_task
 from fewshot_llm.playground import SupportFile
-from fewshot_llm.support import Example
+from fewshot_llm.data import Example
 file = SupportFile(Path(sys.argv[1]), load_task("review-sentiment"))
 for number in range(15):
     file.put(Example.of(f"text {number} of {sys.argv[2]}"), "negative")

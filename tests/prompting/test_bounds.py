@@ -11,13 +11,12 @@ import pytest
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from fewshot_llm.data.task import Task, list_tasks, load_task
 from fewshot_llm.errors import FewshotError, TaskError, TemplateError
 from fewshot_llm.prompting.fields import Fields
-from fewshot_llm.prompting.sandbox import MOST_SOURCE, compile_template
-from fewshot_llm.prompting.template import Facts, Template, load_template
-from fewshot_llm.task import Task, list_tasks, load_task
+from fewshot_llm.prompting.template import MOST_SOURCE, Template, TemplateContext, compile_template, load_template
 
-FACTS = Facts("Do it.", ("good", "bad"), "en")
+FACTS = TemplateContext("Do it.", ("good", "bad"), "en")
 SECONDS = 1.0
 
 

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.support_set import SupportSet
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.fields import Fields, field_texts
-from fewshot_llm.prompting.selection import Balanced, RandomOrder
-from fewshot_llm.prompting.similarity import Nearest
-from fewshot_llm.prompting.template import Facts, Template, load_template
-from fewshot_llm.support.example import Example
-from fewshot_llm.support.supportset import SupportSet
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.prompting.selection import Balanced, Nearest, RandomOrder
+from fewshot_llm.prompting.template import Template, TemplateContext, load_template
 from tests.conftest import tiny_tokenizer
 
 TASK = load_task("review-sentiment")
@@ -151,7 +150,7 @@ def test_a_prompt_is_the_template_s_own_full_text(text: str) -> None:
     support, made = support_set(), builder()
     prompt = made.build(Example.of(text), support)
     words = TASK.words("zh")
-    facts = Facts(TASK.instruction["zh"], tuple(words.values()), "zh")
+    facts = TemplateContext(TASK.instruction["zh"], tuple(words.values()), "zh")
     query, *shown = (
         Fields(field_texts(TASK, example, SPECIAL))
         for example in (Example.of(text), *(support[row] for row in prompt.demonstrations))

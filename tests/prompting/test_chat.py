@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.support_set import SupportSet
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import TemplateError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Plain, Shell
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.support.example import Example
-from fewshot_llm.support.supportset import SupportSet
-from fewshot_llm.task import load_task
 from tests.conftest import tiny_tokenizer
 
 TURNS = [("判断。\n\n评论：好\n情感：", "好评"), ("评论：坏\n情感：", "差评")]

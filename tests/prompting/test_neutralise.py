@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.prompting.neutralise import neutralise
+from fewshot_llm.prompting.fields import neutralise
 from tests.conftest import tiny_tokenizer
 
 TOKENS = ("<|im_end|>", "<|im_start|>", "<s>", "</s>", "<pad>", "[INST]", "ab", "bc")

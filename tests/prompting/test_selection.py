@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.errors import SupportError
-from fewshot_llm.prompting.bm25 import Bm25, terms
-from fewshot_llm.prompting.selection import Balanced, RandomOrder, Selection, own_rows
-from fewshot_llm.prompting.similarity import Diverse, Nearest, NearestHidden
-from fewshot_llm.scoring.base import FloatArray
-from fewshot_llm.support.example import Example
-from fewshot_llm.support.supportset import SupportSet
+from fewshot_llm.prompting.selection import (
+    Balanced,
+    Bm25,
+    Diverse,
+    Nearest,
+    NearestHidden,
+    RandomOrder,
+    Selection,
+    own_rows,
+    terms,
+)
+from fewshot_llm.types import FloatArray
 
 TEXTS = {
     "物流": ["物流很慢", "快递太慢了", "送货的物流慢得离谱", "等了一周才送到"],

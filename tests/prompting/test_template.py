@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import TemplateError
 from fewshot_llm.prompting.fields import Fields, field_texts
-from fewshot_llm.prompting.template import Facts, Frame, Item, Template, load_template
-from fewshot_llm.support.example import Example
-from fewshot_llm.task import Task, load_task
+from fewshot_llm.prompting.template import Frame, Item, Template, TemplateContext, load_template
 
-FACTS = Facts("判断。", ("好评", "差评"), "zh")
+FACTS = TemplateContext("判断。", ("好评", "差评"), "zh")
 BODY = (
     "{{ instruction }}\n\n{% for d in demonstrations %}\n{{ item(d.example, d.answer) -}}\n{% endfor %}\n"
     "{{ item(query, answer) -}}\n"

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.budget import SMALLEST, halve_on_out_of_memory
-from fewshot_llm.scoring.cached import TreeScorer
 from fewshot_llm.scoring.reference import ReferenceScorer, best_of
+from fewshot_llm.scoring.tree_scorer import SMALLEST, TreeScorer, halve_on_out_of_memory
 from tests.conftest import CORPUS, SHAPES, tiny_model
 
 TOLERANCE = 1e-4

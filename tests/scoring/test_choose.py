@@ -3,11 +3,10 @@ from __future__ import annotations
 import torch
 from transformers import MambaConfig, MambaForCausalLM
 
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.cached import TreeScorer
-from fewshot_llm.scoring.choose import choose_scorer, probe_difference
 from fewshot_llm.scoring.reference import ReferenceScorer
+from fewshot_llm.scoring.tree_scorer import TreeScorer, choose_scorer, probe_difference
 from tests.conftest import tiny_tokenizer
 
 

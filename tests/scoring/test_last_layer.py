@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-from fewshot_llm.scoring.choose import probe_difference
-from fewshot_llm.scoring.last_layer import last_layer_at
+from fewshot_llm.scoring.head import last_layer_at
+from fewshot_llm.scoring.tree_scorer import probe_difference
 
 
 class Decoder(torch.nn.Module):

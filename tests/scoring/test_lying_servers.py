@@ -16,11 +16,10 @@ import pytest
 
 from fewshot_llm.errors import ServerError
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote import RemoteScorer
-from fewshot_llm.scoring.remote_http import API_KEY, Http
-from fewshot_llm.scoring.remote_lists import TopLists, free_slots, lora_scales
-from fewshot_llm.scoring.remote_named import NamedTokens
-from fewshot_llm.scoring.remote_servers import Echo, ModelList
+from fewshot_llm.scoring.remote.candidates import NamedTokens, TopLists, free_slots, lora_scales
+from fewshot_llm.scoring.remote.http import API_KEY, Http
+from fewshot_llm.scoring.remote.scorer import RemoteScorer
+from fewshot_llm.scoring.remote.servers import Echo, ModelList
 from tests.conftest import tiny_model
 
 Answer = Callable[[socket.socket], None]

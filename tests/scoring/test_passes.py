@@ -8,17 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.models.decoder import decoder_layers
+from fewshot_llm.models.load import decoder_layers
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring import passes
-from fewshot_llm.scoring.attention import KeyValues, PassPlan
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring.attention import ALIGNMENT, KeyValues, PassPlan
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.kernels import ALIGNMENT
-from fewshot_llm.scoring.passes import plan_pass, run_body
+from fewshot_llm.scoring.passes import Pass, plan_pass, run_body, schedule
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.schedule import Pass, schedule
 from fewshot_llm.scoring.token_tree import TokenTree, build_tree
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 from tests.conftest import CORPUS, SHAPES, tiny_model
 from tests.scoring.test_token_tree import ROWS, ancestors
 

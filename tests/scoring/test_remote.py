@@ -15,24 +15,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ServerError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.export.adapter import read_adapter
-from fewshot_llm.export.base import read_base
-from fewshot_llm.export.gguf_lora import write_gguf_lora
-from fewshot_llm.export.gguf_model import write_gguf_model
+from fewshot_llm.export.adapter import read_adapter, read_base
+from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
 from fewshot_llm.export.servers import Launch, llama_cpp, running, transformers_serve
 from fewshot_llm.models.load import load_model
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.remote import RemoteScorer
-from fewshot_llm.scoring.remote_http import API_KEY, Http, parse_address
-from fewshot_llm.scoring.remote_lists import TopLists
-from fewshot_llm.scoring.remote_named import MOST_TOKENS, NamedTokens, takes_named_tokens
-from fewshot_llm.scoring.remote_servers import Echo
-from fewshot_llm.task import Task
+from fewshot_llm.scoring.remote.candidates import MOST_TOKENS, NamedTokens, TopLists, takes_named_tokens
+from fewshot_llm.scoring.remote.http import API_KEY, Http, parse_address
+from fewshot_llm.scoring.remote.scorer import RemoteScorer
+from fewshot_llm.scoring.remote.servers import Echo
 from tests.conftest import tiny_model
 from tests.export import conftest as adapters
 from tests.export.trained import TEMPLATE

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring import cached, session
-from fewshot_llm.scoring.cached import TreeScorer
+from fewshot_llm.scoring import session
+from fewshot_llm.scoring import tree_scorer as cached
 from fewshot_llm.scoring.session import Session, Stopped, check_stop, current_session
+from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 SHARED = "Review: the parcel came late and the box was broken\nSentiment: negative\n" * 6
 PROMPTS = [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.schedule import path_capacity, schedule
+from fewshot_llm.scoring.passes import path_capacity, schedule
 from fewshot_llm.scoring.token_tree import build_tree
 
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)

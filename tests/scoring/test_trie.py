@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.scoring.frontier import Frontier, Goal
-from fewshot_llm.scoring.trie import build_trie
+from fewshot_llm.scoring.search import Frontier, Goal
+from fewshot_llm.scoring.token_tree import build_trie
 
 ANSWERS = st.lists(
     st.lists(st.integers(0, 3), min_size=1, max_size=5).map(tuple), min_size=1, max_size=12, unique=True

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.suggesting import Likeness, Wish, choose, uncertainty
+from fewshot_llm.labelling import Likeness, Wish, choose, uncertainty
 
 SURE_TO_UNSURE = np.array([[0.95, 0.05], [0.8, 0.2], [0.65, 0.35], [0.51, 0.49]])
 NOTHING_ALIKE = np.eye(4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm import FewShotClassifier
+from fewshot_llm.data.columns import resolve_columns
 from fewshot_llm.errors import SupportError
-from fewshot_llm.suggesting import suggest
-from fewshot_llm.support.columns import resolve_columns
+from fewshot_llm.labelling import suggest
 from tests.estimators.word_scorer import WordScorer
 
 TEXTS = ["很好，喜欢", "质量不错", "太差了，退货", "垃圾，失望"]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from fewshot_llm.models.language_model import LanguageModel
+from fewshot_llm.data import SupportSet
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.encoding import Encoded, encode
-from fewshot_llm.support import SupportSet
-from fewshot_llm.tuning.recipe import Recipe
+from fewshot_llm.training.recipe import Recipe
 
 TEXTS = (
     "great, fast delivery and good quality, will buy again and again and again",

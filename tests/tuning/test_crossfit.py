@@ -3,17 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewshot_llm.data import folds
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import TuningError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.support import folds
-from fewshot_llm.task import load_task
-from fewshot_llm.tuning.crossfit import OverBudget, affordable_checks, checked_epochs, cross_fit, label_table
-from fewshot_llm.tuning.fit import fit_adapter
-from fewshot_llm.tuning.lora import adapted
-from fewshot_llm.tuning.rows import row_maker, target_positions
-from fewshot_llm.tuning.trainer import train_adapter
+from fewshot_llm.training.cross_fit import (
+    OverBudget,
+    affordable_checks,
+    checked_epochs,
+    cross_fit,
+    fit_adapter,
+    label_table,
+)
+from fewshot_llm.training.lora import adapted
+from fewshot_llm.training.rows import row_maker, target_positions
+from fewshot_llm.training.trainer import train_adapter
 
 
 @pytest.fixture

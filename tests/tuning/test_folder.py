@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fewshot_llm.errors import AdapterError, BusyError
-from fewshot_llm.tuning.folder import folder_lock, require_free, whole_folder
+from fewshot_llm.files.atomic import atomic_folder, folder_lock, require_free
 
 
 def fill(folder, text, **how):
-    with whole_folder(folder, owned="mark.json", **how) as partial:
+    with atomic_folder(folder, owned="mark.json", **how) as partial:
         (partial / "mark.json").write_text(text)
 
 
@@ -25,7 +25,7 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, stop):
     fill(tmp_path / "b", "1")
 
     def half() -> None:
-        with whole_folder(tmp_path / "b", owned="mark.json", overwrite=True) as partial:
+        with atomic_folder(tmp_path / "b", owned="mark.json", overwrite=True) as partial:
             (partial / "half").write_text("half")
             raise stop
 
@@ -57,7 +57,7 @@ def test_two_at_once_are_refused_and_what_came_meanwhile_is_not_replaced(tmp_pat
         fill(tmp_path / "b", "1")
 
     def slow() -> None:
-        with whole_folder(tmp_path / "c", owned="mark.json") as partial:
+        with atomic_folder(tmp_path / "c", owned="mark.json") as partial:
             (partial / "mark.json").write_text("late")
             (tmp_path / "c").mkdir()
             (tmp_path / "c" / "mark.json").write_text("first")

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.tuning.forward import pack_hidden
-from fewshot_llm.tuning.frozen_layers import frozen_hidden, handed_over, listed_layers
-from fewshot_llm.tuning.tree import TokenTree
+from fewshot_llm.training.forward import frozen_hidden, handed_over, listed_layers, pack_hidden
+from fewshot_llm.training.tree import TokenTree
 
 
 @torch.no_grad()

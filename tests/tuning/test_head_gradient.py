@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewshot_llm.scoring import head
-from fewshot_llm.tuning import head_gradient
+from fewshot_llm.training import forward as head_gradient
 
 
 @pytest.mark.parametrize("softcap", [None, 5.0])

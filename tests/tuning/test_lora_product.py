@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, inject_adapter_in_model
 
-from fewshot_llm.tuning.lora_product import fused_lora
+from fewshot_llm.training.forward import fused_lora
 
 
 def adapted_layer(width: int, out: int, rank: int, *, bias: bool = False, dropout: float = 0.0, seed: int = 0):

@@ -3,13 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot_llm.scoring.head import causal_network
-from fewshot_llm.scoring.last_layer import last_layer_at
-from fewshot_llm.tuning.forward import label_scores, pack_hidden
-from fewshot_llm.tuning.frozen_layers import frozen_hidden
-from fewshot_llm.tuning.lora import adapter_config, attach
-from fewshot_llm.tuning.loss import PackLoss, labels_loss
-from fewshot_llm.tuning.tree import TokenTree
+from fewshot_llm.scoring.head import causal_network, last_layer_at
+from fewshot_llm.training.forward import PackLoss, frozen_hidden, label_scores, labels_loss, pack_hidden
+from fewshot_llm.training.lora import adapter_config, attach
+from fewshot_llm.training.tree import TokenTree
 
 
 def gradients(loss, weights):

@@ -24,8 +24,8 @@ from accelerate import PartialState
 from fewshot_llm.models.load import load_model
 from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.tuning.recipe import Recipe
-from fewshot_llm.tuning.trainer import train_adapter
+from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.training.trainer import train_adapter
 
 model = load_model(sys.argv[1], device="cpu", threads=1)
 texts = ["great", "broken box", "fast delivery", "late", "very good"]
@@ -41,7 +41,7 @@ if state.is_main_process:
 
 AGREE = """
 import os, sys, torch
-from fewshot_llm.processes import agreed, is_first, several
+from fewshot_llm.models.distributed import agreed, is_first, several
 own = int(os.environ.get("RANK", 7))
 found = agreed({"rank": own}, torch.device("cpu"))
 sys.stdout.write(f"{own} {found['rank']} {several()} {is_first()}\\n")

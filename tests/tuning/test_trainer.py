@@ -6,16 +6,16 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from fewshot_llm.data import Example
+from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import TuningError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.support import Example
-from fewshot_llm.task import load_task
-from fewshot_llm.tuning.crossfit import label_table
-from fewshot_llm.tuning.lora import adapted
-from fewshot_llm.tuning.rows import row_maker, target_positions
-from fewshot_llm.tuning.trainer import train_adapter
+from fewshot_llm.training.cross_fit import label_table
+from fewshot_llm.training.lora import adapted
+from fewshot_llm.training.rows import row_maker, target_positions
+from fewshot_llm.training.trainer import train_adapter
 
 
 def same(one, other):

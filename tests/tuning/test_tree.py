@@ -10,8 +10,8 @@ from fewshot_llm.errors import TuningError
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.tuning.forward import check_attention, label_scores, pack_hidden
-from fewshot_llm.tuning.tree import TokenTree, split_rows
+from fewshot_llm.training.forward import check_attention, label_scores, pack_hidden
+from fewshot_llm.training.tree import TokenTree, split_rows
 
 
 def scores_of(model, rows, token_limit):

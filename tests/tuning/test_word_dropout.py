@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_llm.data import Example
+from fewshot_llm.data.task import load_task
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
-from fewshot_llm.support import Example
-from fewshot_llm.task import load_task
-from fewshot_llm.tuning.crossfit import rows_by_epoch
-from fewshot_llm.tuning.fit import fit_adapter
-from fewshot_llm.tuning.rows import row_maker, target_positions
-from fewshot_llm.tuning.word_dropout import drop_words, thinned
+from fewshot_llm.training.augment import drop_words, drop_words_of
+from fewshot_llm.training.cross_fit import fit_adapter, rows_by_epoch
+from fewshot_llm.training.rows import row_maker, target_positions
 
 
 @given(st.text(), st.floats(0, 0.99), st.integers(0, 99))
@@ -40,7 +39,7 @@ def test_words_stay_whole():
 
 
 def test_only_texts_lose_words():
-    row = thinned(Example({"title": "a b c d e f g h", "price": 12}, "toys"), 0.5, np.random.default_rng(0))
+    row = drop_words_of(Example({"title": "a b c d e f g h", "price": 12}, "toys"), 0.5, np.random.default_rng(0))
     assert len(row.fields["title"].split()) < 8
     assert (row.fields["price"], row.label) == (12, "toys")
 

@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from fewshot_llm.calibration import Calibration
-from fewshot_llm.evaluation.circumstances import AttackFigures, ExplainedRow, Row, ShownPrompt
-from fewshot_llm.evaluation.result import Evaluation, Figures, Run, TestRows, summarise
+from fewshot_llm.data import SupportSet, doctor
+from fewshot_llm.data.task import load_task
+from fewshot_llm.evaluation.result import (
+    AttackFigures,
+    Evaluation,
+    ExplainedRow,
+    Figures,
+    Row,
+    Run,
+    ShownPrompt,
+    TestRows,
+    summarise,
+)
 from fewshot_llm.explaining import Explanation, Passage, Shown, Word
-from fewshot_llm.support import SupportSet, doctor
-from fewshot_llm.task import load_task
+from fewshot_llm.stats.calibration import Calibration
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eval.pictures import BROWSERS, screenshot
-from fewshot_llm.evaluation.report.evaluation_report import evaluation_document
-from fewshot_llm.evaluation.report.write import write_report
 from fewshot_llm.evaluation.result import Evaluation
+from fewshot_llm.report.evaluation import evaluation_document
+from fewshot_llm.report.write import write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.escalation import decide
-from fewshot_llm.evaluation.report.document import Document, Quote, Side, Table
-from fewshot_llm.evaluation.report.evaluation_report import evaluation_document
-from fewshot_llm.evaluation.report.html import draw, to_html
-from fewshot_llm.evaluation.report.markdown import escaped, to_markdown, visible
-from fewshot_llm.evaluation.report.write import write_report
 from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.evidence import rung_evidence
+from fewshot_llm.ladder.decision import decide
+from fewshot_llm.ladder.evidence import label_evidence
+from fewshot_llm.ladder.rungs import LABEL_RUNGS
+from fewshot_llm.report.document import Document, Quote, Side, Table
+from fewshot_llm.report.evaluation import evaluation_document
+from fewshot_llm.report.render import draw, escaped, to_html, to_markdown, visible
+from fewshot_llm.report.write import write_report
 from tests.evaluation.report.conftest import HOSTILE, MakeResult
 
 ALLOWED = {
@@ -159,10 +159,10 @@ def test_the_ladder_is_told(result: Evaluation) -> None:
     run = result.headline
     rows = range(len(run.targets))
     evidence = [
-        rung_evidence("zero-shot", rows, run.targets, result.runs[0].log_probabilities, 1.0),
-        rung_evidence("in-context", rows, run.targets, run.log_probabilities, 2.0),
+        label_evidence("zero-shot", rows, run.targets, result.runs[0].log_probabilities, 1.0),
+        label_evidence("in-context", rows, run.targets, run.log_probabilities, 2.0),
     ]
-    decision = decide(evidence, 0.8)
+    decision = decide(evidence, 0.8, LABEL_RUNGS)
     markdown = to_markdown(evaluation_document(replace(result, decision=decision), "zh"))
     assert escaped(decision.reason_zh) in markdown
     assert "in-context ✓" in markdown

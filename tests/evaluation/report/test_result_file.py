@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.evaluation.intervals import Interval
-from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.evaluation.result_file import as_document, from_document, read_evaluation
+from fewshot_llm.evaluation.result import Evaluation, as_document, from_document, read_evaluation
 from fewshot_llm.files import atomic_write_json
+from fewshot_llm.stats.intervals import Interval
 
 
 def test_a_result_comes_back(result: Evaluation, tmp_path: Path) -> None:

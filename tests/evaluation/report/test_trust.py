@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fewshot_llm.calibration import Calibration
-from fewshot_llm.evaluation.metrics import expected_calibration_error
-from fewshot_llm.evaluation.report.trust import coverage_at, reliability, risk_coverage, uncalibrated
 from fewshot_llm.evaluation.result import Evaluation
+from fewshot_llm.report.trust import coverage_at, reliability, risk_coverage, uncalibrated
+from fewshot_llm.stats.calibration import Calibration
+from fewshot_llm.stats.metrics import expected_calibration_error
 from tests.evaluation.report.conftest import run_of
 
 SCORES = hnp.arrays(np.float64, (6, 3), elements=st.floats(-8, 8))

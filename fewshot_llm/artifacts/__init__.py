@@ -1,0 +1,1 @@
+"""What was fitted, as a folder: data only, never code, never pickle."""

@@ -1,0 +1,378 @@
+"""What scikit-learn hands over (lists, arrays, frames) becomes examples and label names.
+
+What every estimator that reads texts has in common: scikit-learn's contract, and pickles without weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.example import label_name
+from fewshot_llm.data.frames import column_values, is_table, table_rows
+from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.task import Task
+from fewshot_llm.errors import FewshotWarning, ServerError, SupportError
+from fewshot_llm.files.values import is_missing
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models.reference import ModelReference, load_referenced, reference_of, require_referenced
+from fewshot_llm.scoring.remote.scorer import RemoteScorer
+
+__all__ = [
+    "TextEstimator",
+    "as_examples",
+    "as_rows",
+    "as_support",
+    "labelled_rows",
+    "sorted_classes",
+    "warn_of_losses",
+    "warn_of_rows",
+    "without_text",
+]
+
+
+def as_rows(X: Any, task: Task) -> list[dict[str, Any]]:
+    """One mapping of fields per row.
+
+    Args:
+        X: texts, mappings of fields or `Example`s in any sequence; a Series of texts or a frame of pandas or polars
+            (a table of pyarrow, a `Dataset`) whose columns are named as the task's fields; an array of shape [rows],
+            or [rows, columns] with the
+            task's fields (or only its main text) in order.
+        task: names the fields; a plain text is its last one.
+
+    Raises:
+        SupportError: X is a single text, or a row is no text and no mapping.
+    """
+    if isinstance(X, str | bytes | Mapping | Example):
+        raise SupportError(f"Expected a sequence of texts, got one {type(X).__name__}. Put it in a list.")
+    if is_table(X):
+        X = table_rows(X)
+        if X and len(X[0]) == 1 and next(iter(X[0])) not in task.fields:
+            X = [value for row in X for value in row.values()]
+    if isinstance(X, np.ndarray):
+        X = _unstacked(X, task)
+    if not isinstance(X, Iterable):
+        raise SupportError(f"Expected a sequence of texts, got {type(X).__name__}.")
+    X = column_values(X)
+    return [_row(value, position, task.fields[-1]) for position, value in enumerate(X)]
+
+
+def as_examples(X: Any, task: Task) -> list[Example]:
+    """Queries for `as_rows`' rows; a missing value becomes an empty text."""
+    return [
+        Example.of({name: "" if is_missing(value) else value for name, value in row.items()})
+        for row in as_rows(X, task)
+    ]
+
+
+def as_support(X: Any, y: Sequence[Any], task: Task) -> SupportSet:
+    """The cleaned support set of labelled rows; what was left out is in its `report`.
+
+    Raises:
+        SupportError: X and y differ in length, nothing usable is left, or fewer than two classes are.
+    """
+    rows = as_rows(X, task)
+    y = column_values(y)
+    if len(rows) != len(y):
+        raise SupportError(f"There are {len(rows)} texts but {len(y)} labels. Give one label for each text.")
+    labelled = [
+        {**row, "label": None if is_missing(value) else label_name(value)} for row, value in zip(rows, y, strict=True)
+    ]
+    told = {name: name for name in (*task.fields, "label") if any(name in row for row in labelled)}
+    return SupportSet.from_rows(labelled, task, told)
+
+
+def labelled_rows(y: Any) -> tuple[list[Any], list[int]]:
+    """The values of a target, and the positions of those that are there.
+
+    Raises:
+        SupportError: none is.
+    """
+    values = column_values(y)
+    there = [at for at, value in enumerate(values) if not is_missing(value) and str(value).strip()]
+    if values and not there:
+        raise SupportError(
+            f"All {len(values)} labels are missing (None, NaN or empty). Give a label to at least one text of each of "
+            "two classes."
+        )
+    return values, there
+
+
+def warn_of_rows(rows: Sequence[int], english: str, stacklevel: int = 3) -> None:
+    """A Python warning that names rows by their positions from 0; nothing where there are none.
+
+    Args:
+        rows: positions.
+        english: what is with them, `{n}` for how many.
+        stacklevel: as for `warnings.warn`.
+    """
+    if rows:
+        shown = ", ".join(map(str, rows[:20])) + (", …" if len(rows) > 20 else "")
+        warnings.warn(
+            f"{english.format(n=len(rows))} Positions from 0: {shown}.", FewshotWarning, stacklevel=stacklevel + 1
+        )
+
+
+def warn_of_losses(support: SupportSet, stacklevel: int = 3) -> None:
+    """Say which rows of a fit were left out, and why; duplicates are left to the report."""
+    for finding in support.report.findings:
+        if finding.rows and (finding.severity == "error" or finding.code in ("missing-label", "empty-text")):
+            warn_of_rows(finding.rows, finding.english.replace("{", "{{").replace("}", "}}"), stacklevel + 1)
+
+
+def without_text(examples: Sequence[Example]) -> list[int]:
+    """Positions of queries that have no text."""
+    return [at for at, example in enumerate(examples) if not normalise_text(example.text)]
+
+
+def sorted_classes(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Class values in the order that scikit-learn's scorers assume.
+
+    Args:
+        values: one per class, of the type they had in `y`. Where types differ (a label that `y` does not have is
+            known by its name only), all are taken by name.
+    """
+    if len({type(value) for value in values}) > 1:
+        values = [label_name(value) for value in values]
+    return np.unique(np.array(values))
+
+
+def _unstacked(X: npt.NDArray[Any], task: Task) -> list[Any]:
+    if X.ndim == 0 or X.ndim > 2 or X.dtype.kind not in "OUST":
+        raise SupportError(
+            f"Expected texts, got an array of {X.dtype} with shape {X.shape}. This classifier reads text, not features."
+        )
+    if X.ndim == 1:
+        return list(X)
+    columns = X.shape[1]
+    if columns not in (1, len(task.fields)):
+        wanted = f"one column or {len(task.fields)} ({', '.join(task.fields)})"
+        raise SupportError(f"Expected {wanted}, got an array with {columns} columns. Give a frame with named columns.")
+    names = task.fields[-1:] if columns == 1 else task.fields
+    return [dict(zip(names, row, strict=True)) for row in X.tolist()]
+
+
+def _row(value: Any, position: int, main: str) -> dict[str, Any]:
+    if isinstance(value, Example):
+        return dict(value.fields)
+    if isinstance(value, Mapping):
+        return {str(name): part for name, part in value.items()}
+    if isinstance(value, str) or is_missing(value):
+        return {main: value}
+    raise SupportError(
+        f"Row {position} is a {type(value).__name__}, expected a text or a mapping of fields such as {{{main!r}: '…'}}."
+    )
+
+
+@dataclass(frozen=True)
+class _ServerReference:
+    """A server that answered; never its key. It is asked again only when its address is given again."""
+
+    address: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Attributes that lead to a model, pickled with references in its place."""
+
+    names: tuple[str, ...]
+    data: bytes
+
+
+class TextEstimator(BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators: parameters that are shared by clones, and input that is text.
+
+    A pickle (of `pickle`, joblib, MLflow) holds no weights: a model is referred to by name or folder, revision and
+    SHA-256, and is loaded again when it is first needed, from its folder or this machine's caches, never from a
+    network. An adapter that is in no folder is kept in the pickle. A server is referred to by its address, without
+    the key; give it again with `attach_model`. Load only pickles that you trust: they are code.
+    """
+
+    def attach_model(self, model: Any, *, allow_base_mismatch: bool = False) -> Self:
+        """Give the model to an estimator that was pickled, where it is not found by itself: a server, a moved folder.
+
+        Args:
+            model: a loaded model, a name or folder, a server's address, or a `RemoteScorer`.
+            allow_base_mismatch: accept another model than the one it was fitted with; the calibration will not fit.
+
+        Raises:
+            ModelError: another model.
+            ServerError: another server.
+        """
+        from fewshot_llm.predictors.build import make_scorer
+
+        if "_packed" not in self.__dict__:
+            return self
+        scorer: Any = make_scorer(model, "en", adapter=self.__dict__.get("adapter") if isinstance(model, str) else None)
+        given: Any = getattr(scorer, "language_model", scorer)
+
+        def find(reference: ModelReference | _ServerReference) -> Any:
+            if isinstance(reference, _ServerReference) or not isinstance(given, LanguageModel):
+                there = getattr(given, "fingerprint", None)
+                expected = getattr(reference, "fingerprint", reference)
+                if there != expected and not allow_base_mismatch:
+                    raise ServerError(
+                        f"This was fitted with {expected}, and what was given is {there}. Give that one, fit again, or "
+                        "allow it (allow_base_mismatch=True)."
+                    )
+                return given
+            weights = reference.adapter_source if hasattr(reference.adapter_source, "put_on") else None
+            ready = given if weights is None or given.adapter == reference.adapter else weights.put_on(given)
+            if not allow_base_mismatch:
+                require_referenced(reference, ready)
+            return ready
+
+        self._unpack(find)
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
+        return type(self)(**self.get_params(deep=False))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Parameters and what is frozen are shared, and so is the loaded model.
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        shared = set(self._get_param_names())
+        for name, value in self.__dict__.items():
+            frozen = is_dataclass(value) and getattr(type(value), "__dataclass_params__").frozen  # noqa: B009
+            copied.__dict__[name] = value if name in shared or frozen else copy.deepcopy(value, memo)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        found = {name: _models_in(value) for name, value in state.items() if name != "_packed"}
+        holding = {name: state.pop(name) for name, models in found.items() if models}
+        if holding:
+            data = _pickled(holding, [model for models in found.values() for model in models])
+            if "_packed" in state:  # not needed so far; a model that was given in the meantime goes along
+                holding = {**_unpickled(state["_packed"].data, _load), **holding}
+                data = _pickled(holding, [model for value in holding.values() for model in _models_in(value)])
+            state["_packed"] = _Packed(tuple(holding), data)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __getattr__(self, name: str) -> Any:
+        packed = self.__dict__.get("_packed")
+        if packed is None or name not in packed.names:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._unpack(_load)
+        return self.__dict__[name]
+
+    def _unpack(self, find: Callable[[Any], Any]) -> None:
+        packed: _Packed = self.__dict__["_packed"]
+        for name, value in _unpickled(packed.data, find).items():
+            self.__dict__.setdefault(name, value)
+        self.__dict__.pop("_packed", None)
+
+    def _forget_fitted(self) -> None:
+        """Before a new fit: what an earlier one left in a pickle is not needed; a model that is a parameter is."""
+        packed = self.__dict__.get("_packed")
+        if packed is None:
+            return
+        if set(packed.names) & set(self._get_param_names()):
+            self._unpack(_load)
+        else:
+            self.__dict__.pop("_packed")
+
+
+def _is_tokenizer(value: Any) -> bool:
+    return hasattr(type(value), "backend_tokenizer") and hasattr(type(value), "apply_chat_template")
+
+
+class _Reader(pickle.Pickler):
+    """Meets every object; keeps the models among them and goes no deeper into those."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL)
+        self.models: list[LanguageModel | RemoteScorer] = []
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, LanguageModel | RemoteScorer):
+            self.models.append(obj)
+            return "model"
+        return "tokenizer" if _is_tokenizer(obj) else None
+
+
+def _models_in(value: Any) -> list[LanguageModel | RemoteScorer]:
+    reader = _Reader()
+    try:
+        reader.dump(value)
+    except Exception:  # what pickle cannot do is said by the real pickling, or done by cloudpickle
+        return []
+    return reader.models
+
+
+class _Writer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, models: list[LanguageModel | RemoteScorer]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._references = {id(model): _refer(model) for model in models}
+        self._owners = {id(model.tokenizer): model for model in models}
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, LanguageModel | RemoteScorer):
+            return "model", self._references[id(obj)]
+        if _is_tokenizer(obj) and (owner := self._owners.get(id(obj))) is not None:
+            return "tokenizer", self._references[id(owner)]
+        return None
+
+
+def _refer(model: LanguageModel | RemoteScorer) -> ModelReference | _ServerReference:
+    if isinstance(model, RemoteScorer):
+        return _ServerReference(model.name, model.fingerprint)
+    return reference_of(model)
+
+
+def _pickled(values: dict[str, Any], models: list[LanguageModel | RemoteScorer]) -> bytes:
+    file = io.BytesIO()
+    _Writer(file, models).dump(values)
+    return file.getvalue()
+
+
+class _Opener(pickle.Unpickler):
+    def __init__(self, data: bytes, find: Callable[[Any], Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._find, self._found = find, dict[int, tuple[Any, Any]]()
+
+    def persistent_load(self, pid: Any) -> Any:
+        what, reference = pid
+        _, model = self._found.setdefault(id(reference), (reference, None))
+        if model is None:
+            model = self._find(reference)
+            self._found[id(reference)] = (reference, model)
+        return model.tokenizer if what == "tokenizer" else model
+
+
+def _unpickled(data: bytes, find: Callable[[Any], Any]) -> dict[str, Any]:
+    values: dict[str, Any] = _Opener(data, find).load()
+    return values
+
+
+def _load(reference: ModelReference | _ServerReference) -> LanguageModel:
+    if isinstance(reference, ModelReference):
+        return load_referenced(reference)
+    raise ServerError(
+        f"This estimator asks the server {reference.address}, which was read from a pickle, and nothing recorded makes "
+        f"this program contact anybody. Give the address again: estimator.attach_model({reference.address!r})."
+    )

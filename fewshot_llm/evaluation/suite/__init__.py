@@ -1,0 +1,1 @@
+"""Suites: the same tasks, support draws and methods, measured cell by cell."""

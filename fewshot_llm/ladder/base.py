@@ -1,0 +1,184 @@
+"""What a rung is: a way of getting a predictor, proposed with its answers to rows that it did not see."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from fewshot_llm.data import folds
+from fewshot_llm.errors import TuningError
+from fewshot_llm.ladder.evidence import Evidence
+from fewshot_llm.types import FloatArray, Folds, Text
+
+if TYPE_CHECKING:  # these load torch, and a report of a decision needs none
+    from fewshot_llm.predictors.prompted import Inference
+    from fewshot_llm.training.cross_fit import FoldReport
+    from fewshot_llm.training.recipe import Recipe
+    from fewshot_llm.training.trainer import EpochReport
+
+__all__ = ["Candidate", "Climb", "Ladder", "LadderCallbacks", "Measured", "Rung", "Skipped", "check_target"]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A rung that was not measured.
+
+    Attributes:
+        why: the end of the sentence "it was not measured: …".
+    """
+
+    why: Text
+
+
+Measured: TypeAlias = Evidence | Skipped
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a rung proposes.
+
+    Attributes:
+        evidence: its figures on the support rows, each answered by a predictor that did not see it.
+        out_of_fold: those answers: calibrated log P(label | text) in nats, shape [rows, labels], or numbers, [rows].
+        build: makes the predictor, fitted on all rows; called once, if the rung is kept.
+    """
+
+    evidence: Evidence
+    out_of_fold: FloatArray = field(repr=False)
+    build: Callable[[], Any] = field(repr=False)
+
+
+class Rung(ABC):
+    """A way of getting a predictor. A new one is a subclass and a place in the list that is climbed.
+
+    Attributes:
+        name: how evidence, decisions and result files call it.
+        title: how people read it.
+        reads: names of rungs whose scores it reads. It costs no model time after them, so it is measured along with
+            them, whether the target is reached or not.
+
+    Example:
+        A rung that always answers with the support set's shares::
+
+            class Shares(Rung):
+                name, title = "shares", Text("shares", "占比")
+
+                def propose(self, climb):
+                    ...
+                    return Candidate(evidence, log_probabilities, build)
+
+            FewShotClassifier(ladder=Ladder(rungs=(Shares(), *LABEL_RUNGS)))
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[Text]
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def propose(self, climb: Climb) -> Candidate | Skipped:
+        """Measure it on the support rows, out of fold; or say why that cannot be done.
+
+        Args:
+            climb: the support set, the budget, and what the rungs below have proposed.
+        """
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """How far to climb.
+
+    Attributes:
+        target: the accuracy that is good enough, in (0, 1].
+        recipe: LoRA settings, or the name or path of a recipe; None chooses by the numbers of labels and rows.
+        budget_minutes: wall time for all measuring and training together; None for no limit.
+        seed: the only source of chance.
+        rungs: from the cheapest to the most expensive; None for those of `fewshot_llm.ladder.LABEL_RUNGS`.
+
+    Raises:
+        TuningError: a target outside (0, 1], a budget that is not positive, or two rungs of one name.
+
+    >>> Ladder(target=0.9).target
+    0.9
+    """
+
+    target: float = 0.9
+    recipe: str | Recipe | None = None
+    budget_minutes: float | None = None
+    seed: int = 0
+    rungs: tuple[Rung, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_target(self.target)
+        if self.budget_minutes is not None and not self.budget_minutes > 0:
+            raise TuningError(f"The budget is {self.budget_minutes} minutes; expected more than 0.")
+        names = [rung.name for rung in self.rungs or ()]
+        if len(set(names)) < len(names) or self.rungs == ():
+            raise TuningError(f"The rungs are {', '.join(names) or 'none'}; expected at least one, each once.")
+
+
+@dataclass(frozen=True)
+class LadderCallbacks:
+    """Called while the ladder is climbed; each may be left out.
+
+    Attributes:
+        rung: before a rung is measured, with its name.
+        measured: with its evidence, or the reason why there is none.
+        fold: after each epoch of a fold.
+        epoch: after each epoch of the final training.
+    """
+
+    rung: Callable[[str], None] = lambda rung: None
+    measured: Callable[[str, Measured], None] = lambda rung, found: None
+    fold: Callable[[FoldReport], None] = lambda report: None
+    epoch: Callable[[EpochReport], None] = lambda report: None
+
+
+@dataclass
+class Climb:
+    """One way up the ladder: what every rung may look at.
+
+    Attributes:
+        inference: what would be served without a ladder: builder, scorer, support set.
+        seed: the only source of chance.
+        budget_minutes: wall time for everything; None for no limit.
+        recipe: LoRA settings as the user gave them.
+        callbacks: told what happens.
+        checkpoints: a folder from which an unfinished final training goes on.
+        candidates: what the rungs below have proposed, in order.
+    """
+
+    inference: Inference
+    seed: int = 0
+    budget_minutes: float | None = None
+    recipe: str | Recipe | None = None
+    callbacks: LadderCallbacks = field(default_factory=LadderCallbacks)
+    checkpoints: Path | None = None
+    candidates: list[Candidate] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the budget; None without one."""
+        if self.budget_minutes is None:
+            return None
+        return max(0.0, self.budget_minutes * 60 - (time.perf_counter() - self.started))
+
+    def folds(self, most: int) -> Folds:
+        """Stratified folds of the support rows, at most so many and at most as many as the rarest class has rows."""
+        rarest = min(len(rows) for rows in self.inference.support.by_label().values())
+        return folds(self.inference.support, max(2, min(most, rarest)), self.seed)
+
+
+def check_target(target: float) -> float:
+    """Refuse a target that no accuracy can reach, or that any reaches.
+
+    Raises:
+        TuningError: outside (0, 1].
+    """
+    if not 0 < target <= 1:
+        raise TuningError(f"The target is {target}; expected an accuracy above 0 and at most 1, for example 0.9.")
+    return target

@@ -1,0 +1,338 @@
+"""Evidence: what a rung's answers are worth on support rows that they had not seen, and one rung against another."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fewshot_llm.stats.intervals import Interval, mcnemar, mean_interval, paired_bootstrap
+from fewshot_llm.stats.metrics import (
+    accuracy,
+    brier_scores,
+    expected_calibration_error,
+    log_loss,
+    loss_reach,
+    macro_f1,
+    row_losses,
+)
+from fewshot_llm.types import FloatArray, IntArray, Text
+
+__all__ = [
+    "Comparison",
+    "Criterion",
+    "Evidence",
+    "Figure",
+    "LabelEvidence",
+    "NumberEvidence",
+    "compare",
+    "label_evidence",
+    "number_evidence",
+]
+
+NOISE = 0.6827
+"""Level of the interval that a gain must lie above: plus or minus one standard error, as in the rule by which the
+simplest model within one standard error of the best is kept (Breiman et al. 1984, "Classification and Regression
+Trees"). With 32 rows a stricter test would throw away most real gains; see `docs/decisions.md`."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+
+class Figure(_Frozen):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        """From an `Interval`."""
+        return cls(value=interval.value, low=interval.low, high=interval.high)
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One figure by which rungs are compared.
+
+    Attributes:
+        name: what it is.
+        values: of each row; smaller is better.
+        level: of the paired interval that has to lie on one side of zero.
+        reach: how far a further row may be from the mean; None for a paired bootstrap, which needs no such bound.
+    """
+
+    name: str
+    values: Sequence[float]
+    level: float = NOISE
+    reach: float | None = None
+
+
+class Evidence(_Frozen):
+    """Out-of-fold results of one rung, whatever it predicts.
+
+    Attributes:
+        rung: its name.
+        title: how people read it; None in records of earlier versions.
+        settings: what was used, and how it was chosen.
+        rows: positions in the support set of the rows that were held out.
+        seconds: what it cost to measure.
+    """
+
+    rung: str
+    title: Text | None = None
+    settings: dict[str, Any] = {}
+    rows: tuple[int, ...] = Field(min_length=1)
+    seconds: float = Field(ge=0)
+
+    @property
+    @abstractmethod
+    def headline(self) -> Figure:
+        """The figure that is compared with the target."""
+
+    @abstractmethod
+    def reaches(self, target: float) -> bool:
+        """Whether the headline is good enough."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> Criterion:
+        """The loss of each row; smaller is better."""
+
+    @property
+    @abstractmethod
+    def criteria(self) -> tuple[Criterion, ...]:
+        """By what it is compared with another rung: better in one of them, and worse in none."""
+
+
+class LabelEvidence(Evidence):
+    """Out-of-fold labels of one rung.
+
+    Attributes:
+        right: whether each was right.
+        losses: -log P(true label) of each, nats.
+        briers: Brier score of each, 0 to 2; empty in records of earlier versions.
+        accuracy: share of rows that were right, with its exact interval.
+        macro_f1: bootstrap interval.
+        log_loss: nats per row, Student's interval with pseudo rows.
+        calibration_error: expected calibration error, bootstrap interval.
+    """
+
+    right: tuple[bool, ...]
+    losses: tuple[float, ...]
+    briers: tuple[float, ...] = ()
+    accuracy: Figure
+    macro_f1: Figure
+    log_loss: Figure
+    calibration_error: Figure
+
+    @property
+    def headline(self) -> Figure:
+        """The accuracy."""
+        return self.accuracy
+
+    def reaches(self, target: float) -> bool:
+        """Whether the accuracy is at least the target."""
+        return self.accuracy.value >= target
+
+    @property
+    def loss(self) -> Criterion:
+        """-log P(true label), nats."""
+        return Criterion("loss", self.losses, 0.95, loss_reach(2))
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """Wrong answers, and Brier scores, which tell more where few answers change.
+
+        (Not log loss: one confident mistake among 32 rows would outweigh the rest.)
+        """
+        wrong = Criterion("wrong", [float(not right) for right in self.right])
+        return (wrong, Criterion("brier", self.briers)) if self.briers else (wrong,)
+
+    @model_validator(mode="after")
+    def _same_rows(self) -> Self:
+        if not len(self.rows) == len(self.right) == len(self.losses) or len(set(self.rows)) != len(self.rows):
+            raise ValueError("rows, right and losses must list the same rows, each once")
+        if self.briers and len(self.briers) != len(self.rows):
+            raise ValueError("there must be a Brier score for each row, or none")
+        return self
+
+
+class NumberEvidence(Evidence):
+    """Out-of-fold numbers of one rung.
+
+    Attributes:
+        errors: absolute error of each row, in the targets' unit.
+        error: their mean, Student's interval with pseudo rows.
+        step: the smallest step of the grid of numbers.
+    """
+
+    errors: tuple[float, ...]
+    error: Figure
+    step: float
+
+    @property
+    def headline(self) -> Figure:
+        """The mean absolute error."""
+        return self.error
+
+    def reaches(self, target: float) -> bool:
+        """Whether the mean absolute error is at most the target."""
+        return self.error.value <= target
+
+    @property
+    def loss(self) -> Criterion:
+        """The absolute errors. A further row may be off by twice what is usual, or by a step of the grid more."""
+        return Criterion("error", self.errors, 0.95, max(self.error.value, self.step))
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The absolute errors, at 95 %."""
+        return (self.loss,)
+
+
+class Comparison(_Frozen):
+    """One rung against the one kept below it, on the rows that both were asked.
+
+    Attributes:
+        below: the rung that was kept so far.
+        above: the rung that might replace it.
+        rows: how many rows both were asked.
+        accuracy_gain: accuracy of `above` minus that of `below`; None for numbers.
+        p_value: McNemar's exact test on right answers, two-sided; what a gain of one standard error is worth.
+        loss_change: mean loss of `above` minus that of `below` (labels: log loss, nats; numbers: absolute error), with
+            its 95 % interval.
+        brier_change: the same of the Brier score, within one standard error; None in records of earlier versions.
+        better: by more than noise in one of the evidence's criteria, and in none of them worse by more than noise.
+    """
+
+    below: str
+    above: str
+    rows: int
+    accuracy_gain: float | None = None
+    p_value: float | None = None
+    loss_change: Figure
+    brier_change: Figure | None = None
+    better: bool
+
+
+def label_evidence(
+    rung: str,
+    rows: Sequence[int],
+    targets: IntArray,
+    log_probabilities: FloatArray,
+    seconds: float,
+    *,
+    title: Text | None = None,
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> LabelEvidence:
+    """Figures and intervals from out-of-fold log-probabilities.
+
+    Args:
+        rung: its name.
+        rows: positions in the support set, n of them.
+        targets: true label positions, shape [n].
+        log_probabilities: log P(label | text), nats, shape [n, labels].
+        seconds: what it cost to measure.
+        title: how people read the rung.
+        settings: what was used.
+        seed: of the bootstraps.
+    """
+    probabilities = np.exp(log_probabilities)
+    predicted = log_probabilities.argmax(axis=1)
+    labels = log_probabilities.shape[1]
+    return LabelEvidence(
+        rung=rung,
+        title=title,
+        settings=settings or {},
+        rows=tuple(int(row) for row in rows),
+        right=tuple(bool(right) for right in predicted == targets),
+        losses=tuple(float(loss) for loss in row_losses(targets, probabilities)),
+        briers=tuple(float(score) for score in brier_scores(targets, probabilities)),
+        accuracy=Figure.of(accuracy(targets, predicted)),
+        macro_f1=Figure.of(macro_f1(targets, predicted, labels, seed=seed)),
+        log_loss=Figure.of(log_loss(targets, probabilities)),
+        calibration_error=Figure.of(expected_calibration_error(targets, probabilities, seed=seed)),
+        seconds=seconds,
+    )
+
+
+def number_evidence(
+    rung: str,
+    errors: FloatArray,
+    step: float,
+    seconds: float,
+    *,
+    title: Text | None = None,
+    settings: dict[str, Any] | None = None,
+) -> NumberEvidence:
+    """The mean absolute error, with its interval.
+
+    Args:
+        rung: its name.
+        errors: absolute error of each support row, by a predictor that did not see it, shape [rows].
+        step: the smallest step of the grid of numbers.
+        seconds: what it cost to measure.
+        title: how people read the rung.
+        settings: what was used.
+    """
+    mean = mean_interval(errors, reach=max(float(errors.mean()), step), least=0.0)
+    return NumberEvidence(
+        rung=rung,
+        title=title,
+        settings=settings or {},
+        rows=tuple(range(len(errors))),
+        errors=tuple(float(error) for error in errors),
+        error=Figure.of(mean),
+        step=step,
+        seconds=seconds,
+    )
+
+
+def compare(below: Evidence, above: Evidence, *, seed: int = 0) -> Comparison:
+    """Is `above` better than `below` by more than noise?
+
+    Every criterion of the evidence is compared by a paired bootstrap over the rows that both were asked. `above` is
+    better if it is better in one of them by more than its level asks for, and worse in none.
+    """
+    shared = sorted(set(below.rows) & set(above.rows))
+    first, second = ({row: i for i, row in enumerate(side.rows)} for side in (below, above))
+    a, b = [first[row] for row in shared], [second[row] for row in shared]
+
+    def change(one: Criterion, other: Criterion) -> Interval:
+        sides = [one.values[i] for i in a], [other.values[i] for i in b]
+        if one.reach is None or other.reach is None:
+            return paired_bootstrap(*sides, seed=seed, level=one.level).difference
+        difference = np.array(sides[1]) - np.array(sides[0])
+        return mean_interval(difference, reach=max(one.reach, other.reach), level=one.level)
+
+    there = {criterion.name: criterion for criterion in above.criteria}
+    changes = {
+        criterion.name: change(criterion, there[criterion.name])
+        for criterion in below.criteria
+        if criterion.name in there
+    }
+    facts: dict[str, Any] = {}
+    if isinstance(below, LabelEvidence) and isinstance(above, LabelEvidence):
+        right = [below.right[i] for i in a], [above.right[i] for i in b]
+        facts = {"accuracy_gain": -changes["wrong"].value, "p_value": mcnemar(*right).p_value}
+        if "brier" in changes:
+            facts["brier_change"] = Figure.of(changes["brier"])
+    return Comparison(
+        below=below.rung,
+        above=above.rung,
+        rows=len(shared),
+        loss_change=Figure.of(change(below.loss, above.loss)),
+        better=any(one.high < 0 for one in changes.values()) and not any(one.low > 0 for one in changes.values()),
+        **facts,
+    )

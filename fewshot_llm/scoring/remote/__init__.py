@@ -1,0 +1,1 @@
+"""Label scores from a model server."""

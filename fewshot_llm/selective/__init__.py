@@ -1,0 +1,1 @@
+"""Which answers are kept back: error contract, costs, texts out of scope."""

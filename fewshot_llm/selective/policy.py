@@ -1,0 +1,225 @@
+"""`SelectivePolicy`: which answers are kept back, and which label is given where errors differ in cost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.predictors.prediction import Prediction
+from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.selective.costs import Costs, fit_shift, read_costs
+from fewshot_llm.selective.held_out import (
+    OutOfFoldPredictions,
+    answers_out_of_fold,
+    answers_to_others,
+)
+from fewshot_llm.selective.out_of_scope import LabelledTexts, OutOfScopeDetector, fit_scope
+from fewshot_llm.selective.risk_control import RiskThreshold, fit_contract
+from fewshot_llm.types import FloatArray, IntArray, Progress
+
+__all__ = ["FittedPolicy", "Reason", "SelectivePolicy", "SelectivePrediction", "Verdicts", "fit_policy"]
+
+Reason: TypeAlias = Literal["out_of_scope", "unsure", "review_is_cheaper"]
+"""Why a row gets no label: it is unlike the labelled rows; the error contract does not hold for it; by the costs a
+person's look is cheaper than the risk."""
+
+
+@dataclass(frozen=True)
+class SelectivePolicy:
+    """What is asked of a classifier's answers. Everything may be left out.
+
+    Attributes:
+        max_error: of the rows that get a label, at most this share is wrong; see `risk_contract`.
+        confidence: of that promise.
+        costs: of errors: a mapping truth → said → cost, a TOML file, or `Costs`; see `risk_costs`.
+        out_of_scope: detect rows that belong to no label, at this share of false alarms; see `out_of_scope`.
+        calibration: labelled rows of their own to fit the contract on; the support rows out of fold by default.
+    """
+
+    max_error: float | None = None
+    confidence: float = 0.9
+    costs: Costs | Mapping[str, Any] | str | os.PathLike[str] | None = None
+    out_of_scope: float | None = None
+    calibration: SupportSet | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class SelectivePrediction(Prediction):
+    """A prediction under a policy.
+
+    Attributes:
+        reason: why the label should not be used; `None` where it may.
+    """
+
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """What becomes of some answers.
+
+    Attributes:
+        labels: positions of the labels, shape [rows].
+        reasons: why a row's label is not given; `None` where it is.
+    """
+
+    labels: IntArray
+    reasons: tuple[Reason | None, ...]
+
+
+@dataclass(frozen=True)
+class FittedPolicy:
+    """A policy that was fitted to a classifier.
+
+    Attributes:
+        costs: of errors.
+        shift: of the labels' log-probabilities before costs are weighed, nats.
+        contract: from which probability on a label is given.
+        scope: tells rows that belong to no label.
+    """
+
+    costs: Costs | None = None
+    shift: tuple[float, ...] = ()
+    contract: RiskThreshold | None = None
+    scope: OutOfScopeDetector | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything that may change a verdict, as one line; numbers to six digits."""
+        parts = [
+            self.costs and f"costs {self.costs.table} review {self.costs.review} shift {self.shift}",
+            self.contract and f"max error {self.contract.max_error:g} from {self.contract.threshold or 2:.6f}",
+            self.scope and f"scope {self.scope.fingerprint}",
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def judge(
+        self, log_probabilities: FloatArray, queries: Sequence[Example], predictor: PromptedPredictor
+    ) -> Verdicts:
+        """The label of each row, and whether it is given.
+
+        Args:
+            log_probabilities: log P(label | text), nats, shape [rows, labels].
+            queries: the rows.
+            predictor: what gave the answers; the scope reads its support rows.
+        """
+        labels, dearer = _decide(self.costs, self.shift, log_probabilities)
+        reasons: list[Reason | None] = ["review_is_cheaper" if left else None for left in dearer]
+        if self.contract is not None:
+            for row in np.flatnonzero(~self.contract.gives(_confidences(log_probabilities, labels))):
+                reasons[row] = "unsure"
+        if self.scope is not None:
+            texts = [query.text for query in queries]
+            for row in np.flatnonzero(self.scope.outside(texts, log_probabilities, _known(predictor))):
+                reasons[row] = "out_of_scope"
+        return Verdicts(labels, tuple(reasons))
+
+    def best(
+        self, predictor: PromptedPredictor, queries: Sequence[Example], progress: Progress | None = None
+    ) -> IntArray:
+        """The label's position for each query, whether it is given or not, shape [queries]."""
+        if self.costs is None:
+            return predictor.best(queries, progress)
+        return _decide(self.costs, self.shift, predictor.answer(queries, progress).log_probabilities)[0]
+
+    def apply(
+        self,
+        predictions: Sequence[Prediction],
+        log_probabilities: FloatArray,
+        queries: Sequence[Example],
+        by: PromptedPredictor,
+    ) -> list[Prediction]:
+        """The predictions with the verdicts on them.
+
+        Args:
+            predictions: the classifier's.
+            log_probabilities: they were made of, nats, shape [rows, labels].
+            queries: the rows.
+            by: what gave the answers.
+        """
+        verdicts = self.judge(log_probabilities, queries, by)
+        names = by.inference.builder.labels
+        return [
+            SelectivePrediction(
+                **(vars(prediction) | {"label": names[label], "abstained": reason is not None}), reason=reason
+            )
+            for prediction, label, reason in zip(predictions, verdicts.labels, verdicts.reasons, strict=True)
+        ]
+
+
+def fit_policy(
+    policy: SelectivePolicy,
+    predictor: PromptedPredictor,
+    out_of_fold: Callable[[PromptedPredictor], OutOfFoldPredictions] = answers_out_of_fold,
+) -> FittedPolicy:
+    """Fit what the policy asks for, on rows that the model has not seen.
+
+    With a contract the costs are weighed as they are, without a shift: that would be fitted on the very rows that the
+    promise rests on.
+
+    Args:
+        policy: what is asked.
+        predictor: the fitted classifier's.
+        out_of_fold: answers to the support rows that may be fitted on; asked only where they are needed.
+
+    Raises:
+        CalibrationError: too few rows for the promise; the message says how many are needed.
+        TaskError: the costs are negative or miss a pair.
+    """
+    labels = predictor.inference.builder.labels
+    costs = _as_costs(policy.costs, labels)
+    seen = cache(lambda: out_of_fold(predictor))  # costs model time
+    shift: tuple[float, ...] = (0.0,) * len(labels)
+    if costs is not None and policy.max_error is None:
+        shift = fit_shift(costs, seen().log_probabilities, seen().targets)
+    contract = None
+    if policy.max_error is not None:
+        rows = seen() if policy.calibration is None else answers_to_others(predictor, policy.calibration)
+        contract = _contract(rows, costs, shift, policy.max_error, policy.confidence)
+    scope = None
+    if policy.out_of_scope is not None:
+        known = LabelledTexts(tuple(example.text for example in seen().examples), seen().targets)
+        scope = fit_scope(known, seen().log_probabilities, policy.out_of_scope)
+    return FittedPolicy(costs, shift, contract, scope)
+
+
+def _contract(
+    rows: OutOfFoldPredictions, costs: Costs | None, shift: Sequence[float], max_error: float, confidence: float
+) -> RiskThreshold:
+    said, _ = _decide(costs, shift, rows.log_probabilities)
+    confidences = _confidences(rows.log_probabilities, said)
+    return fit_contract(confidences, said == rows.targets, max_error=max_error, confidence=confidence)
+
+
+def _known(predictor: PromptedPredictor) -> LabelledTexts:
+    labels = predictor.inference.builder.labels
+    rows = predictor.inference.support
+    return LabelledTexts(
+        tuple(row.text for row in rows), np.array([labels.index(str(row.label)) for row in rows], dtype=np.int64)
+    )
+
+
+def _as_costs(costs: Costs | Mapping[str, Any] | str | os.PathLike[str] | None, labels: Sequence[str]) -> Costs | None:
+    if costs is None or isinstance(costs, Costs):
+        return costs
+    return Costs.of(costs, labels) if isinstance(costs, Mapping) else read_costs(costs, labels)
+
+
+def _decide(
+    costs: Costs | None, shift: Sequence[float], log_probabilities: FloatArray
+) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    if costs is None:
+        return log_probabilities.argmax(axis=1), np.zeros(len(log_probabilities), dtype=np.bool_)
+    return costs.decide(log_probabilities, shift)
+
+
+def _confidences(log_probabilities: FloatArray, labels: IntArray) -> FloatArray:
+    result: FloatArray = np.exp(log_probabilities[np.arange(len(labels)), labels])
+    return result

@@ -1,0 +1,1 @@
+"""Statistics on arrays: calibration, metrics, intervals, conformal prediction. NumPy in, NumPy out, no text."""

@@ -1,0 +1,1 @@
+"""LoRA on the support set: recipes, the packed forward pass, the trainer, cross-fitting."""

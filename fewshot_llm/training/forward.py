@@ -1,0 +1,400 @@
+"""One pack through the model: hidden states, then label scores.
+
+`layers = "top:N"`: the lower layers never change, so each row goes through them once.
+
+The layers below the cut pass their input on unread and the last of them hands over the kept hidden states. That
+works for every decoder that keeps its layers in a list, whatever it does around them (embedding scales, learned
+positions, one mask per kind of layer), because everything else still runs as written.
+
+log P(token) with gradients to the hidden states, without ever holding the vocabulary's logits.
+
+`scoring.head` does this for inference. Training needs gradients too, and keeping a row of 150 to 260 thousand
+logits per scored place for the backward pass would take more memory than everything else. The head is frozen, so
+the only gradient it owes is that of the normaliser with respect to the hidden state: one vector per place. It is
+computed in the forward pass, a slice of the vocabulary at a time (the idea of Cut Cross-Entropy, Wijmans et al. 2024,
+https://arxiv.org/abs/2411.09009). A slice's vectors serve its logits and, while they are still in the processor's
+cache, the gradient; the sums so far are scaled down when a higher logit turns up (Milakov and Gimelshein 2018, "Online
+normalizer calculation for softmax", https://arxiv.org/abs/1805.02867).
+
+A linear layer and its LoRA update as one step of the gradient.
+
+As peft writes it, W x + (B A x) · s is five steps, each with a tensor as large as the layer's output to make, keep and
+read again. Here the update is added within the matrix products, forwards and backwards, and only x and A x are kept:
+about .96 of a training step's time on a CPU. It is for plain float32 layers there; elsewhere peft's own code runs.
+
+Modules that work otherwise for a while.
+
+The losses, each over one pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeAlias
+
+import torch
+
+from fewshot_llm.errors import TuningError
+from fewshot_llm.models.linear import Product, product_of
+from fewshot_llm.models.load import decoder_layers
+from fewshot_llm.scoring.head import causal_network, finished_logits, last_layer_at, token_logits, vocabulary_slices
+from fewshot_llm.training.tree import Pack, TokenTree, split_rows
+
+__all__ = [
+    "PackLoss",
+    "attention_masks",
+    "check_attention",
+    "frozen_hidden",
+    "fused_lora",
+    "handed_over",
+    "label_scores",
+    "labels_loss",
+    "listed_layers",
+    "ordinal_loss",
+    "pack_hidden",
+    "replaced_forwards",
+    "token_log_probs",
+    "tokens_loss",
+]
+
+
+class _LogNormaliser(torch.autograd.Function):
+    """log sum exp of the whole vocabulary's logits, shape [s, width] -> [s]."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
+        head = network.get_output_embeddings()
+        multiply = product_of(head) or torch.nn.functional.linear
+        highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
+        total, slope = torch.zeros_like(highest), torch.zeros_like(hidden, dtype=torch.float32)
+        for weight, bias in vocabulary_slices(head, hidden):
+            products = multiply(hidden, weight, bias).requires_grad_()
+            with torch.enable_grad():
+                logits = finished_logits(network, products)
+            before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
+            kept = torch.exp(before - highest)
+            share = torch.exp(logits.detach() - highest[:, None])
+            total = total * kept + share.sum(dim=1)
+            (by_product,) = torch.autograd.grad(logits, products, share)
+            slope = slope * kept[:, None] + multiply(by_product, weight.T, None)
+        ctx.save_for_backward((slope / total[:, None]).to(hidden.dtype))
+        return highest + torch.log(total)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (slopes,) = ctx.saved_tensors
+        return (gradients[0][:, None] * slopes).to(slopes.dtype), None
+
+
+def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """`scoring.head.token_log_probs` with a gradient to `hidden`.
+
+    Args:
+        network: a `transformers` causal model whose output head is frozen.
+        hidden: last hidden states, one per scored place, shape [s, width].
+        rows: which place each pair reads, shape [t].
+        tokens: which token each pair asks for, shape [t].
+
+    Returns:
+        Natural logarithms, shape [t], float32.
+    """
+    normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)  # type: ignore[no-untyped-call]
+    return token_logits(network, hidden[rows], tokens) - normalisers[rows]
+
+
+def check_attention(network: Any) -> None:
+    """Refuse an attention that cannot take a tree's mask.
+
+    Raises:
+        TuningError: the model runs flash or flex attention.
+    """
+    kind = getattr(network.config, "_attn_implementation", "eager")
+    if kind not in ("sdpa", "eager"):
+        raise TuningError(
+            f"The model was loaded with attention {kind!r}, which takes no custom mask. Load it with "
+            'attn_implementation="sdpa" to train it here.'
+        )
+
+
+def attention_masks(network: Any, pack: Pack, dtype: torch.dtype) -> torch.Tensor | dict[str, torch.Tensor]:
+    """The tree's mask in the form the network wants: additive, shape [1, 1, n, n], one per kind of layer.
+
+    A sliding window counts distances in the row (depths), not in the flattened sequence.
+    """
+
+    def additive(allowed: torch.Tensor) -> torch.Tensor:
+        mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+        return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[None, None]
+
+    config = network.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if window is None or getattr(config, "use_sliding_window", True) is False:
+        return additive(pack.visible)
+    near = pack.visible & (pack.positions[:, None] - pack.positions[None, :] < window)
+    if not kinds:
+        return additive(near)
+    return {kind: additive(near if kind == "sliding_attention" else pack.visible) for kind in kinds}
+
+
+def pack_hidden(network: Any, pack: Pack) -> torch.Tensor:
+    """Hidden states after the final norm, shape [n, width].
+
+    Args:
+        network: a `transformers` causal model; its body is run, its head is not.
+        pack: on the network's device.
+    """
+    output = network.base_model(
+        input_ids=pack.tokens[None],
+        position_ids=pack.positions[None],
+        attention_mask=attention_masks(network, pack, network.dtype),
+        use_cache=False,
+    )
+    hidden: torch.Tensor = output.last_hidden_state[0]
+    return hidden
+
+
+def label_scores(network: Any, pack: Pack, hidden: torch.Tensor) -> torch.Tensor:
+    """Log P(answer | prompt), summed over the answer's tokens.
+
+    Args:
+        network: a `transformers` causal model whose output head is frozen.
+        pack: on the network's device.
+        hidden: of `pack_hidden`, shape [n, width].
+
+    Returns:
+        Natural logarithms, float32, shape [rows, labels].
+    """
+    places, tokens, rows, labels = pack.terms.unbind(1)
+    logs = token_log_probs(network, hidden[pack.scored], places, tokens)
+    scores = torch.zeros(len(pack.rows) * pack.labels, dtype=logs.dtype, device=logs.device)
+    return scores.index_add(0, rows * pack.labels + labels, logs).view(len(pack.rows), pack.labels)
+
+
+@contextmanager
+def replaced_forwards(forwards: Mapping[torch.nn.Module, Callable[..., Any]]) -> Iterator[None]:
+    """Within it, each module runs the given function in place of its own `forward`; its hooks run as ever.
+
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> with replaced_forwards({layer: lambda x: x}):
+    ...     layer(torch.ones(2))
+    tensor([1., 1.])
+    """
+    for module, forward in forwards.items():
+        module.forward = forward
+    try:
+        yield
+    finally:
+        for module in forwards:
+            del module.forward
+
+
+def listed_layers(network: Any) -> Sequence[Any]:
+    """The decoder's layers, bottom first.
+
+    Raises:
+        TuningError: the network does not keep its layers in one list.
+    """
+    if not (layers := decoder_layers(network)):
+        count = network.config.get_text_config().num_hidden_layers
+        raise TuningError(f'{type(network).__name__} keeps its {count} layers in no list; use layers = "all".')
+    return layers
+
+
+@contextmanager
+def _replaced(layers: Sequence[Any], value: torch.Tensor | None) -> Iterator[None]:
+    """Let `layers` hand on `value` (None: what they are given) for a while."""
+
+    def handing(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return hidden if value is None else value
+
+    with replaced_forwards(dict.fromkeys(layers, handing)):
+        yield
+
+
+@contextmanager
+def handed_over(layers: Sequence[Any], cut: int, hidden: torch.Tensor) -> Iterator[None]:
+    """Run the network above layer `cut` only, on `hidden` [n, width] as what the layers below it gave."""
+    with _replaced(layers[:cut], hidden[None]):
+        yield
+
+
+@torch.no_grad()
+def frozen_hidden(network: Any, tree: TokenTree, cut: int, token_limit: int) -> torch.Tensor:
+    """What the layers below `cut` give for every node of the tree, computed once.
+
+    A node's state depends on its ancestors only, so one vector per node serves every batch.
+
+    Returns:
+        Shape [N, width], on the network's device.
+    """
+    layers = listed_layers(network)
+    states: torch.Tensor | None = None
+    kept: list[torch.Tensor] = []
+    hook = layers[cut - 1].register_forward_hook(
+        lambda module, inputs, output: kept.append(output[0] if isinstance(output, tuple) else output)
+    )
+    try:
+        with _replaced(layers[cut:], None):
+            for rows in split_rows(tree, range(len(tree.paths)), token_limit):
+                pack = tree.pack(rows).to(network.device)
+                pack_hidden(network, pack)
+                found = kept.pop()[0]
+                if states is None:
+                    states = found.new_empty(len(tree.tokens), found.shape[-1])
+                states[pack.nodes] = found
+    finally:
+        hook.remove()
+    if states is None:
+        raise TuningError("There is nothing to train on: 0 rows were given.")
+    return states
+
+
+@contextmanager
+def fused_lora(network: Any) -> Iterator[None]:
+    """Within it, LoRA layers that can do so work out their product and its update together.
+
+    Args:
+        network: a `transformers` causal model whose layers carry at most one adapter, "default".
+    """
+    from peft.tuners import lora
+
+    layers = (module for module in network.modules() if type(module) is lora.Linear and _plain(module))
+    with replaced_forwards({layer: _product(layer) for layer in layers}):
+        yield
+
+
+def _plain(layer: Any) -> bool:
+    """Whether the layer below is plain, without dropout on its update, float32 on a CPU."""
+    base = layer.base_layer
+    weights = (base.weight, layer.lora_A["default"].weight)
+    return (
+        product_of(base) is not None
+        and isinstance(layer.lora_dropout["default"], torch.nn.Identity)
+        and all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
+    )
+
+
+def _product(layer: Any) -> Any:
+    base, down, up = layer.base_layer, layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    multiply, scale = product_of(base), layer.scaling["default"]
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        product: torch.Tensor = _Updated.apply(x, base.weight, base.bias, down, up, scale, multiply)  # type: ignore[no-untyped-call]
+        return product
+
+    return forward
+
+
+class _Updated(torch.autograd.Function):
+    """y = x Wᵀ + b + s (x Aᵀ) Bᵀ, shapes x [..., in], W [out, in], A [r, in], B [out, r]; W and b are frozen."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        down: torch.Tensor,
+        up: torch.Tensor,
+        scale: float,
+        multiply: Product,
+    ) -> torch.Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        inner = rows @ down.T
+        out = multiply(rows, weight, bias).addmm_(inner, up.T, alpha=scale)
+        ctx.save_for_backward(rows, inner, weight, down, up)
+        ctx.scale, ctx.multiply = scale, multiply
+        return out.view(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        rows, inner, weight, down, up = ctx.saved_tensors
+        gradient = gradients[0].reshape(-1, len(weight))
+        by_inner = (gradient @ up).mul_(ctx.scale)
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = ctx.multiply(gradient, weight.T, None).addmm_(by_inner, down).view(*gradients[0].shape[:-1], -1)
+        return by_x, None, None, by_inner.T @ rows, (gradient.T @ inner).mul_(ctx.scale), None, None
+
+
+LabelsLoss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def labels_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """-log softmax over the candidate labels of the true one: what inference compares.
+
+    Args:
+        scores: log P(answer | prompt), shape [rows, labels].
+        targets: the true label of each row, shape [rows].
+
+    Returns:
+        Shape [rows], nats.
+
+    >>> labels_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
+    tensor([0.6931])
+    """
+    return torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+
+
+def ordinal_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """As `labels_loss`, where labels have an order: the true one's neighbours are right by e⁻², e⁻⁴, … of its share.
+
+    A model that says 4 where 5 is right has nearly understood; plain cross-entropy tells it that it might as well have
+    said 1. Soft targets q_j ∝ exp(−2 |j − t|) (SORD: Díaz and Marathe, "Soft Labels for Ordinal Regression", 2019).
+
+    Args:
+        scores: log P(answer | prompt), answers in their order, shape [rows, labels].
+        targets: the true label of each row, shape [rows].
+
+    Returns:
+        Shape [rows], nats.
+
+    >>> near, far = ordinal_loss(torch.tensor([[0.0, 2.0, 0.0], [2.0, 0.0, 0.0]]), torch.tensor([2, 2]))
+    >>> bool(near < far)
+    True
+    """
+    positions = torch.arange(scores.shape[1], device=scores.device)
+    soft = torch.softmax(-2.0 * (positions - targets[:, None]).abs().to(scores.dtype), dim=1)
+    return torch.nn.functional.cross_entropy(scores, soft, reduction="none")
+
+
+def tokens_loss(scores: torch.Tensor) -> torch.Tensor:
+    """-log P(true answer | prompt): cross-entropy on the true label's tokens.
+
+    Args:
+        scores: of the true answer alone, shape [rows, 1].
+
+    Returns:
+        Shape [rows], nats.
+    """
+    return -scores[:, 0]
+
+
+class PackLoss(torch.nn.Module):
+    """Scores of one pack as a module, so that data-parallel training sees one forward call.
+
+    Args:
+        model: a `peft.PeftModel`.
+        cut: layers below it are frozen; 0 for none.
+        over_labels: the loss of a pack with several labels: (scores, targets) → shape [rows].
+    """
+
+    def __init__(self, model: Any, cut: int = 0, over_labels: LabelsLoss = labels_loss) -> None:
+        super().__init__()
+        self.model = model
+        self.cut = cut
+        self.over_labels = over_labels
+
+    def forward(self, pack: Pack, targets: torch.Tensor, lower: torch.Tensor | None = None) -> torch.Tensor:
+        """Loss of each row, shape [rows]; `lower` [n, width] is what the frozen layers gave.
+
+        A pack of true answers only (one label) is trained on its tokens, any other on its labels.
+        """
+        network = causal_network(self.model)
+        below = nullcontext() if lower is None else handed_over(listed_layers(network), self.cut, lower)
+        with below, fused_lora(network), last_layer_at(network, pack.scored):
+            hidden = pack_hidden(network, pack)
+        scores = label_scores(network, pack, hidden)
+        return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)

@@ -1,1 +1,0 @@
-"""LoRA on the support set: recipes, training, adapter folders."""

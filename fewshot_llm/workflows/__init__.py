@@ -1,0 +1,1 @@
+"""What takes minutes and ends in a saved folder."""
