@@ -79,3 +79,15 @@ def test_the_map_names_what_is_there():
     packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     for page in pages:
         assert packages - {name.split("/")[0] for name in re.findall(r"`(\w+)`", page)} == set()
+
+
+def test_documents_point_to_files_that_are_there():
+    """`scoring/head.py` in a page is a file of the package, or of the project."""
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "eval" / "README.md"]
+    lost = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in sorted(pages)
+        for name in re.findall(r"`([\w./-]+/[\w.-]+\.py)`", page.read_text(encoding="utf-8"))
+        if not any((place / name).is_file() for place in (ROOT, PACKAGE))
+    ]
+    assert lost == []
