@@ -225,7 +225,7 @@ def plan_pass(
                 queries=torch.from_numpy(queries - step.start).to(device),
                 into=torch.from_numpy(np.where(real, queries - step.start, step.size)).to(device),
                 keys=torch.from_numpy(keys - step.start + (live_start if live is not None else 0)).to(device),
-                visible=None if causal else torch.from_numpy(_visible(tree, queries, keys, seen)).to(device),
+                visible=None if causal else torch.from_numpy(tree.sees(queries, keys) & seen[:, None, :]).to(device),
                 query_depths=torch.from_numpy(tree.depths[queries]).to(device),
                 key_depths=torch.from_numpy(tree.depths[keys]).to(device),
             )
@@ -243,15 +243,6 @@ def plan_pass(
 
 def _is_chain(tree: TokenTree, piece: _Piece) -> bool:
     return not piece.above and tree.chain(piece.start) >= piece.stop
-
-
-def _visible(tree: TokenTree, queries: IntArray, keys: IntArray, real: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which keys [blocks, most keys] are a query's ancestors or itself, shape [blocks, longest, most keys]."""
-    # An ancestor comes before its descendants, and its subtree ends after them.
-    visible = keys[:, None, :] <= queries[:, :, None]
-    visible &= queries[:, :, None] < tree.ends[keys][:, None, :]
-    visible &= real[:, None, :]
-    return visible
 
 
 def padded_runs(runs: Sequence[Sequence[int] | IntArray], multiple: int = 1) -> tuple[IntArray, npt.NDArray[np.bool_]]:

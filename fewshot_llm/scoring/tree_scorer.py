@@ -231,12 +231,12 @@ def score_rows(
     network, device = causal_network(language_model.model), language_model.device
     tree = build_tree(rows)
     # Every edge of every row's label trie: a position to read, and the token whose log-probability is asked there.
-    nodes = np.concatenate([tree.nodes_of(row, trie.edge_nodes) for row, trie in enumerate(tree.tries)])
+    nodes = np.concatenate([own[trie.edge_nodes] for own, trie in zip(tree.places, tree.tries, strict=True)])
     tokens = np.concatenate([trie.edge_tokens for trie in tree.tries])
     order = np.argsort(nodes, kind="stable")
     nodes, tokens = nodes[order], tokens[order]
     shared = KeyValues(path_capacity(tree, budget))
-    last_nodes = np.sort(np.maximum(tree.last, tree.labels + np.array([trie.inner for trie in tree.tries]) - 1))
+    last_nodes = np.sort([own.max() for own in tree.places])
     steps = list(schedule(tree, budget))
     session = current_session()
     key = _call_key(language_model, rows, budget) if session else ""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +25,7 @@ def test_every_node_spells_the_sequence_that_leads_to_it(rows):
         assert tuple(tree.ids[ancestors(tree, tree.last[number])]) == row.context
         trie = tree.tries[number]
         for node in range(1, len(trie.tokens)):
-            place = int(tree.nodes_of(number, np.array([node]))[0])
+            place = int(tree.places[number][node])
             spelt = tuple(tree.ids[ancestors(tree, place)])
             assert spelt[: len(row.context)] == row.context
             assert any(answer[: len(spelt) - len(row.context)] == spelt[len(row.context) :] for answer in row.answers)
