@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from fewshot_llm.scoring import head
-from fewshot_llm.training import forward as head_gradient
 
 
 @pytest.mark.parametrize("softcap", [None, 5.0])
@@ -18,7 +17,7 @@ def test_value_and_gradient_equal_a_full_log_softmax(any_model, softcap, monkeyp
     rows, tokens = torch.tensor([0, 0, 2, 4, 4, 3]), torch.tensor([7, 8, 9, 10, 7, 11])
     weights = torch.linspace(0.5, 2.0, len(rows))
 
-    fast = head_gradient.token_log_probs(network, hidden, rows, tokens)
+    fast = head.token_log_probs(network, hidden, rows, tokens)
     (fast_gradient,) = torch.autograd.grad((weights * fast).sum(), hidden)
     slow = head.vocabulary_logits(network, hidden).log_softmax(-1)[rows, tokens]
     (slow_gradient,) = torch.autograd.grad((weights * slow).sum(), hidden)
