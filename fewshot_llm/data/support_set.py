@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fewshot_llm.data.cleaning import CleaningReport, clean
-from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data.cleaning import CleaningReport, Finding, clean
+from fewshot_llm.data.columns import column_values, is_table, resolve_columns, table_rows
 from fewshot_llm.data.example import Example, as_text, query_of
-from fewshot_llm.data.finding import Finding
-from fewshot_llm.data.frames import column_values, is_table, table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError, TaskError

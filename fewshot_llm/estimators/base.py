@@ -19,8 +19,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
 from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.columns import column_values, is_table, table_rows
 from fewshot_llm.data.example import label_name
-from fewshot_llm.data.frames import column_values, is_table, table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import FewshotWarning, ServerError, SupportError

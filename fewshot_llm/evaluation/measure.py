@@ -26,7 +26,7 @@ from fewshot_llm.evaluation.result import Evaluation, ExplainedRow, Figures, Row
 from fewshot_llm.explaining import explain
 from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.passes import Profile
 from fewshot_llm.types import IntArray, Progress
 
 __all__ = [

@@ -1,17 +1,14 @@
 """Load a base model with its tokenizer and, where asked, an adapter.
 
-`LanguageModel`: a causal model, its tokenizer and everything that names them.
-
-Put a trained LoRA adapter on a base model.
-
-Where a decoder keeps its layers.
+`LanguageModel` is a causal model, its tokenizer and everything that names them.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -24,7 +21,6 @@ from fewshot_llm.models.device import choose_device, choose_dtype, keep_freed_me
 from fewshot_llm.models.linear import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.locate import LocatedModel, locate_model
 from fewshot_llm.models.pull import PullProgress
-from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.models.trust import ModelName, RecordedModel
 
 __all__ = [
@@ -36,10 +32,34 @@ __all__ = [
     "decoder_layers",
     "load_model",
     "load_tokenizer",
+    "quiet_transformers",
     "read_adapter_config",
     "recorded_base",
     "special_tokens_of",
 ]
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars, log lines or warnings of `transformers` inside the block; as before after it.
+
+    What they would warn of (weights that are missing, a tokenizer that is slow) is checked by the caller and
+    raised as an error.
+    """
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

@@ -26,16 +26,14 @@ import torch
 
 from fewshot_llm.errors import ScoringError
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.attention import KeyValues
-from fewshot_llm.scoring.base import LabelScores, Scorer, TopLabels
+from fewshot_llm.scoring.base import LabelScores, Scorer, Stopped, TopLabels, current_session
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.head import causal_network, token_log_probs
-from fewshot_llm.scoring.passes import Pass, path_capacity, plan_pass, run_body, schedule
-from fewshot_llm.scoring.profile import Profile, asked_tokens
+from fewshot_llm.scoring.passes import Pass, Profile, asked_tokens, path_capacity, plan_pass, run_body, schedule
 from fewshot_llm.scoring.reference import ReferenceScorer, score_encoded
 from fewshot_llm.scoring.search import Goal, search_rows
-from fewshot_llm.scoring.session import Stopped, current_session
 from fewshot_llm.scoring.token_tree import build_tree
 from fewshot_llm.types import Progress
 

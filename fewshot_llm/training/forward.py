@@ -1,20 +1,14 @@
-"""Training rows as packs; one pack through the model: hidden states, then label scores.
+"""Training rows as packs of one token tree, and a pack's way through the model: hidden states, label scores, loss.
 
-`layers = "top:N"`: the lower layers never change, so each row goes through them once.
+`layers = "top:N"`: the lower layers never change, so each row goes through them once. The layers below the cut pass
+their input on unread and the last of them hands over the kept hidden states. That works for every decoder that keeps
+its layers in a list, whatever it does around them (embedding scales, learned positions, one mask per kind of layer),
+because everything else still runs as written.
 
-The layers below the cut pass their input on unread and the last of them hands over the kept hidden states. That
-works for every decoder that keeps its layers in a list, whatever it does around them (embedding scales, learned
-positions, one mask per kind of layer), because everything else still runs as written.
-
-A linear layer and its LoRA update as one step of the gradient.
-
-As peft writes it, W x + (B A x) · s is five steps, each with a tensor as large as the layer's output to make, keep and
-read again. Here the update is added within the matrix products, forwards and backwards, and only x and A x are kept:
-about .96 of a training step's time on a CPU. It is for plain float32 layers there; elsewhere peft's own code runs.
-
-Modules that work otherwise for a while.
-
-The losses, each over one pack.
+A linear layer and its LoRA update are one step of the gradient. As peft writes it, W x + (B A x) · s is five steps,
+each with a tensor as large as the layer's output to make, keep and read again. Here the update is added within the
+matrix products, forwards and backwards, and only x and A x are kept: about .96 of a training step's time on a CPU. It
+is for plain float32 layers there; elsewhere peft's own code runs.
 """
 
 from __future__ import annotations

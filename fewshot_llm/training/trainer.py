@@ -20,7 +20,7 @@ import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.files import atomic_write
-from fewshot_llm.models.distributed import agreed, join
+from fewshot_llm.models.device import agreed, join
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network

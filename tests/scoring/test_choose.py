@@ -4,7 +4,7 @@ import torch
 from transformers import MambaConfig, MambaForCausalLM
 
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.tree_scorer import TreeScorer, choose_scorer, probe_difference
 from tests.conftest import tiny_tokenizer

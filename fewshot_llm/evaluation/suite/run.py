@@ -33,7 +33,7 @@ from fewshot_llm.models.trust import ModelName
 from fewshot_llm.predictors.build import assemble, make_builder, make_language, make_scorer, text_language
 from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.passes import Profile
 from fewshot_llm.stats.calibration import OutOfFold, Uncalibrated
 from fewshot_llm.training.recipe import take_recipe
 

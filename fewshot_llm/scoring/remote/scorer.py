@@ -17,14 +17,13 @@ import numpy as np
 from fewshot_llm.errors import ServerError
 from fewshot_llm.models.load import special_tokens_of
 from fewshot_llm.models.trust import RecordedModel, is_address, is_elsewhere
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import LabelScores, TopLabels
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring.base import LabelScores, Session, Stopped, TopLabels, current_session
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.reference import best_of
 from fewshot_llm.scoring.remote.candidates import BoundedLabelScores, Props
 from fewshot_llm.scoring.remote.http import Address, Http, parse_address
 from fewshot_llm.scoring.remote.servers import ModelList, ServerInfo, choose_method, identify
-from fewshot_llm.scoring.session import Session, Stopped, current_session
 from fewshot_llm.types import Progress
 
 __all__ = ["PromptLimits", "RemoteScorer", "connect", "is_address"]
