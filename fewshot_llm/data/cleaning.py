@@ -18,6 +18,7 @@ from fewshot_llm.data.example import Example, as_text, readable_text
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError, nearest
+from fewshot_llm.files.values import shared_length
 
 __all__ = [
     "Cleaned",
@@ -472,7 +473,7 @@ def _one_apart(a: str, b: str) -> bool:
     """Whether one letter was changed, left out, put in, or two neighbours swapped; digits are no misspelling."""
     if abs(len(a) - len(b)) > 1 or a == b:
         return False
-    start = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    start = shared_length(a, b)
     left, right = a[start:], b[start:]
     if any(part[:1].isdigit() for part in (left, right)):
         return False

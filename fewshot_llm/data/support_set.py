@@ -350,7 +350,7 @@ def folds(support: SupportSet, n_splits: int, seed: int = 0) -> list[tuple[tuple
     """Split a support set into folds; every example is held out exactly once.
 
     Examples whose normalised texts are equal land in one fold, so that no held-out text was seen. Each class is
-    spread evenly: the groups of a class are dealt round the folds, and the next class goes on where it stopped.
+    spread evenly: the groups of a class go round the folds, and the next class goes on where it stopped.
 
     Args:
         support: the set.
@@ -380,11 +380,11 @@ def folds(support: SupportSet, n_splits: int, seed: int = 0) -> list[tuple[tuple
         by_label[support[group[0]].label].append(group)
     generator = random.Random(seed)
     held_out: list[list[int]] = [[] for _ in range(n_splits)]
-    dealt = 0
+    placed = 0
     for label_groups in by_label.values():
         generator.shuffle(label_groups)
         for group in label_groups:
-            held_out[dealt % n_splits].extend(group)
-            dealt += 1
+            held_out[placed % n_splits].extend(group)
+            placed += 1
     everything = set(range(len(support)))
     return [(tuple(sorted(everything.difference(held))), tuple(sorted(held))) for held in held_out]

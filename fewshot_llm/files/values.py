@@ -16,7 +16,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -35,6 +35,7 @@ __all__ = [
     "json_value",
     "number_column",
     "same_value",
+    "shared_length",
     "text_of",
     "typed_value",
     "utf8_text",
@@ -399,3 +400,15 @@ def _figures(figures: str, mark: DecimalMark) -> str | None:
         if grouped is None or mark in whole:
             return None
     return f"{re.sub('[^0-9]', '', whole) or '0'}.{part or '0'}"
+
+
+def shared_length(one: Sequence[object], other: Sequence[object]) -> int:
+    """How many items, from the first on, are the same: texts, bytes, token ids.
+
+    Not `os.path.commonprefix`, which Python 3.15 deprecates.
+
+    >>> shared_length("good", "gone")
+    2
+    """
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

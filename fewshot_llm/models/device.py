@@ -1,4 +1,4 @@
-"""Where a model runs, in which number format, with how many threads, and in how many processes.
+"""Where a model runs, in which number format, with how many threads and in how many processes.
 
 Several processes at one training, as `accelerate launch` and torchrun start them: all of them measure and train; what
 depends on a clock or on the last bits of a sum is taken from the first, which also writes, so that no process waits
@@ -12,6 +12,9 @@ import ctypes
 import logging
 import os
 import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -35,6 +38,7 @@ __all__ = [
     "place",
     "place_on_machine",
     "processor_field",
+    "quiet_transformers",
     "several",
 ]
 
@@ -227,7 +231,8 @@ def available_cores(root: Path = Path("/")) -> int:
     """Cores that the scheduler really grants: the smaller of CPU affinity and the cgroup's quota, at least 1.
 
     `os.cpu_count` reports the host's cores; in a container that may run on 2 of 64, a program that starts
-    64 threads is several times slower than one that starts 2.
+    64 threads is several times slower than one that starts 2. `joblib.cpu_count` reads the quota of the root group
+    alone; here the process's own group and every group above it count.
 
     Args:
         root: where `proc` and `sys` are looked up.
@@ -346,3 +351,25 @@ def processor_field(name: str, root: Path = Path("/")) -> str:
         lines = []
     found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
     return next(found, platform.processor())
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars, log lines or warnings of `transformers` inside the block; as before after it.
+
+    What they would warn of (weights that are missing, a tokenizer that is slow) is checked by the caller and
+    raised as an error.
+    """
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -17,7 +16,14 @@ import torch
 
 from fewshot_llm.errors import AdapterError, ModelError
 from fewshot_llm.files import sha256_file
-from fewshot_llm.models.device import choose_device, choose_dtype, keep_freed_memory, limit_threads, place
+from fewshot_llm.models.device import (
+    choose_device,
+    choose_dtype,
+    keep_freed_memory,
+    limit_threads,
+    place,
+    quiet_transformers,
+)
 from fewshot_llm.models.linear import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.locate import LocatedModel, locate_model
 from fewshot_llm.models.pull import PullProgress
@@ -32,33 +38,10 @@ __all__ = [
     "decoder_layers",
     "load_model",
     "load_tokenizer",
-    "quiet_transformers",
     "read_adapter_config",
     "recorded_base",
     "special_tokens_of",
 ]
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """No progress bars, log lines or warnings of `transformers` inside the block; as before after it.
-
-    What they would warn of (weights that are missing, a tokenizer that is slow) is checked by the caller and
-    raised as an error.
-    """
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 ADAPTER_CONFIG = "adapter_config.json"

@@ -15,13 +15,14 @@ from fewshot_llm.data.example import Example
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError, nearest
+from fewshot_llm.files.values import shared_length
 from fewshot_llm.prompting.chat import Layout, Plain, Shell
 from fewshot_llm.prompting.defence import Armed
 from fewshot_llm.prompting.fields import Fields, field_texts, neutralise
-from fewshot_llm.prompting.selection import Balanced, Recent, Selection, own_rows
+from fewshot_llm.prompting.selection import Balanced, IdentityLRU, Selection, own_rows
 from fewshot_llm.prompting.template import Template, TemplateContext
 
-__all__ = ["Budget", "Prompt", "PromptBuilder", "bytes_to_read", "cut_middle", "leaving_order", "shared_length"]
+__all__ = ["Budget", "Prompt", "PromptBuilder", "bytes_to_read", "cut_middle", "leaving_order"]
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,6 @@ class Prompt:
         """SHA-256 (hex) of the text, the answers and the closing."""
         material = json.dumps([self.text, self.answers, self.closing], ensure_ascii=False)
         return hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def shared_length(one: Sequence[object], other: Sequence[object]) -> int:
-    """How many items, from the first on, are the same: texts, bytes, token ids.
-
-    >>> shared_length("good", "gone")
-    2
-    """
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def bytes_to_read(prompts: Sequence[Prompt]) -> int:
@@ -247,10 +238,10 @@ class PromptBuilder:
     token_limit: int | None = None
     cut_long_text: bool = False
     defence: Armed | None = field(default=None, repr=False)
-    _chosen: Recent[tuple[int, ...]] = field(default_factory=lambda: Recent(256), init=False, repr=False)
-    _heads: Recent[_Head] = field(default_factory=lambda: Recent(256), init=False, repr=False)
-    _rows: Recent[Fields] = field(default_factory=lambda: Recent(8192), init=False, repr=False)
-    _costs: Recent[int] = field(default_factory=lambda: Recent(8192), init=False, repr=False)
+    _chosen: IdentityLRU[tuple[int, ...]] = field(default_factory=lambda: IdentityLRU(256), init=False, repr=False)
+    _heads: IdentityLRU[_Head] = field(default_factory=lambda: IdentityLRU(256), init=False, repr=False)
+    _rows: IdentityLRU[Fields] = field(default_factory=lambda: IdentityLRU(8192), init=False, repr=False)
+    _costs: IdentityLRU[int] = field(default_factory=lambda: IdentityLRU(8192), init=False, repr=False)
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:

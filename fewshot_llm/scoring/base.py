@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,9 @@ from fewshot_llm.types import FloatArray, Progress
 
 __all__ = [
     "LabelScores",
+    "LimitedScorer",
     "LocalScorer",
+    "PromptLimits",
     "Scorer",
     "Session",
     "Stopped",
@@ -31,6 +33,7 @@ __all__ = [
     "check_stop",
     "current_session",
     "local_model",
+    "prompt_limits",
     "require_local",
 ]
 
@@ -105,6 +108,38 @@ class LocalScorer(Protocol):
     def language_model(self) -> LanguageModel:
         """The model that it asks."""
         ...
+
+
+@dataclass(frozen=True)
+class PromptLimits:
+    """What a prompt's builder has to know of a model.
+
+    Attributes:
+        tokenizer: the base model's.
+        special_tokens: texts that are neutralised inside a customer's text.
+        context_length: the longest sequence, in tokens, that the model or its server takes; None where nothing says.
+    """
+
+    tokenizer: Any
+    special_tokens: tuple[str, ...]
+    context_length: int | None
+
+
+@runtime_checkable
+class LimitedScorer(Protocol):
+    """What a scorer has besides where its model runs elsewhere but is known."""
+
+    @property
+    def prompt_limits(self) -> PromptLimits:
+        """What a prompt's builder has to know of the model."""
+        ...
+
+
+def prompt_limits(scorer: Scorer) -> PromptLimits | None:
+    """What a prompt's builder has to know of the model behind a scorer; None where the scorer tells nothing of one."""
+    if (model := local_model(scorer)) is not None:
+        return PromptLimits(model.tokenizer, model.special_tokens, model.context_length)
+    return scorer.prompt_limits if isinstance(scorer, LimitedScorer) else None
 
 
 def local_model(scorer: Scorer) -> LanguageModel | None:

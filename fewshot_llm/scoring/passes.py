@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import torch
 
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.attention import ALIGNMENT, Group, KeyValues, PassPlan, tree_attention
-from fewshot_llm.scoring.base import check_stop
+from fewshot_llm.scoring.base import Scorer, check_stop
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network, last_layer_at
 from fewshot_llm.scoring.token_tree import TokenTree
@@ -28,6 +28,7 @@ from fewshot_llm.types import IntArray
 __all__ = [
     "Pass",
     "Profile",
+    "ProfiledScorer",
     "asked_tokens",
     "body_flops",
     "describe_profile",
@@ -36,6 +37,7 @@ __all__ = [
     "padded_runs",
     "path_capacity",
     "plan_pass",
+    "profile_of",
     "run_body",
     "schedule",
 ]
@@ -78,6 +80,18 @@ class Profile:
     def tokens_per_second(self) -> float:
         """Computed tokens per second in the model."""
         return self.computed / self.model_seconds if self.model_seconds else 0.0
+
+
+@runtime_checkable
+class ProfiledScorer(Protocol):
+    """What a scorer has besides where it counts what its runs cost."""
+
+    profile: Profile
+
+
+def profile_of(scorer: Scorer) -> Profile:
+    """What a scorer's runs cost so far; nothing where it keeps no books (a server)."""
+    return scorer.profile if isinstance(scorer, ProfiledScorer) else Profile()
 
 
 def asked_tokens(rows: Sequence[Encoded]) -> int:

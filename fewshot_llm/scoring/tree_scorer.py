@@ -16,6 +16,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias, TypeVar
@@ -192,8 +193,7 @@ class TreeScorer:
                     progress(before + done, len(prompts))
 
             (window, cost), self.batch_tokens = halve_on_out_of_memory(
-                lambda budget, rows=rows, report=report: work(rows, budget, report),  # type: ignore[misc]
-                self.batch_tokens,
+                partial(_with_budget, work, rows, report), self.batch_tokens
             )
             results += window
             self.profile += replace(
@@ -205,6 +205,12 @@ class TreeScorer:
             )
             report(len(rows))
         return results
+
+
+def _with_budget(
+    work: Work[Result], rows: Sequence[Encoded], report: Report, budget: int
+) -> tuple[list[Result], Profile]:
+    return work(rows, budget, report)
 
 
 def score_rows(

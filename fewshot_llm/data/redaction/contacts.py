@@ -5,9 +5,9 @@ mobile however it is broken up, an area code in brackets, a country code); what 
 asked regions and is written as it is there; and any row of digits beside a word such as `电话` or `call`. Beside a word
 such as `订单` or `SKU` the first two do not count.
 
-E-mail addresses are found also as people hide them: `li艾特163点com`, `jane (at) gmail dot com`, `12345678#qq.com`. Each
-rule finds the sign (`@`, a word for it, a provider's name) and looks a bounded way to the left and the right of it, so
-that a long text costs its length and no more.
+E-mail addresses are found as people hide them, too: `li艾特163点com`, `jane (at) gmail dot com`, `12345678#qq.com`.
+Each rule finds the sign (`@`, a word for it, a provider's name) and looks a bounded way to the left and the right of
+it, so that a long text costs its length and no more.
 """
 
 from __future__ import annotations
