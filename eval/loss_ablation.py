@@ -31,10 +31,9 @@ from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.predictors.build import make_builder, make_scorer
 from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval, share_interval
 from fewshot_llm.stats.metrics import loss_reach, row_losses
-from fewshot_llm.training.cross_fit import label_table, rows_by_epoch
+from fewshot_llm.training.cross_fit import label_table, row_maker, rows_by_epoch, target_positions
 from fewshot_llm.training.lora import adapted
 from fewshot_llm.training.recipe import take_recipe
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.training.trainer import train_adapter
 
 Loss = Literal["labels", "tokens"]

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import BusyError
-from fewshot_llm.files import locking
-from fewshot_llm.files.locking import Holder, holder_of, sole_writer
+from fewshot_llm.files import atomic
+from fewshot_llm.files.atomic import Holder, holder_of, sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fewshot_llm.files.locking import sole_writer
+from fewshot_llm.files.atomic import sole_writer
 with sole_writer(Path(sys.argv[1]), "the folder mine"):
     print("held", flush=True)
     time.sleep(120)
@@ -31,7 +31,7 @@ with sole_writer(Path(sys.argv[1]), "the folder mine"):
 COUNT = """
 import sys
 from pathlib import Path
-from fewshot_llm.files.locking import sole_writer
+from fewshot_llm.files.atomic import sole_writer
 place = Path(sys.argv[1])
 for _ in range(40):
     with sole_writer(place.with_name(".count.lock"), "the count", wait=60):
@@ -115,7 +115,7 @@ class TestAnotherMachine:
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(locking, "SILENCE", 0.6)
+        monkeypatch.setattr(atomic, "SILENCE", 0.6)
 
     @pytest.fixture
     def record(self, tmp_path: Path) -> Path:
@@ -168,7 +168,7 @@ class TestAnotherMachine:
 
 
 def test_a_holder_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "BEAT", 0.02)
+    monkeypatch.setattr(atomic, "BEAT", 0.02)
     with sole_writer(tmp_path / ".lock", "the folder"):
         first = holder_of(tmp_path / ".lock")
         assert first is not None

@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.data import Example, Finding, SupportSet, doctor, folds, queries
-from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data.cleaning import describe
+from fewshot_llm.data.columns import resolve_columns, table_rows
 from fewshot_llm.data.example import readable_text
-from fewshot_llm.data.finding import describe
-from fewshot_llm.data.frames import table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError, TaskError

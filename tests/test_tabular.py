@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fewshot_llm.data.tabular import TableVerbalizer
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files.numbers import as_number
+from fewshot_llm.files.values import as_number
 
 ROWS = [{"pages": i, "month": "May" if i % 2 else "Nov", "region": i % 3} for i in range(10)]
 

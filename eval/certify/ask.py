@@ -17,7 +17,7 @@ from fewshot_llm.export.source import ExportSource
 from fewshot_llm.export.verify import DecisionServer
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.predictors.build import make_scorer
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.encoding import encode
 from fewshot_llm.scoring.remote.http import Http

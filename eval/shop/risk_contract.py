@@ -30,9 +30,8 @@ from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.predictors.build import make_builder, make_scorer
 from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
 from fewshot_llm.selective.risk_control import fit_contract
-from fewshot_llm.training.cross_fit import fit_adapter
+from fewshot_llm.training.cross_fit import fit_adapter, row_maker, target_positions
 from fewshot_llm.training.recipe import load_recipe
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.types import FloatArray
 
 PER_CLASS, ROWS, SPLITS = 50, 600, 200

@@ -24,7 +24,7 @@ from fewshot_llm.batch.runner import run_batch
 from fewshot_llm.batch.sources import open_source
 from fewshot_llm.batch.work import Settings
 from fewshot_llm.data.redaction import Redactor
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 from fewshot_llm.types import Progress

@@ -129,7 +129,7 @@ def _child(log: Path, arguments: list[str]) -> None:
     os._exit = leave  # type: ignore[assignment]  # a stopped command ends so
     from fewshot_llm.cli import main
     from fewshot_llm.scoring import tree_scorer as cached
-    from fewshot_llm.scoring.session import current_session
+    from fewshot_llm.scoring.base import current_session
 
     run_body = cached.run_body
 

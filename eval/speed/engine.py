@@ -9,8 +9,8 @@ from typing import Any
 from eval.speed.bare import bare_forward, best_shape
 from eval.speed.timing import paired
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring.passes import Profile
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 

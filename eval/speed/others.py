@@ -14,7 +14,7 @@ import numpy as np
 
 from eval.speed.peers.environments import environment
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 

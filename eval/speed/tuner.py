@@ -29,8 +29,8 @@ from fewshot_llm.evaluation.suite.file import load_suite
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.predictors.build import make_builder, make_scorer
+from fewshot_llm.training.cross_fit import row_maker, target_positions
 from fewshot_llm.training.recipe import take_recipe
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.training.trainer import train_adapter
 
 BASELINE = Path(__file__).parents[1] / "baselines" / "tuner_speed.json"

@@ -10,7 +10,7 @@ from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import load_task
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting import PromptBuilder, load_template
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 
 __all__ = ["banking", "data_folder", "intents", "long_prefix", "reviews"]
 

@@ -23,7 +23,7 @@ from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_sc
 from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
-from fewshot_llm.files.locking import sole_writer
+from fewshot_llm.files.atomic import sole_writer
 from fewshot_llm.files.values import json_line
 
 __all__ = [

@@ -50,7 +50,7 @@ from fewshot_llm.batch.rows import Problem
 from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Prepared, Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
-from fewshot_llm.scoring.session import OFTEN, Session
+from fewshot_llm.scoring.base import OFTEN, Session
 from fewshot_llm.types import Progress
 
 __all__ = ["ResultCache", "run_batch"]

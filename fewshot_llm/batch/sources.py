@@ -18,8 +18,7 @@ from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST
 from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
-from fewshot_llm.files.encodings import known_encoding
-from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names
+from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names, known_encoding
 from fewshot_llm.files.tables import as_delimiter
 from fewshot_llm.models.trust import open_data_set
 

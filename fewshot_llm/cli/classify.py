@@ -250,7 +250,7 @@ def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns
 
 def _profile(scorer: Any, before: Any) -> dict[str, float] | None:
     """What labelling cost; none from a server, which keeps its own books."""
-    from fewshot_llm.scoring.profile import describe_profile
+    from fewshot_llm.scoring.passes import describe_profile
 
     return None if before is None else describe_profile(scorer.profile - before, scorer.language_model)
 

@@ -176,7 +176,7 @@ def warn_unreadable(rows: Rows) -> None:
 
 def warn_of(findings: Iterable[Finding]) -> None:
     """What cleaning left out, on standard error; what is merely good to know is left to `check`."""
-    from fewshot_llm.data.finding import describe
+    from fewshot_llm.data.cleaning import describe
 
     for line in describe(finding for finding in findings if finding.severity != "info"):
         typer.echo(line, err=True)

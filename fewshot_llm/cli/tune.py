@@ -106,7 +106,7 @@ def tune(
     from fewshot_llm.errors import AdapterError
     from fewshot_llm.ladder.base import Ladder, LadderCallbacks
     from fewshot_llm.ladder.climb import check_support
-    from fewshot_llm.models.distributed import is_first
+    from fewshot_llm.models.device import is_first
     from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, text_language
     from fewshot_llm.predictors.prompted import Inference
     from fewshot_llm.training.recipe import take_recipe

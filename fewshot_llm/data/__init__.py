@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fewshot_llm.data.cleaning import CleaningReport
+from fewshot_llm.data.cleaning import CleaningReport, Finding
 from fewshot_llm.data.diagnosis import DoctorReport, doctor
 from fewshot_llm.data.example import Example
-from fewshot_llm.data.finding import Finding
 from fewshot_llm.data.support_set import Leak, SupportSet, folds, queries, readable_rows
 
 __all__ = [

@@ -1,26 +1,90 @@
 """Rows as people have them become examples; everything that is changed or left out is reported.
 
-`Notes`: what cleaning did to which rows, and how each of these things is said in both languages.
-
-`Finding`: one thing worth knowing about labelled rows, in both languages.
+- `Finding`: one thing worth knowing about labelled rows, in both languages.
+- `Notes`: what cleaning did to which rows, and how each of these things is said in both languages.
+- Spellings of one label that were meant as the same: `cancel_order`, `cancel-order`, `Cancel order`, `CancelOrder`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from fewshot_llm.data.columns import LABEL, LABEL_WORDS, Columns
 from fewshot_llm.data.example import Example, as_text, readable_text
-from fewshot_llm.data.finding import Finding, Severity, describe
 from fewshot_llm.data.language import normalise_text
-from fewshot_llm.data.spellings import alike_spellings, merged_finding, spelling_findings, spelling_key
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError, nearest
+from fewshot_llm.files.values import shared_length
 
-__all__ = ["Cleaned", "CleaningReport", "Notes", "clean"]
+__all__ = [
+    "Cleaned",
+    "CleaningReport",
+    "Finding",
+    "Notes",
+    "Place",
+    "Severity",
+    "alike_spellings",
+    "clean",
+    "describe",
+    "merged_finding",
+    "spelling_findings",
+    "spelling_key",
+]
+
+Severity = Literal["error", "warning", "info"]
+Place = Literal["input", "support", "test"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found, and where.
+
+    Attributes:
+        code: a stable name for programs, for example `duplicate`.
+        severity: `error`: results will be wrong; `warning`: they may suffer; `info`: good to know.
+        english: one sentence.
+        chinese: the same sentence.
+        rows: positions (from 0) of the rows concerned.
+        place: what `rows` counts: the rows as given (`input`), the cleaned ones (`support`), the test rows.
+    """
+
+    code: str
+    severity: Severity
+    english: str
+    chinese: str
+    rows: tuple[int, ...] = ()
+    place: Place = "input"
+
+    def sentence(self, language: str = "en") -> str:
+        """The sentence in Chinese for `zh`, else in English."""
+        return self.chinese if language.startswith("zh") else self.english
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as a JSON object."""
+        return asdict(self) | {"rows": list(self.rows)}
+
+
+def describe(findings: Iterable[Finding], language: str = "en") -> list[str]:
+    """One line per finding, the grave ones first, each with at most ten of its row numbers (counted from 1)."""
+    order: tuple[Severity, ...] = ("error", "warning", "info")
+    chinese = language.startswith("zh")
+    lines = []
+    for finding in sorted(findings, key=lambda finding: order.index(finding.severity)):
+        line = finding.sentence(language)
+        if finding.rows:
+            shown = ", ".join(str(row + 1) for row in finding.rows[:10]) + (" …" if len(finding.rows) > 10 else "")
+            place = {
+                "input": ("row", "行"),
+                "support": ("cleaned row", "清理后第几条"),
+                "test": ("test row", "测试集第几条"),
+            }[finding.place][chinese]
+            line += f"（{place}：{shown}）" if chinese else f" ({place} {shown})"
+        lines.append(f"{finding.severity}: {line}")
+    return lines
 
 
 _REASONS: dict[str, tuple[Severity, str, str]] = {
@@ -319,3 +383,99 @@ def _label_words(
                 "Use one for all rows of a label."
             )
     return words
+
+
+# Between two digits, and before a number, a hyphen says something: 1-2, -1.
+_SEPARATOR = re.compile(r"(?<=[^\W_])[\s_‐-―-]+(?=[^\W\d_])|(?<=[^\W\d_])[\s_‐-―-]+(?=[^\W_])")
+_PRESENTATION = re.compile("[\ufe0e\ufe0f]")
+RARE, LENGTH = 2, 5
+"""A label with so few rows, and so many letters, may be another one misspelt."""
+
+
+def spelling_key(label: str) -> str:
+    """The same for labels that differ only in case, width, white space, underscores and hyphens between words.
+
+    >>> spelling_key("Cancel order") == spelling_key("cancel_order") == spelling_key("cancel-ORDER")
+    True
+    >>> spelling_key("-1") == spelling_key("1"), spelling_key("C++") == spelling_key("C")
+    (False, False)
+    """
+    return _SEPARATOR.sub("", _PRESENTATION.sub("", normalise_text(label)))
+
+
+def alike_spellings(labels: Iterable[str]) -> dict[str, str]:
+    """Each label that is a rarer spelling of another → the most frequent one (of equals the first).
+
+    Args:
+        labels: one per row.
+
+    >>> alike_spellings(["Cancel order", "cancel_order", "refund", "cancel_order"])
+    {'Cancel order': 'cancel_order'}
+    """
+    counts = Counter(labels)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        groups[spelling_key(label)].append(label)
+    merged: dict[str, str] = {}
+    for group in groups.values():
+        best = max(group, key=lambda label: counts[label])  # the first of the largest
+        merged |= {label: best for label in group if label != best}
+    return merged
+
+
+def merged_finding(merged: Mapping[str, str], rows: Mapping[str, Sequence[int]]) -> Finding:
+    """What was merged into what, and in which rows."""
+    told = ", ".join(f"{label!r} → {best!r}" for label, best in merged.items())
+    where = tuple(sorted(row for label in merged for row in rows[label]))
+    english = f"Spellings of one label were merged into the most frequent one in {len(where)} rows: {told}."
+    chinese = f"已把同一标签的不同写法合并（{len(where)} 行）：{told}。"
+    return Finding("merged-labels", "warning", english, chinese, where)
+
+
+def spelling_findings(rows: Mapping[str, Sequence[int]]) -> list[Finding]:
+    """Labels that may be one: several spellings, with a cure, and likely misspellings.
+
+    Args:
+        rows: label → positions of its rows.
+    """
+    findings = []
+    merged = alike_spellings([label for label, positions in rows.items() for _ in positions])
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label, best in merged.items():
+        groups[best].append(label)
+    for best, others in groups.items():
+        listed = ", ".join(f"{label!r} ({len(rows[label])})" for label in (best, *others))
+        where = tuple(sorted(row for label in others for row in rows[label]))
+        english = (
+            f"These labels differ only in how they are written, and are kept as different classes: {listed}. Merge "
+            "them into the most frequent one with --merge-labels (merge_labels=True), or write them alike."
+        )
+        chinese = f"这些标签只是写法不同，却被当成不同类别：{listed}。可用 --merge-labels 合并，或统一写法。"
+        findings.append(Finding("label-spellings", "warning", english, chinese, where))
+    for rare, often in _misspelt({label: len(found) for label, found in rows.items() if label not in merged}):
+        english = f"{rare!r} has {len(rows[rare])} rows and is one letter away from {often!r}. Is it a misspelling?"
+        chinese = f"“{rare}”只有 {len(rows[rare])} 行，与“{often}”只差一个字母，是否写错？"
+        findings.append(Finding("label-misspelt", "info", english, chinese, tuple(rows[rare])))
+    return findings
+
+
+def _misspelt(sizes: Mapping[str, int]) -> list[tuple[str, str]]:
+    found = []
+    for rare, size in sizes.items():
+        if size > RARE or len(rare) < LENGTH:
+            continue
+        near = [often for often, more in sizes.items() if more >= 3 * size and _one_apart(rare, often)]
+        found += [(rare, near[0])] if near else []
+    return found
+
+
+def _one_apart(a: str, b: str) -> bool:
+    """Whether one letter was changed, left out, put in, or two neighbours swapped; digits are no misspelling."""
+    if abs(len(a) - len(b)) > 1 or a == b:
+        return False
+    start = shared_length(a, b)
+    left, right = a[start:], b[start:]
+    if any(part[:1].isdigit() for part in (left, right)):
+        return False
+    swapped = len(left) > 1 and left[:2] == right[:2][::-1] and left[2:] == right[2:]
+    return swapped or left[1:] == right[1:] or left[1:] == right or left == right[1:]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from fewshot_llm.data.finding import Finding, describe
+from fewshot_llm.data.cleaning import Finding, describe
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.data.task import Task, detect_language

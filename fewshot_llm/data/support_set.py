@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fewshot_llm.data.cleaning import CleaningReport, clean
-from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data.cleaning import CleaningReport, Finding, clean
+from fewshot_llm.data.columns import column_values, is_table, resolve_columns, table_rows
 from fewshot_llm.data.example import Example, as_text, query_of
-from fewshot_llm.data.finding import Finding
-from fewshot_llm.data.frames import column_values, is_table, table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError, TaskError
@@ -352,7 +350,7 @@ def folds(support: SupportSet, n_splits: int, seed: int = 0) -> list[tuple[tuple
     """Split a support set into folds; every example is held out exactly once.
 
     Examples whose normalised texts are equal land in one fold, so that no held-out text was seen. Each class is
-    spread evenly: the groups of a class are dealt round the folds, and the next class goes on where it stopped.
+    spread evenly: the groups of a class go round the folds, and the next class goes on where it stopped.
 
     Args:
         support: the set.
@@ -382,11 +380,11 @@ def folds(support: SupportSet, n_splits: int, seed: int = 0) -> list[tuple[tuple
         by_label[support[group[0]].label].append(group)
     generator = random.Random(seed)
     held_out: list[list[int]] = [[] for _ in range(n_splits)]
-    dealt = 0
+    placed = 0
     for label_groups in by_label.values():
         generator.shuffle(label_groups)
         for group in label_groups:
-            held_out[dealt % n_splits].extend(group)
-            dealt += 1
+            held_out[placed % n_splits].extend(group)
+            placed += 1
     everything = set(range(len(support)))
     return [(tuple(sorted(everything.difference(held))), tuple(sorted(held))) for held in held_out]

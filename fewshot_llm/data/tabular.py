@@ -18,7 +18,7 @@ from fewshot_llm.data.example import as_text
 from fewshot_llm.data.language import readable_label
 from fewshot_llm.errors import DataFileError, SupportError, nearest
 from fewshot_llm.files import columns_of
-from fewshot_llm.files.numbers import DecimalMark, NumberColumn, is_number, number_column
+from fewshot_llm.files.values import DecimalMark, NumberColumn, is_number, number_column
 from fewshot_llm.types import FloatArray, Language
 
 __all__ = ["Field", "TableVerbalizer", "missing"]

@@ -19,14 +19,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
 from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.columns import column_values, is_table, table_rows
 from fewshot_llm.data.example import label_name
-from fewshot_llm.data.frames import column_values, is_table, table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import FewshotWarning, ServerError, SupportError
 from fewshot_llm.files.values import is_missing
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.reference import ModelReference, load_referenced, reference_of, require_referenced
+from fewshot_llm.scoring.base import local_model
 from fewshot_llm.scoring.remote.scorer import RemoteScorer
 
 __all__ = [
@@ -217,7 +218,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         if "_packed" not in self.__dict__:
             return self
         scorer: Any = make_scorer(model, "en", adapter=self.__dict__.get("adapter") if isinstance(model, str) else None)
-        given: Any = getattr(scorer, "language_model", scorer)
+        given: Any = local_model(scorer) or scorer
 
         def find(reference: ModelReference | _ServerReference) -> Any:
             if isinstance(reference, _ServerReference) or not isinstance(given, LanguageModel):

@@ -18,8 +18,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from fewshot_llm.data.columns import column_values, is_table, table_rows
 from fewshot_llm.data.example import as_text, readable_text
-from fewshot_llm.data.frames import column_values, is_table, table_rows
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import json_list, read_rows

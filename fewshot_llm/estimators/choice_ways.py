@@ -17,10 +17,9 @@ from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.choice import Choice
 from fewshot_llm.predictors.build import LayoutName, TemplateLike, make_builder
-from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.builder import Prompt, PromptBuilder
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.fields import neutralise
-from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.types import FloatArray, Progress
 

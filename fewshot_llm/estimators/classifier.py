@@ -14,9 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.cleaning import alike_spellings
+from fewshot_llm.data.columns import is_table
 from fewshot_llm.data.example import label_name
-from fewshot_llm.data.frames import is_table
-from fewshot_llm.data.spellings import alike_spellings
 from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.base import (
     TextEstimator,

@@ -23,8 +23,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewshot_llm.data import Example, SupportSet, folds
+from fewshot_llm.data.columns import column_values
 from fewshot_llm.data.example import label_name
-from fewshot_llm.data.frames import column_values
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import CalibrationError, SupportError, TaskError, nearest
 from fewshot_llm.estimators.base import TextEstimator, as_examples, warn_of_rows, without_text

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.base import labelled_rows
-from fewshot_llm.files.numbers import DecimalMark, number_column
+from fewshot_llm.files.values import DecimalMark, number_column
 from fewshot_llm.types import FloatArray
 
 __all__ = ["as_numbers", "require_variety"]

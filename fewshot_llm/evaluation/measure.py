@@ -25,8 +25,7 @@ from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.evaluation.result import Evaluation, ExplainedRow, Figures, Row, Run, ShownPrompt, TestRows, summarise
 from fewshot_llm.explaining import explain
 from fewshot_llm.predictors.prompted import PromptedPredictor
-from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.types import IntArray, Progress
 
 __all__ = [
@@ -117,10 +116,10 @@ def measure_run(
     """
     predictor = classifier.predictor_
     inference = predictor.inference
-    before, began = _profile(inference.scorer), perf_counter()
+    before, began = profile_of(inference.scorer), perf_counter()
     answers = predictor.answer(test.queries, progress)
     seconds = perf_counter() - began
-    cost = _profile(inference.scorer) - before
+    cost = profile_of(inference.scorer) - before
     return Run(
         shots=inference.builder.shots,
         demonstrations=shown_shots(inference).shown,
@@ -197,12 +196,6 @@ def shown_prompt(predictor: PromptedPredictor, test: Measurable) -> ShownPrompt:
     """The prompt of the first test row."""
     prompt = predictor.inference.prompts(test.queries[:1])[0]
     return ShownPrompt(prompt.text, prompt.answers, prompt.template, len(prompt.demonstrations))
-
-
-def _profile(scorer: Scorer) -> Profile:
-    """What a scorer's runs cost so far; nothing where it keeps no books (a server)."""
-    found: Profile = getattr(scorer, "profile", Profile())
-    return found
 
 
 MOST = 8

@@ -30,7 +30,7 @@ from scipy.special import log_softmax
 from fewshot_llm.data import Example
 from fewshot_llm.data.language import UNSPACED
 from fewshot_llm.predictors.prompted import PromptedPredictor
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.types import FloatArray, Progress
 
 __all__ = [

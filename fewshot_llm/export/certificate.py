@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from fewshot_llm.errors import CertificateError
 from fewshot_llm.export.golden import Golden, GoldenRow
 from fewshot_llm.files import atomic_write_text
-from fewshot_llm.prompting.prompt import shared_length
+from fewshot_llm.files.values import shared_length
 from fewshot_llm.types import FloatArray
 
 __all__ = ["CERTIFICATE", "FLOAT32", "QUANTISED", "Certificate", "Link", "Served", "Tolerance", "certify", "require"]

@@ -20,7 +20,7 @@ from fewshot_llm.export.peft import normalise, write_adapter
 from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import encode, leading_ids
 
 __all__ = ["ADAPTER", "DecisionPrompt", "decision_prompt", "single_token_words", "write_decision"]

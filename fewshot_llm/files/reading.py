@@ -21,11 +21,11 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
-from fewshot_llm.files.encodings import Encoding, known_encoding, sniff_encoding, utf8_stream
 from fewshot_llm.files.formats import (
     COMPRESSED,
     DELIMITERS,
     ENDINGS,
+    Encoding,
     Kind,
     Note,
     Problem,
@@ -33,6 +33,9 @@ from fewshot_llm.files.formats import (
     Row,
     distinct_names,
     kind_of,
+    known_encoding,
+    sniff_encoding,
+    utf8_stream,
 )
 from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
 

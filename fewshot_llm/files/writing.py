@@ -338,10 +338,10 @@ def _sheet_cell(sheet: Any, value: Any, computed: bool) -> Any:
             shown = "0"
         case float() if math.isfinite(value):
             shown = "0.0000" if computed else "General"
-        case Decimal() if value.is_finite() and -_EXACT_DIGITS < value.as_tuple().exponent <= 0:  # type: ignore[operator]
-            if len(value.as_tuple().digits) <= _EXACT_DIGITS:
-                decimals = -int(value.as_tuple().exponent)
-                shown = f"0.{'0' * decimals}" if decimals else "0"
+        case Decimal():
+            _, digits, exponent = value.as_tuple()
+            if isinstance(exponent, int) and -_EXACT_DIGITS < exponent <= 0 and len(digits) <= _EXACT_DIGITS:
+                shown = f"0.{'0' * -exponent}" if exponent else "0"
         case datetime.datetime() if not (value.tzinfo or value.microsecond or getattr(value, "nanosecond", 0)):
             shown = "yyyy-mm-dd hh:mm:ss" if value.date() >= _FIRST_DAY else None
         case datetime.date() if not isinstance(value, datetime.datetime) and value >= _FIRST_DAY:

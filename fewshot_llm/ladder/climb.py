@@ -14,7 +14,7 @@ from fewshot_llm.errors import SupportError, TuningError
 from fewshot_llm.ladder.base import Candidate, Climb, Ladder, LadderCallbacks, Rung, Skipped
 from fewshot_llm.ladder.decision import Decision, decide
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
-from fewshot_llm.models.distributed import agreed
+from fewshot_llm.models.device import agreed
 from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
 from fewshot_llm.scoring.base import local_model
 

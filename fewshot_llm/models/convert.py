@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_llm.errors import PullError
-from fewshot_llm.models.quiet import quiet_transformers
+from fewshot_llm.models.device import quiet_transformers
 
 __all__ = ["convert_gguf", "converter_versions"]
 

@@ -1,37 +1,112 @@
-"""Where a model runs and in which number format.
+"""Where a model runs, in which number format, with how many threads and in how many processes.
 
-How many cores this process may really use.
-
-Lets the process keep memory that it frees, for the next tensor of the same size.
-
-What the operating system says of the processor.
+Several processes at one training, as `accelerate launch` and torchrun start them: all of them measure and train; what
+depends on a clock or on the last bits of a sum is taken from the first, which also writes, so that no process waits
+in a collective that the others never reach.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
 import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models.distributed import on_machine, place_on_machine, several
 
 __all__ = [
     "DeviceMap",
+    "agreed",
     "available_cores",
     "choose_device",
     "choose_dtype",
     "cpu_has_bfloat16",
+    "is_first",
+    "join",
     "keep_freed_memory",
     "limit_threads",
+    "on_machine",
     "place",
+    "place_on_machine",
     "processor_field",
+    "quiet_transformers",
+    "several",
 ]
+
+T = TypeVar("T")
+
+
+def several() -> bool:
+    """Whether a launcher started this process together with others."""
+    # A cluster sets RANK and WORLD_SIZE per machine; LOCAL_RANK is set by a launcher alone.
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and speaks: the first of all, or the only one."""
+    return not several() or int(os.environ["RANK"]) == 0
+
+
+def place_on_machine() -> int:
+    """Which of this machine's processes this one is, from 0; the card it has is the one of that number."""
+    return int(os.environ["LOCAL_RANK"]) if several() else 0
+
+
+def on_machine() -> int:
+    """How many of the processes run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if several() else 1
+
+
+def agreed(value: T, device: torch.device) -> T:
+    """The first process's value, in every process; alone, the value itself.
+
+    All processes must call it, in the same order.
+
+    Args:
+        value: what this process found; anything that can be pickled.
+        device: where the model is.
+
+    >>> agreed("lora", torch.device("cpu"))
+    'lora'
+    """
+    if not several():
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    join(device)
+    values: list[T] = [value]
+    broadcast_object_list(values)
+    return values[0]
+
+
+def join(device: torch.device) -> None:
+    """Meet the other processes, and take leave of them properly at exit; nothing to do for one that is alone.
+
+    Args:
+        device: where the model is; processes on a CPU talk through gloo.
+    """
+    if several():
+        _join_once(device.type == "cpu")
+
+
+@cache
+def _join_once(cpu: bool) -> None:
+    from accelerate import PartialState
+
+    state = PartialState(cpu=cpu)
+    if state.backend == "gloo":
+        # A gloo thread that still holds a tensor while Python shuts down aborts the process (PyTorch PR 179291).
+        atexit.register(state.destroy_process_group)
+
 
 DeviceMap: TypeAlias = dict[str, str] | str
 """What `from_pretrained(device_map=…)` takes: one device for everything, or `"auto"` to spread the layers."""
@@ -156,7 +231,8 @@ def available_cores(root: Path = Path("/")) -> int:
     """Cores that the scheduler really grants: the smaller of CPU affinity and the cgroup's quota, at least 1.
 
     `os.cpu_count` reports the host's cores; in a container that may run on 2 of 64, a program that starts
-    64 threads is several times slower than one that starts 2.
+    64 threads is several times slower than one that starts 2. `joblib.cpu_count` reads the quota of the root group
+    alone; here the process's own group and every group above it count.
 
     Args:
         root: where `proc` and `sys` are looked up.
@@ -275,3 +351,25 @@ def processor_field(name: str, root: Path = Path("/")) -> str:
         lines = []
     found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
     return next(found, platform.processor())
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars, log lines or warnings of `transformers` inside the block; as before after it.
+
+    What they would warn of (weights that are missing, a tokenizer that is slow) is checked by the caller and
+    raised as an error.
+    """
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

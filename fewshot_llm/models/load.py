@@ -1,10 +1,6 @@
 """Load a base model with its tokenizer and, where asked, an adapter.
 
-`LanguageModel`: a causal model, its tokenizer and everything that names them.
-
-Put a trained LoRA adapter on a base model.
-
-Where a decoder keeps its layers.
+`LanguageModel` is a causal model, its tokenizer and everything that names them.
 """
 
 from __future__ import annotations
@@ -20,11 +16,17 @@ import torch
 
 from fewshot_llm.errors import AdapterError, ModelError
 from fewshot_llm.files import sha256_file
-from fewshot_llm.models.device import choose_device, choose_dtype, keep_freed_memory, limit_threads, place
+from fewshot_llm.models.device import (
+    choose_device,
+    choose_dtype,
+    keep_freed_memory,
+    limit_threads,
+    place,
+    quiet_transformers,
+)
 from fewshot_llm.models.linear import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.locate import LocatedModel, locate_model
 from fewshot_llm.models.pull import PullProgress
-from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.models.trust import ModelName, RecordedModel
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "recorded_base",
     "special_tokens_of",
 ]
+
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

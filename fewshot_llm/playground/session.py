@@ -22,8 +22,9 @@ from fewshot_llm.errors import FewshotError, SupportError, nearest
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.explaining import Explanation
 from fewshot_llm.files import Rows, atomic_write, columns_of, read_rows, write_rows
-from fewshot_llm.files.locking import sole_writer
+from fewshot_llm.files.atomic import sole_writer
 from fewshot_llm.prompting.template import Template
+from fewshot_llm.scoring.base import local_model
 from fewshot_llm.stats.calibration import Calibration, CalibrationEvidence, calibrated_out_of_fold, fit_bias_temperature
 from fewshot_llm.stats.intervals import Interval, proportion
 from fewshot_llm.types import FloatArray, IntArray
@@ -228,7 +229,7 @@ class PlaygroundSession:
     @property
     def model_name(self) -> str:
         """Of a model from a folder, the folder's name."""
-        model = getattr(self.model, "language_model", self.model)
+        model = local_model(self.model) or self.model
         return Path(getattr(model, "name", type(model).__name__)).name
 
     @property

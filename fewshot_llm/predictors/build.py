@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from fewshot_llm.data import SupportSet
 from fewshot_llm.data.language import language_name, written_language
@@ -25,7 +25,7 @@ from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.defence import Defence, DefenceName, PromptShape, as_defence
 from fewshot_llm.prompting.selection import Balanced, Selection
 from fewshot_llm.prompting.template import Template, load_template
-from fewshot_llm.scoring.base import Scorer, local_model
+from fewshot_llm.scoring.base import PromptLimits, Scorer, prompt_limits
 from fewshot_llm.scoring.remote.scorer import connect
 
 __all__ = [
@@ -311,7 +311,7 @@ def make_builder(
     cut_long_text: bool = False,
 ) -> PromptBuilder:
     """The prompt builder; told of the model's special tokens and context where the scorer has a model."""
-    model: Any = local_model(scorer) or getattr(scorer, "prompt_limits", None)
+    limits = prompt_limits(scorer)
     return PromptBuilder(
         task,
         make_template(template, task, language),
@@ -319,22 +319,22 @@ def make_builder(
         selection=Balanced() if selection is None else selection,
         shots=shots,
         seed=seed,
-        layout=_make_layout(layout, model),
-        special_tokens=model.special_tokens if model else (),
-        tokenizer=model.tokenizer if model else None,
-        token_limit=model.context_length if model else None,
+        layout=_make_layout(layout, limits),
+        special_tokens=limits.special_tokens if limits else (),
+        tokenizer=limits.tokenizer if limits else None,
+        token_limit=limits.context_length if limits else None,
         cut_long_text=cut_long_text,
     )
 
 
-def _make_layout(layout: LayoutName | Layout, model: LanguageModel | None) -> Layout:
+def _make_layout(layout: LayoutName | Layout, limits: PromptLimits | None) -> Layout:
     # "auto" is plain for every model: it is what base models need, and no measurement speaks for another choice yet.
     if layout in ("auto", "plain"):
         return Plain()
     if layout == "chat":
-        if model is None:
+        if limits is None:
             raise TemplateError("The chat layout needs the model's tokenizer, and this scorer has none. Use Chat(…).")
-        return Chat(model.tokenizer)
+        return Chat(limits.tokenizer)
     if isinstance(layout, str):
         raise TemplateError(f"There is no layout {layout!r}. {nearest(layout, ['auto', 'plain', 'chat'])}")
     return layout

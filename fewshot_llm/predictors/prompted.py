@@ -15,10 +15,8 @@ from scipy.special import log_softmax
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import ScoringError
 from fewshot_llm.predictors.normalisation import Normalisation, Sum
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import Scorer, TopLabels
-from fewshot_llm.scoring.session import check_stop
+from fewshot_llm.prompting.builder import Prompt, PromptBuilder
+from fewshot_llm.scoring.base import Scorer, TopLabels, check_stop
 from fewshot_llm.stats.calibration import Calibration
 from fewshot_llm.types import FloatArray, IntArray, Progress
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.builder import Prompt, PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.fields import neutralise
-from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.prompting.selection import Balanced, Diverse, Nearest, NearestHidden, RandomOrder, Selection
 from fewshot_llm.prompting.template import Template, load_template
 

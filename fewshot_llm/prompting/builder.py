@@ -1,10 +1,12 @@
-"""`PromptBuilder`: a task, a template, a selection and a layout turn queries into prompts."""
+"""`PromptBuilder`: a task, a template, a selection and a layout turn queries into prompts that fit the context."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,15 +15,156 @@ from fewshot_llm.data.example import Example
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError, nearest
-from fewshot_llm.prompting.budget import Budget, cut_middle, leaving_order
+from fewshot_llm.files.values import shared_length
 from fewshot_llm.prompting.chat import Layout, Plain, Shell
 from fewshot_llm.prompting.defence import Armed
 from fewshot_llm.prompting.fields import Fields, field_texts, neutralise
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.prompting.selection import Balanced, Recent, Selection, own_rows
+from fewshot_llm.prompting.selection import Balanced, IdentityLRU, Selection, own_rows
 from fewshot_llm.prompting.template import Template, TemplateContext
 
-__all__ = ["PromptBuilder"]
+__all__ = ["Budget", "Prompt", "PromptBuilder", "bytes_to_read", "cut_middle", "leaving_order"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A rendered prompt and the answers that are scored after it.
+
+    `text + answers[j]` is tokenised as one string, so that tokens may merge across the boundary just as they do
+    in the demonstrations (which end in `answer + closing`).
+
+    Attributes:
+        text: everything up to the place where the answer stands; may end in a space.
+        answers: the label words, one string per label, in the task's label order. Never empty.
+        closing: what the template writes after an answer (a newline, an end-of-turn mark). It is scored only
+            where one answer is the beginning of another.
+        demonstrations: positions in the support set of the demonstrations, in prompt order.
+        template: name and version of the template, for example `review-sentiment/zh.v1`.
+        dropped: positions of demonstrations that were left out because they did not fit the context.
+    """
+
+    text: str
+    answers: tuple[str, ...]
+    closing: str = "\n"
+    demonstrations: tuple[int, ...] = ()
+    template: str = ""
+    dropped: tuple[int, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the text, the answers and the closing."""
+        material = json.dumps([self.text, self.answers, self.closing], ensure_ascii=False)
+        return hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def bytes_to_read(prompts: Sequence[Prompt]) -> int:
+    """UTF-8 bytes of prompts and answers, what is shared at the beginning counted once.
+
+    Beginnings are shared among the prompts, and among the answers of one prompt, as a cache would share them. Bytes and
+    not characters: a token is four or five bytes of English as of Chinese.
+
+    Args:
+        prompts: scored together.
+
+    >>> bytes_to_read([Prompt("Is it good? ", ("yes", "no")), Prompt("Is it bad? ", ("yes", "no"))])
+    27
+    """
+    answers = Counter(prompt.answers for prompt in prompts)
+    return _unshared(prompt.text for prompt in prompts) + sum(n * _unshared(words) for words, n in answers.items())
+
+
+def _unshared(texts: Iterable[str]) -> int:
+    """Bytes in the trie of these texts: in sorted order each shares its longest known beginning with the one before."""
+    total, before = 0, b""
+    for text in sorted(text.encode("utf-8", "surrogatepass") for text in texts):
+        total, before = total + len(text) - shared_length(text, before), text
+    return total
+
+
+_SLACK = 16
+"""Tokens merge at the places where parts that were counted one by one meet; nearer the limit, the whole is counted."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A tokenizer and the number of tokens that a prompt with its longest answer may have.
+
+    Attributes:
+        tokenizer: a Hugging Face tokenizer.
+        limit: tokens in all.
+    """
+
+    tokenizer: Any = field(repr=False)
+    limit: int
+
+    def count(self, text: str) -> int:
+        """Tokens of a part, without any BOS."""
+        return len(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))
+
+    def count_start(self, text: str) -> int:
+        """Tokens of a prompt's beginning; a BOS that the tokenizer will put before it counts too."""
+        bos = self.tokenizer.bos_token
+        return len(self.tokenizer.encode(text, add_special_tokens=not (bos and text.startswith(bos)), verbose=False))
+
+    def excess(self, start: str, start_tokens: int, rest: str) -> int:
+        """By how many tokens `start + rest` is over the limit; negative or 0 where it fits.
+
+        Args:
+            start: what many prompts share.
+            start_tokens: `count_start(start)`, known already.
+            rest: the query with its longest answer.
+        """
+        roughly = start_tokens + self.count(rest) - self.limit
+        return roughly if abs(roughly) >= _SLACK else self.count_start(start + rest) - self.limit
+
+
+def leaving_order(
+    chosen: Sequence[int], labels: Mapping[int, str], costs: Mapping[int, int], most_useful_last: bool
+) -> list[int]:
+    """In which order demonstrations leave a prompt that is too long, the least useful first.
+
+    Args:
+        chosen: their positions in the support set, in prompt order.
+        labels: position → label.
+        costs: position → tokens.
+        most_useful_last: chosen for the query, so that the first is the least near. Otherwise the longest of the
+            largest class leaves, which keeps the classes balanced and the most demonstrations.
+
+    Example:
+        >>> leaving_order([4, 2, 7], {4: "a", 2: "b", 7: "a"}, {4: 9, 2: 30, 7: 12}, most_useful_last=False)
+        [7, 2, 4]
+    """
+    if most_useful_last:
+        return list(chosen)
+    left, sizes = list(chosen), Counter(labels[row] for row in chosen)
+    order = []
+    while left:
+        gone = max(left, key=lambda row: (sizes[labels[row]], costs[row]))
+        left.remove(gone)
+        sizes[labels[gone]] -= 1
+        order.append(gone)
+    return order
+
+
+def cut_middle(text: str, fits: Callable[[str], bool]) -> str:
+    """The longest version of `text` that fits, with `…` where its middle was.
+
+    A review's beginning and end say most about it, so it is the middle that goes.
+
+    Example:
+        >>> cut_middle("abcdefghij", lambda text: len(text) <= 5)
+        'ab…ij'
+    """
+    low, high = 0, len(text)
+    while low < high - 1:
+        kept = (low + high) // 2
+        low, high = (kept, high) if fits(_without_middle(text, kept)) else (low, kept)
+    return _without_middle(text, low)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    front = (kept + 1) // 2
+    return text[:front] + "…" + text[len(text) - (kept - front) :]
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,10 +238,10 @@ class PromptBuilder:
     token_limit: int | None = None
     cut_long_text: bool = False
     defence: Armed | None = field(default=None, repr=False)
-    _chosen: Recent[tuple[int, ...]] = field(default_factory=lambda: Recent(256), init=False, repr=False)
-    _heads: Recent[_Head] = field(default_factory=lambda: Recent(256), init=False, repr=False)
-    _rows: Recent[Fields] = field(default_factory=lambda: Recent(8192), init=False, repr=False)
-    _costs: Recent[int] = field(default_factory=lambda: Recent(8192), init=False, repr=False)
+    _chosen: IdentityLRU[tuple[int, ...]] = field(default_factory=lambda: IdentityLRU(256), init=False, repr=False)
+    _heads: IdentityLRU[_Head] = field(default_factory=lambda: IdentityLRU(256), init=False, repr=False)
+    _rows: IdentityLRU[Fields] = field(default_factory=lambda: IdentityLRU(8192), init=False, repr=False)
+    _costs: IdentityLRU[int] = field(default_factory=lambda: IdentityLRU(8192), init=False, repr=False)
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -254,7 +254,7 @@ class TextFilter(Protocol):
 class VisibleOnly:
     r"""Characters that nobody sees are removed: zero-width ones, soft hyphens, changes of direction, tags, controls.
 
-    >>> VisibleOnly().clean("忽\u200b略\u202e", None)  # type: ignore[arg-type]
+    >>> VisibleOnly().clean("忽\u200b略\u202e", None)
     '忽略'
     """
 

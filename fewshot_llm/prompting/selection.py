@@ -1,17 +1,8 @@
-"""Which demonstrations stand in the prompt, and in what order: the choices that look at labels and chance only.
+"""Which demonstrations stand in the prompt, and in what order.
 
-`Nearest`, `NearestHidden` and `Diverse`, which look at the query, are in `similarity.py`.
-
-Demonstrations chosen for the query: the most similar ones, or similar ones that differ from each other.
-
-All of them put the most useful demonstration last, next to the query.
-
-BM25 over a few thousand short texts: which labelled rows share the query's rare words.
-
-Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the
-non-negative inverse document frequency log(1 + (N - n + 0.5) / (n + 0.5)).
-
-`Recent`: a small bounded memory for things that are costly to make and asked for again.
+`Balanced` and `RandomOrder` look at labels and chance only. `Nearest`, `NearestHidden` and `Diverse` choose for the
+query: the most similar rows, or similar ones that differ from each other; they put the most useful one last, next to
+the query.
 """
 
 from __future__ import annotations
@@ -19,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from threading import Lock
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -37,10 +29,10 @@ __all__ = [
     "Balanced",
     "Bm25",
     "Diverse",
+    "IdentityLRU",
     "Nearest",
     "NearestHidden",
     "RandomOrder",
-    "Recent",
     "Selection",
     "own_rows",
     "terms",
@@ -49,14 +41,14 @@ __all__ = [
 V = TypeVar("V")
 
 
-class Recent(Generic[V]):
-    """Keeps the values of the last `size` keys.
+class IdentityLRU(Generic[V]):
+    """Keeps the values of the `size` keys that were asked for last.
 
     A value may belong to an object that is costly to hash (a support set): give it as `owner`; it is then told apart
     by identity and kept alive as long as the value is, so that its id cannot be taken by another.
 
     Example:
-        >>> squares = Recent[int](size=2)
+        >>> squares = IdentityLRU[int](size=2)
         >>> squares.get(3, lambda: 9)
         9
         >>> squares.get(3, lambda: 0)
@@ -65,22 +57,28 @@ class Recent(Generic[V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: dict[Hashable, tuple[object, V]] = {}
+        self._values: OrderedDict[Hashable, tuple[object, V]] = OrderedDict()
+        self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], V], owner: object = None) -> V:
         """The value of `key` (of this `owner`), made on first use."""
         full = (id(owner), key)
-        found = self._values.get(full)
-        if found is None or found[0] is not owner:
-            found = (owner, make())
-            while len(self._values) >= self._size:
-                self._values.pop(next(iter(tuple(self._values)), None), None)  # a copy: other threads may write
-            self._values[full] = found
-        return found[1]
+        with self._lock:
+            found = self._values.get(full)
+            if found is not None and found[0] is owner:
+                self._values.move_to_end(full)
+                return found[1]
+        made = make()
+        with self._lock:
+            self._values[full] = owner, made
+            self._values.move_to_end(full)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return made
 
-    def __reduce__(self) -> tuple[type[Recent[V]], tuple[int]]:
+    def __reduce__(self) -> tuple[type[IdentityLRU[V]], tuple[int]]:
         # A copy in another process begins empty: identities mean nothing there.
-        return Recent, (self._size,)
+        return IdentityLRU, (self._size,)
 
 
 class Selection(Protocol):
@@ -109,7 +107,7 @@ class _Keys:
     rows: dict[str, tuple[int, ...]]
 
 
-_KEYS: Recent[_Keys] = Recent(size=64)
+_KEYS: IdentityLRU[_Keys] = IdentityLRU(size=64)
 
 
 def own_rows(support: SupportSet, query: Example | None) -> tuple[int, ...]:
@@ -205,7 +203,10 @@ def terms(text: str) -> list[str]:
 
 
 class Bm25:
-    """An index of texts.
+    """An index of a few thousand short texts: which of them share the query's rare words.
+
+    Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the
+    non-negative inverse document frequency log(1 + (N - n + 0.5) / (n + 0.5)).
 
     Example:
         >>> index = Bm25(["fast delivery", "broken box"])
@@ -240,9 +241,9 @@ class Bm25:
         return total
 
 
-_INDEX: Recent[Bm25] = Recent(size=16)
-_VECTORS: Recent[FloatArray] = Recent(size=16)
-_LIKENESS: Recent[FloatArray] = Recent(size=4096)
+_INDEX: IdentityLRU[Bm25] = IdentityLRU(size=16)
+_VECTORS: IdentityLRU[FloatArray] = IdentityLRU(size=16)
+_LIKENESS: IdentityLRU[FloatArray] = IdentityLRU(size=4096)
 
 _CANDIDATES = 64
 

@@ -38,6 +38,7 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes, pass_context
 from jinja2 import Template as JinjaTemplate
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Macro
 
 from fewshot_llm.data.task import Task, prompts_folder, read_task_file
 from fewshot_llm.errors import TaskError, TemplateError, nearest
@@ -323,7 +324,8 @@ class Template:
         with readable_errors(self.name):
             # A module runs the body as well; an empty stand-in for the query keeps that cheap.
             module = compile_template(self.name, self.source).make_module(self._names(facts, (), example, mark))
-            rendered = str(module.item(example, mark))  # type: ignore[attr-defined]
+            macro: Macro = vars(module)["item"]
+            rendered = str(macro(example, mark))
         return Item(*self._cut(rendered, mark))
 
     def frame(self, facts: TemplateContext, demonstrations: Sequence[Fields], query: Fields) -> Frame:

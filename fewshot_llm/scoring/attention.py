@@ -40,6 +40,7 @@ __all__ = [
     "attend_plainly",
     "merge",
     "tree_attention",
+    "within_window",
 ]
 
 ALIGNMENT = 16
@@ -153,6 +154,20 @@ def merge(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, 
     return torch.lerp(out_a, out_b, share)
 
 
+def within_window(query_depths: torch.Tensor, key_depths: torch.Tensor, window: int) -> torch.Tensor:
+    """Whether a key is near enough for a sliding window, which counts positions in a row, not places in a pass.
+
+    Args:
+        query_depths: positions that the model is told, shape [..., queries].
+        key_depths: likewise, shape [..., keys].
+        window: how far back a token sees, itself included.
+
+    Returns:
+        Shape [..., queries, keys].
+    """
+    return key_depths[..., None, :] > query_depths[..., :, None] - window
+
+
 @dataclass(frozen=True)
 class Group:
     """Queries that attend to keys of their own block; blocks of similar length together.
@@ -209,7 +224,7 @@ class Group:
 
     def _hiding(self, seen: torch.Tensor, window: int | None) -> torch.Tensor:
         if window is not None:
-            seen = seen & (self.key_depths[:, None, :] > self.query_depths[:, :, None] - window)
+            seen = seen & within_window(self.query_depths, self.key_depths, window)
         return torch.where(seen, torch.zeros((), device=seen.device), HIDDEN)[:, None]
 
     def attention(
@@ -278,9 +293,7 @@ class KeyValues:
     def write(self, layer: int, start: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Store keys and values [heads, tokens, width] from position `start` on."""
         if layer not in self._layers:
-            self._layers[layer] = tuple(  # type: ignore[assignment]
-                part.new_empty((part.shape[0], self.capacity, part.shape[2])) for part in (key, value)
-            )
+            self._layers[layer] = self._room(key), self._room(value)
         for stored, part in zip(self._layers[layer], (key, value), strict=True):
             stored[:, start : start + part.shape[1]] = part
 
@@ -289,11 +302,14 @@ class KeyValues:
         if capacity <= self.capacity:
             return
         self.capacity = max(capacity, self.capacity * 3 // 2)
-        for layer, pair in self._layers.items():
-            larger = tuple(part.new_empty((part.shape[0], self.capacity, part.shape[2])) for part in pair)
-            for new, old in zip(larger, pair, strict=True):
+        for layer, (keys, values) in self._layers.items():
+            larger = self._room(keys), self._room(values)
+            for new, old in zip(larger, (keys, values), strict=True):
                 new[:, : old.shape[1]] = old
-            self._layers[layer] = larger  # type: ignore[assignment]
+            self._layers[layer] = larger
+
+    def _room(self, part: torch.Tensor) -> torch.Tensor:
+        return part.new_empty((part.shape[0], self.capacity, part.shape[2]))
 
     def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         """All keys and values of a layer, shape [heads, capacity, width]."""
@@ -414,7 +430,7 @@ class PassPlan:
         if first >= self.path or int(self.depths.max()) - window < first:
             return first, None
         first = max(0, self.path - -(-(self.path - first) // ALIGNMENT) * ALIGNMENT)
-        seen = torch.arange(first, self.path, device=self.depths.device) > self.depths[:, None] - window
+        seen = within_window(self.depths, torch.arange(first, self.path, device=self.depths.device), window)
         return first, torch.where(seen, torch.zeros((), device=self.depths.device), HIDDEN)
 
     def _cached(self, key: Any, make: Any) -> Any:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 
 __all__ = ["Encoded", "encode", "encode_slowly", "leading_ids"]
 

@@ -1,8 +1,9 @@
 """From hidden states to log-probabilities, only at the positions and for the tokens that are asked for.
 
 At a vocabulary of 150,000 to 262,144 tokens the output head costs more than the rest of a small model, so hidden
-states are gathered first, and the logits of all of them are summed up a slice of the vocabulary at a time: a slice
-stays in the processor's cache, and memory is bounded.
+states are gathered first, and the logits of all of them are summed up a slice of the vocabulary at a time (Milakov and
+Gimelshein 2018, "Online normalizer calculation for softmax", https://arxiv.org/abs/1805.02867): a slice stays in the
+processor's cache, and memory is bounded. Scoring and training share the sum; training gets its gradient as well.
 
 The last layer, worked out only where it is read.
 
@@ -112,19 +113,23 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
     """Log P(token | everything before) for chosen pairs of position and token.
 
     The normaliser runs over the whole vocabulary: a log-probability of a label with several tokens cannot do
-    without it.
+    without it. Where `hidden` asks for a gradient it gets one; the head itself is frozen.
 
     Args:
         network: a `transformers` causal model.
         hidden: last hidden states, shape [positions, width].
-        rows: which position each pair reads, ascending, shape [pairs].
+        rows: which position each pair reads, shape [pairs]; ascending where no gradient is asked for.
         tokens: which token each pair asks for, shape [pairs].
 
     Returns:
         Natural logarithms, shape [pairs], float32.
     """
     head = network.get_output_embeddings()
-    if (multiply := product_of(head)) is not None:
+    multiply = product_of(head)
+    if torch.is_grad_enabled() and hidden.requires_grad:
+        normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)  # type: ignore[no-untyped-call]
+        return token_logits(network, hidden[rows], tokens) - normalisers[rows]
+    if multiply is not None:
         asked = _asked_logits(network, head, multiply, hidden, rows, tokens)
         return asked - _log_normaliser(network, head, multiply, hidden)[rows]
     out = torch.empty(len(rows), dtype=torch.float32, device=hidden.device)
@@ -155,14 +160,56 @@ def _asked_logits(
     return torch.cat([token_logits(network, hidden[own], asked) for own, asked in pairs])
 
 
-def _log_normaliser(network: Any, head: torch.nn.Linear, multiply: Product, hidden: torch.Tensor) -> torch.Tensor:
-    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions]."""
-    sums = []
+def _log_normaliser(
+    network: Any, head: torch.nn.Linear, multiply: Product, hidden: torch.Tensor, slopes: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Log Σ exp of the vocabulary's logits, a slice of the vocabulary at a time, shape [positions], float32.
+
+    The sums so far are scaled down when a higher logit turns up. Into `slopes` [positions, width], zeros, goes the
+    normaliser's gradient with respect to `hidden`.
+    """
+    highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
+    total = torch.zeros_like(highest)
     for weight, bias in vocabulary_slices(head, hidden):
-        logits = finished_logits(network, multiply(hidden, weight, bias))
-        highest = logits.amax(dim=-1, keepdim=True)
-        sums.append(logits.sub_(highest).exp_().sum(dim=-1).log_() + highest[:, 0])
-    return torch.logsumexp(torch.stack(sums), dim=0)
+        products = multiply(hidden, weight, bias)
+        with torch.set_grad_enabled(slopes is not None):
+            logits = finished_logits(network, products.requires_grad_(slopes is not None))
+        before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
+        kept = torch.exp(before - highest)
+        if slopes is None:
+            share = logits.sub_(highest[:, None]).exp_()
+        else:
+            share = torch.exp(logits.detach() - highest[:, None])
+            (by_product,) = torch.autograd.grad(logits, products, share)
+            slopes.mul_(kept[:, None]).add_(multiply(by_product, weight.T, None))
+        total = total.mul_(kept).add_(share.sum(dim=1))
+    if slopes is not None:
+        slopes.div_(total[:, None])
+    return highest + torch.log(total)
+
+
+class _LogNormaliser(torch.autograd.Function):
+    """`_log_normaliser` with a gradient, without ever holding the vocabulary's logits.
+
+    To keep 150 to 260 thousand logits per position for the backward pass would take more memory than everything else
+    in training. The frozen head owes one gradient only, that of the normaliser with respect to the hidden state: one
+    vector per position, computed in the forward pass (the idea of Cut Cross-Entropy, Wijmans et al. 2024,
+    https://arxiv.org/abs/2411.09009), where a slice's vectors serve its logits and, while they are still in the
+    processor's cache, the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
+        head = network.get_output_embeddings()
+        slopes = torch.zeros_like(hidden, dtype=torch.float32)
+        normaliser = _log_normaliser(network, head, product_of(head) or torch.nn.functional.linear, hidden, slopes)
+        ctx.save_for_backward(slopes.to(hidden.dtype))
+        return normaliser
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (slopes,) = ctx.saved_tensors
+        return (gradients[0][:, None] * slopes).to(slopes.dtype), None
 
 
 @contextmanager

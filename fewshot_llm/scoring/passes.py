@@ -1,6 +1,4 @@
-"""Runs one pass of a token tree through the model's body.
-
-Cuts a token tree into forward passes of bounded size.
+"""Cuts a token tree into forward passes of bounded size, runs them through the model's body, counts what they cost.
 
 A pass is a run of the depth-first order whose tokens all see the same ancestors outside it (its path), and otherwise
 only tokens of their own block. The keys and values of what several passes see are kept: a long shared chain is run by
@@ -12,19 +10,144 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.attention import ALIGNMENT, Group, KeyValues, PassPlan, tree_attention
-from fewshot_llm.scoring.head import last_layer_at
-from fewshot_llm.scoring.session import check_stop
+from fewshot_llm.scoring.base import Scorer, check_stop
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.head import causal_network, last_layer_at
 from fewshot_llm.scoring.token_tree import TokenTree
 from fewshot_llm.types import IntArray
 
-__all__ = ["Pass", "length_buckets", "padded_runs", "path_capacity", "plan_pass", "run_body", "schedule"]
+__all__ = [
+    "Pass",
+    "Profile",
+    "ProfiledScorer",
+    "asked_tokens",
+    "body_flops",
+    "describe_profile",
+    "length_buckets",
+    "matrix_peak",
+    "padded_runs",
+    "path_capacity",
+    "plan_pass",
+    "profile_of",
+    "run_body",
+    "schedule",
+]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Counts of scoring; add two to join them, subtract an earlier one to see what came since.
+
+    Attributes:
+        rows: prompts scored.
+        asked: tokens that one full pass per prompt and label would run.
+        computed: tokens that were run.
+        passes: forward passes.
+        positions: positions at which the output head was applied.
+        encode_seconds: time to tokenise.
+        model_seconds: time in the model's body and head.
+    """
+
+    rows: int = 0
+    asked: int = 0
+    computed: int = 0
+    passes: int = 0
+    positions: int = 0
+    encode_seconds: float = 0.0
+    model_seconds: float = 0.0
+
+    def __add__(self, other: Profile) -> Profile:
+        return Profile(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+    def __sub__(self, earlier: Profile) -> Profile:
+        return Profile(*(getattr(self, name) - getattr(earlier, name) for name in self.__dataclass_fields__))
+
+    @property
+    def reuse(self) -> float:
+        """Tokens asked for per token computed."""
+        return self.asked / self.computed if self.computed else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Computed tokens per second in the model."""
+        return self.computed / self.model_seconds if self.model_seconds else 0.0
+
+
+@runtime_checkable
+class ProfiledScorer(Protocol):
+    """What a scorer has besides where it counts what its runs cost."""
+
+    profile: Profile
+
+
+def profile_of(scorer: Scorer) -> Profile:
+    """What a scorer's runs cost so far; nothing where it keeps no books (a server)."""
+    return scorer.profile if isinstance(scorer, ProfiledScorer) else Profile()
+
+
+def asked_tokens(rows: Sequence[Encoded]) -> int:
+    """Tokens that one full forward pass per prompt and answer would run."""
+    return sum(len(row.context) * len(row.answers) + sum(map(len, row.answers)) for row in rows)
+
+
+SIDE = 1536
+TRIALS = 6
+
+
+def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations per second of a large matrix product, the best of a few; takes about a second."""
+    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(TRIALS + 1):
+        began = perf_counter()
+        (a @ b)[0, 0].item()  # reading an element waits for the device
+        best = min(best, perf_counter() - began)
+    return 2 * SIDE**3 / best
+
+
+def body_flops(network: Any) -> int:
+    """Operations per token in the matrices of the model's body: 2 per weight, embeddings and head left out."""
+    outside = {id(network.get_input_embeddings().weight), id(network.get_output_embeddings().weight)}
+    weights: int = sum(p.numel() for p in network.parameters() if p.ndim == 2 and id(p) not in outside)
+    return 2 * weights
+
+
+def describe_profile(profile: Profile, language_model: LanguageModel) -> dict[str, float]:
+    """A run's figures with the machine's limit beside them.
+
+    Args:
+        profile: what the run cost.
+        language_model: what it ran.
+
+    Returns:
+        Tokens asked for and computed, the reuse factor, tokens per second, seconds, the matrix peak in GFLOP/s as
+        measured now, and the share of it that the run reached (body and head; attention not counted).
+    """
+    network = causal_network(language_model.model)
+    head = 2 * network.get_output_embeddings().weight.numel()
+    flops = profile.computed * body_flops(network) + profile.positions * head
+    peak = matrix_peak(language_model.device, language_model.dtype)
+    return {
+        "tokens_asked": profile.asked,
+        "tokens_computed": profile.computed,
+        "reuse": round(profile.reuse, 2),
+        "tokens_per_second": round(profile.tokens_per_second, 1),
+        "tokenise_seconds": round(profile.encode_seconds, 3),
+        "model_seconds": round(profile.model_seconds, 3),
+        "passes": profile.passes,
+        "matrix_peak_gflops": round(peak / 1e9, 1),
+        "share_of_peak": round(flops / peak / profile.model_seconds, 6) if profile.model_seconds else 0.0,
+    }
+
 
 MIN_SHARED = 96
 MIN_BELOW = 192
@@ -225,7 +348,7 @@ def plan_pass(
                 queries=torch.from_numpy(queries - step.start).to(device),
                 into=torch.from_numpy(np.where(real, queries - step.start, step.size)).to(device),
                 keys=torch.from_numpy(keys - step.start + (live_start if live is not None else 0)).to(device),
-                visible=None if causal else torch.from_numpy(_visible(tree, queries, keys, seen)).to(device),
+                visible=None if causal else torch.from_numpy(tree.sees(queries, keys) & seen[:, None, :]).to(device),
                 query_depths=torch.from_numpy(tree.depths[queries]).to(device),
                 key_depths=torch.from_numpy(tree.depths[keys]).to(device),
             )
@@ -243,15 +366,6 @@ def plan_pass(
 
 def _is_chain(tree: TokenTree, piece: _Piece) -> bool:
     return not piece.above and tree.chain(piece.start) >= piece.stop
-
-
-def _visible(tree: TokenTree, queries: IntArray, keys: IntArray, real: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which keys [blocks, most keys] are a query's ancestors or itself, shape [blocks, longest, most keys]."""
-    # An ancestor comes before its descendants, and its subtree ends after them.
-    visible = keys[:, None, :] <= queries[:, :, None]
-    visible &= queries[:, :, None] < tree.ends[keys][:, None, :]
-    visible &= real[:, None, :]
-    return visible
 
 
 def padded_runs(runs: Sequence[Sequence[int] | IntArray], multiple: int = 1) -> tuple[IntArray, npt.NDArray[np.bool_]]:

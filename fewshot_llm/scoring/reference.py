@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import LabelScores, TopLabels
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring.base import LabelScores, TopLabels, check_stop
 from fewshot_llm.scoring.encoding import Encoded, encode_slowly
-from fewshot_llm.scoring.session import check_stop
 from fewshot_llm.types import Progress
 
 __all__ = ["ReferenceScorer", "best_of", "score_encoded"]

@@ -28,8 +28,16 @@ from fewshot_llm.scoring.attention import ALIGNMENT, Group, KeyValues, PassPlan
 from fewshot_llm.scoring.base import TopLabels
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network, token_log_probs
-from fewshot_llm.scoring.passes import Pass, length_buckets, padded_runs, path_capacity, plan_pass, run_body, schedule
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.passes import (
+    Pass,
+    Profile,
+    length_buckets,
+    padded_runs,
+    path_capacity,
+    plan_pass,
+    run_body,
+    schedule,
+)
 from fewshot_llm.scoring.token_tree import LabelTrie, TokenTree, build_tree
 
 __all__ = ["Frontier", "Goal", "highest_offsets", "search_rows"]

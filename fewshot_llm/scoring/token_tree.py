@@ -2,16 +2,19 @@
 
 Two arrays describe the whole tree. `ends[j]` is one past the last node of j's subtree, so "j is an ancestor of i or i
 itself" is `j <= i < ends[j]`; `depths` are the positions that the model is told. Common prefixes are found on the
-token ids, whatever a template does.
+token ids, whatever a template does. Scoring and training read the same tree: a causal model gives each node exactly
+the hidden state that it would have in its own row, so scores, losses and gradients equal those of separate sequences
+(tree attention as in SpecInfer, Miao et al. 2023, https://arxiv.org/abs/2305.09781).
 
 Labels as a token trie: labels that share tokens share work, and a label's last token is never run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,9 @@ from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.types import IntArray
 
 __all__ = ["LabelTrie", "TokenTree", "build_tree", "build_trie"]
+
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)  # one object per label set: told apart, and remembered, by identity
@@ -79,32 +85,35 @@ def build_trie(answers: tuple[tuple[int, ...], ...]) -> LabelTrie:
     >>> trie.inner, trie.tokens.tolist(), trie.edge_tokens.tolist()
     (2, [0, 5, 7], [5, 9, 6, 7, 8])
     """
-    tokens, parents, depths, ends = [0], [-1], [0], [0]
-    edges: list[tuple[int, int, int, int]] = []  # node, token, child, answer
+    tokens, parents, depths = [0], [-1], [0]
+    edges: list[list[int]] = []  # node, token, child, answer
     paths: list[list[tuple[int, int]]] = [[] for _ in answers]
-
-    def grow(node: int, members: Sequence[int]) -> None:
+    waiting: list[tuple[int, list[int]]] = [(-1, list(range(len(answers))))]  # the edge that leads to a node
+    while waiting:
+        edge, members = waiting.pop()
+        node = 0
+        if edge >= 0:
+            node = edges[edge][2] = len(tokens)
+            parent = edges[edge][0]
+            tokens.append(edges[edge][1])
+            parents.append(parent)
+            depths.append(depths[parent] + 1)
         depth = depths[node]
         groups: dict[int, list[int]] = {}
         for member in members:
             if len(answers[member]) > depth:
                 groups.setdefault(answers[member][depth], []).append(member)
+        below = []
         for token, group in groups.items():
-            ending = next((m for m in group if len(answers[m]) == depth + 1), -1)
-            child = -1
             if any(len(answers[m]) > depth + 1 for m in group):
-                child = len(tokens)
-                tokens.append(token)
-                parents.append(node)
-                depths.append(depth + 1)
-                ends.append(0)
-                grow(child, group)
-            edges.append((node, token, child, ending))
+                below.append((len(edges), group))
+            edges.append([node, token, -1, next((m for m in group if len(answers[m]) == depth + 1), -1)])
             for member in group:
                 paths[member].append((node, token))
-        ends[node] = len(tokens)
-
-    grow(0, range(len(answers)))
+        waiting += reversed(below)
+    ends = list(range(1, len(tokens) + 1))
+    for node in range(len(tokens) - 1, 0, -1):  # a node comes after its parent
+        ends[parents[node]] = max(ends[parents[node]], ends[node])
     edges.sort(key=lambda edge: edge[0])
     place = {(node, token): at for at, (node, token, _, _) in enumerate(edges)}
     longest = max(map(len, answers))
@@ -126,14 +135,14 @@ def build_trie(answers: tuple[tuple[int, ...], ...]) -> LabelTrie:
 
 @dataclass(frozen=True)
 class TokenTree:
-    """Unique tokens of a batch.
+    """Unique tokens of a batch: what is scored, and what is trained on.
 
     Attributes:
         ids: token ids in depth-first order, shape [nodes].
         depths: distance from the sequence's first token, shape [nodes].
         ends: one past the last node of each subtree, shape [nodes].
         last: for each row the node of its context's last token, shape [rows].
-        labels: for each row the first node of its label trie's inner tokens, shape [rows].
+        places: for each row where its label trie's nodes stand; the first, the trie's root, is `last`.
         tries: for each row its label trie.
     """
 
@@ -141,7 +150,7 @@ class TokenTree:
     depths: IntArray
     ends: IntArray
     last: IntArray
-    labels: IntArray
+    places: tuple[IntArray, ...]
     tries: tuple[LabelTrie, ...]
 
     def chain(self, node: int) -> int:
@@ -149,52 +158,130 @@ class TokenTree:
         same = self.ends[node : self.ends[node]] == self.ends[node]
         return node + (int(np.argmin(same)) if not same.all() else len(same))
 
-    def nodes_of(self, row: int, trie_nodes: IntArray) -> IntArray:
-        """Where nodes of a row's label trie stand in the tree; trie node 0 is the context's last token."""
-        places: IntArray = np.where(trie_nodes == 0, self.last[row], self.labels[row] + trie_nodes - 1)
-        return places
+    def sees(self, queries: IntArray, keys: IntArray) -> BoolArray:
+        """Which keys are a query's ancestors or the query itself: the mask of all attention over the tree.
+
+        Args:
+            queries: nodes, shape [..., queries].
+            keys: nodes, shape [..., keys].
+
+        Returns:
+            Shape [..., queries, keys].
+        """
+        # An ancestor comes before its descendants, and its subtree ends after them.
+        seen: BoolArray = keys[..., None, :] <= queries[..., :, None]
+        seen &= queries[..., :, None] < self.ends[keys][..., None, :]
+        return seen
+
+    def path(self, row: int) -> IntArray:
+        """A row's own nodes in ascending order: its context, and every answer token that another one follows."""
+        last = self.last[row]
+        return np.union1d(np.flatnonzero(self.ends[: last + 1] > last), self.places[row])
+
+    def part(self, nodes: IntArray, rows: Sequence[int]) -> TokenTree:
+        """The tree of some rows alone.
+
+        Args:
+            nodes: all nodes of the rows' paths, each once, ascending.
+            rows: the rows, in the order that they shall have.
+        """
+        return TokenTree(
+            self.ids[nodes],
+            self.depths[nodes],
+            np.searchsorted(nodes, self.ends[nodes]),
+            np.searchsorted(nodes, self.last[list(rows)]),
+            tuple(np.searchsorted(nodes, self.places[row]) for row in rows),
+            tuple(self.tries[row] for row in rows),
+        )
 
 
 def build_tree(rows: Sequence[Encoded], *, with_labels: bool = True) -> TokenTree:
-    """The token tree of encoded rows.
+    """The token tree of encoded rows: every token stands in it once, whichever rows it belongs to.
 
     Args:
-        rows: token ids of prompts and answers. Rows that are alike share all their nodes.
+        rows: token ids of prompts and answers.
         with_labels: whether the tries' inner tokens are nodes of the tree; without, only the contexts are.
 
     Returns:
-        The tree. Its order is that of the sorted contexts; `last`, `labels` and `tries` are in the order of `rows`.
+        The tree. Its order is that of the sorted contexts; `last`, `places` and `tries` are in the order of `rows`.
     """
     contexts = [np.array(row.context, dtype=np.int64) for row in rows]
-    tries = tuple(build_trie(row.answers) for row in rows)
     order = sorted(range(len(rows)), key=lambda r: (rows[r].context, rows[r].answers))
     ids: list[IntArray] = []
     depths: list[IntArray] = []
-    ends = np.zeros(sum(len(c) for c in contexts) + sum(t.inner for t in tries), dtype=np.int64)
-    last, labels = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+    ends: list[IntArray] = []
+    finished: list[tuple[IntArray, int]] = []  # nodes of contexts, and where their subtrees end
+    places = [np.zeros(1, dtype=np.int64)] * len(rows)
     size = 0
-    path = np.zeros(0, dtype=np.int64)  # the nodes from the root to the end of the previous row's context
-    before: int | None = None
+    path = np.zeros(0, dtype=np.int64)  # the nodes from the root to the end of the previous family's context
+    for family, shared in _families(contexts, order):
+        context = contexts[family[0]]
+        trie, inside = _below([rows[row] for row in family], with_labels)
+        finished.append((path[shared:], size))
+        path = np.concatenate([path[:shared], np.arange(size, size + len(context) - shared)])
+        ids += [context[shared:], trie.tokens[1:]]
+        depths += [np.arange(shared, len(context)), len(context) - 1 + trie.depths[1:]]
+        size += len(context) - shared
+        ends += [np.zeros(len(context) - shared, dtype=np.int64), size - 1 + trie.ends[1:]]
+        nodes = np.concatenate([path[-1:], np.arange(size, size + trie.inner)])
+        for row, own in zip(family, inside, strict=True):
+            places[row] = nodes[own]
+        size += trie.inner
+    finished.append((path, size))
+    joined = _join(ends)
+    for context_nodes, end in finished:
+        joined[context_nodes] = end
+    last = np.array([own[0] for own in places], dtype=np.int64)
+    tries = tuple(build_trie(row.answers) for row in rows)
+    return TokenTree(_join(ids), _join(depths), joined, last, tuple(places), tries)
+
+
+def _families(contexts: Sequence[IntArray], order: Sequence[int]) -> Iterator[tuple[list[int], int]]:
+    """Rows whose contexts begin with the whole context of the first of them, one after the other.
+
+    Args:
+        contexts: token ids of each row.
+        order: rows by their sorted contexts.
+
+    Yields:
+        The rows, and how many tokens their context has in common with the one before.
+    """
+    family: list[int] = []
+    shared = 0
     for row in order:
-        context, trie = contexts[row], tries[row]
-        shared = 0 if before is None else _common(contexts[before], context)
-        ends[path[shared:]] = size
-        if len(context) > shared:
-            ids.append(context[shared:])
-            depths.append(np.arange(shared, len(context)))
-            path = np.concatenate([path[:shared], np.arange(size, size + len(context) - shared)])
-            size += len(context) - shared
-        last[row], labels[row] = path[-1], size
-        if before is not None and rows[before] == rows[row]:
-            labels[row] = labels[before]
-        elif with_labels and trie.inner:
-            ids.append(trie.tokens[1:])
-            depths.append(len(context) - 1 + trie.depths[1:])
-            ends[size : size + trie.inner] = size - 1 + trie.ends[1:]
-            size += trie.inner
-        before = row
-    ends[path] = size
-    return TokenTree(_join(ids), _join(depths), ends[:size], last, labels, tries)
+        common = _common(contexts[family[0]], contexts[row]) if family else 0
+        if family and common == len(contexts[family[0]]):
+            family.append(row)
+            continue
+        if family:
+            yield family, shared
+        family, shared = [row], common
+    if family:
+        yield family, shared
+
+
+def _below(family: Sequence[Encoded], with_labels: bool) -> tuple[LabelTrie, list[IntArray]]:
+    """All that hangs below the first context of a family as one trie, and where each row's own trie stands in it."""
+    first = family[0]
+    if with_labels and all(row == first for row in family):  # nearly always: no row's prompt begins another's
+        trie = build_trie(first.answers)
+        return trie, [np.arange(len(trie.tokens))] * len(family)
+    asked = [row.answers if with_labels else ((-1,),) for row in family]  # an answer's last token is no node
+    beyond = [row.context[len(first.context) :] for row in family]
+    number: dict[tuple[int, ...], int] = {}
+    for rest, answers in zip(beyond, asked, strict=True):
+        for answer in answers:
+            number.setdefault(rest + answer, len(number))
+    whole = build_trie(tuple(number))
+    inside = []
+    for rest, answers in zip(beyond, asked, strict=True):
+        own = build_trie(answers)
+        nodes = np.zeros(len(own.tokens), dtype=np.int64)
+        for answer, path in zip(answers, own.paths, strict=True):
+            steps = whole.paths[number[rest + answer]][len(rest) :][: len(answer)]
+            nodes[own.edge_nodes[path[: len(answer)]]] = whole.edge_nodes[steps]
+        inside.append(nodes)
+    return whole, inside
 
 
 def _common(a: IntArray, b: IntArray) -> int:

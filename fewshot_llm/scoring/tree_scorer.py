@@ -16,6 +16,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias, TypeVar
@@ -26,16 +27,14 @@ import torch
 
 from fewshot_llm.errors import ScoringError
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.attention import KeyValues
-from fewshot_llm.scoring.base import LabelScores, Scorer, TopLabels
+from fewshot_llm.scoring.base import LabelScores, Scorer, Stopped, TopLabels, current_session
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.head import causal_network, token_log_probs
-from fewshot_llm.scoring.passes import Pass, path_capacity, plan_pass, run_body, schedule
-from fewshot_llm.scoring.profile import Profile, asked_tokens
+from fewshot_llm.scoring.passes import Pass, Profile, asked_tokens, path_capacity, plan_pass, run_body, schedule
 from fewshot_llm.scoring.reference import ReferenceScorer, score_encoded
 from fewshot_llm.scoring.search import Goal, search_rows
-from fewshot_llm.scoring.session import Stopped, current_session
 from fewshot_llm.scoring.token_tree import build_tree
 from fewshot_llm.types import Progress
 
@@ -194,8 +193,7 @@ class TreeScorer:
                     progress(before + done, len(prompts))
 
             (window, cost), self.batch_tokens = halve_on_out_of_memory(
-                lambda budget, rows=rows, report=report: work(rows, budget, report),  # type: ignore[misc]
-                self.batch_tokens,
+                partial(_with_budget, work, rows, report), self.batch_tokens
             )
             results += window
             self.profile += replace(
@@ -207,6 +205,12 @@ class TreeScorer:
             )
             report(len(rows))
         return results
+
+
+def _with_budget(
+    work: Work[Result], rows: Sequence[Encoded], report: Report, budget: int
+) -> tuple[list[Result], Profile]:
+    return work(rows, budget, report)
 
 
 def score_rows(
@@ -231,12 +235,12 @@ def score_rows(
     network, device = causal_network(language_model.model), language_model.device
     tree = build_tree(rows)
     # Every edge of every row's label trie: a position to read, and the token whose log-probability is asked there.
-    nodes = np.concatenate([tree.nodes_of(row, trie.edge_nodes) for row, trie in enumerate(tree.tries)])
+    nodes = np.concatenate([own[trie.edge_nodes] for own, trie in zip(tree.places, tree.tries, strict=True)])
     tokens = np.concatenate([trie.edge_tokens for trie in tree.tries])
     order = np.argsort(nodes, kind="stable")
     nodes, tokens = nodes[order], tokens[order]
     shared = KeyValues(path_capacity(tree, budget))
-    last_nodes = np.sort(np.maximum(tree.last, tree.labels + np.array([trie.inner for trie in tree.tries]) - 1))
+    last_nodes = np.sort([own.max() for own in tree.places])
     steps = list(schedule(tree, budget))
     session = current_session()
     key = _call_key(language_model, rows, budget) if session else ""

@@ -132,7 +132,7 @@ def fit_scope(known: LabelledTexts, log_probabilities: FloatArray, false_alarms:
         )
     areas = leave_classes_out(known, log_probabilities)
     score: ScopeScore = max(areas, key=lambda name: areas[name]) if areas else "nearest"
-    fold = _dealt(known.targets)
+    fold = _stratified_folds(known.targets)
     scores = np.empty(rows)
     for held in (fold == number for number in range(GROUPS)):
         if held.any():
@@ -155,7 +155,7 @@ def leave_classes_out(known: LabelledTexts, log_probabilities: FloatArray) -> di
     if len(classes) < 3:
         return {}
     groups = min(GROUPS, len(classes) // 2) if len(classes) > 3 else 3
-    fold = _dealt(known.targets)
+    fold = _stratified_folds(known.targets)
     areas: dict[ScopeScore, list[float]] = {"label": [], "words": [], "nearest": [], "agreement": []}
     for number in range(groups):
         gone = np.isin(known.targets, classes[number::groups])
@@ -220,8 +220,8 @@ def _words(texts: tuple[str, ...], targets: tuple[int, ...]) -> _Words:
     return _Words(vectorizer, rows, regression and regression.fit(rows, np.array(targets)))
 
 
-def _dealt(targets: IntArray) -> IntArray:
-    """A fold for each row, dealt class by class, shape [rows]."""
+def _stratified_folds(targets: IntArray) -> IntArray:
+    """A fold for each row; each class is spread evenly over them; shape [rows]."""
     fold = np.empty(len(targets), dtype=np.int64)
     fold[np.argsort(targets, kind="stable")] = np.arange(len(targets)) % GROUPS
     return fold

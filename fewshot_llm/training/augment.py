@@ -38,7 +38,7 @@ def drop_words(text: str, share: float, generator: np.random.Generator) -> str:
 def drop_words_of(example: Example, share: float, generator: np.random.Generator) -> Example:
     """The example with words left out of each of its texts; its other fields and its label stay.
 
-    >>> thinned(Example({"text": "很好", "stars": 5}), 0.5, np.random.default_rng(0)).fields["stars"]
+    >>> drop_words_of(Example({"text": "很好", "stars": 5}), 0.5, np.random.default_rng(0)).fields["stars"]
     5
     """
     fields = {

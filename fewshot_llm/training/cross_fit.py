@@ -1,6 +1,7 @@
 """How good an adapter trained on these rows would be on others, and after how many epochs: k folds.
 
-The adapter that is served: trained on all rows, for the number of epochs that the folds chose.
+The rows are rendered and tokenised by what serves. The adapter that is served is trained on all rows, for the number of
+epochs that the folds chose.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import TuningError
-from fewshot_llm.models.distributed import agreed
+from fewshot_llm.models.device import agreed
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.selection import own_rows
+from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.search import Goal, search_rows
 from fewshot_llm.scoring.token_tree import build_tree
 from fewshot_llm.scoring.tree_scorer import score_rows
@@ -25,7 +30,6 @@ from fewshot_llm.stats.metrics import row_losses
 from fewshot_llm.training.augment import drop_words_of
 from fewshot_llm.training.lora import Adapter, adapted, average_adapters
 from fewshot_llm.training.recipe import Recipe
-from fewshot_llm.training.rows import RowMaker
 from fewshot_llm.training.trainer import EpochReport, train_adapter
 from fewshot_llm.types import FloatArray, Folds
 
@@ -34,13 +38,72 @@ __all__ = [
     "FittedAdapter",
     "FoldReport",
     "OverBudget",
+    "RowMaker",
     "affordable_checks",
     "checked_epochs",
     "cross_fit",
     "fit_adapter",
     "label_table",
+    "row_maker",
     "rows_by_epoch",
+    "target_positions",
 ]
+
+Change: TypeAlias = Callable[[Example], Example]
+"""What is done to a row before it is asked."""
+
+
+class RowMaker(Protocol):
+    """Encodes rows of a support set."""
+
+    def __call__(
+        self,
+        pool: Sequence[int],
+        rows: Sequence[int],
+        draw: int,
+        /,
+        change: Change | None = None,
+    ) -> Sequence[Encoded]:
+        """One `Encoded` per row.
+
+        Args:
+            pool: rows to take demonstrations from.
+            rows: rows to encode.
+            draw: of the demonstrations.
+            change: what is done to each row before it is asked; the demonstrations stay as they are.
+        """
+        ...
+
+
+def row_maker(builder: PromptBuilder, support: SupportSet, tokenizer: Any) -> RowMaker:
+    """Encodes support rows with the very builder and tokeniser that serve, so that training cannot drift from it.
+
+    A row never shows itself: the builder leaves out demonstrations with the query's text.
+
+    Args:
+        builder: makes the prompts; `shots=0` for prompts without demonstrations.
+        support: the labelled rows.
+        tokenizer: the base model's.
+    """
+
+    def make(pool: Sequence[int], rows: Sequence[int], draw: int, /, change: Change | None = None) -> Sequence[Encoded]:
+        shown = support.subset(pool) if builder.shots else support
+        prompts = []
+        for row in rows:
+            query, others = Example(support[row].fields), shown
+            if change is not None:
+                # The builder knows a row by its text, which is another one now.
+                others = shown.without(own_rows(shown, query)) if builder.shots else shown
+                query = change(query)
+            prompts.append(builder.build(query, others, draw))
+        return encode(tokenizer, prompts)
+
+    return make
+
+
+def target_positions(builder: PromptBuilder, support: SupportSet) -> list[int]:
+    """The position of each row's label among the builder's labels."""
+    return [builder.labels.index(str(example.label)) for example in support]
 
 
 @dataclass(frozen=True)

@@ -1,48 +1,39 @@
-"""One pack through the model: hidden states, then label scores.
+"""Training rows as packs of one token tree, and a pack's way through the model: hidden states, label scores, loss.
 
-`layers = "top:N"`: the lower layers never change, so each row goes through them once.
+`layers = "top:N"`: the lower layers never change, so each row goes through them once. The layers below the cut pass
+their input on unread and the last of them hands over the kept hidden states. That works for every decoder that keeps
+its layers in a list, whatever it does around them (embedding scales, learned positions, one mask per kind of layer),
+because everything else still runs as written.
 
-The layers below the cut pass their input on unread and the last of them hands over the kept hidden states. That
-works for every decoder that keeps its layers in a list, whatever it does around them (embedding scales, learned
-positions, one mask per kind of layer), because everything else still runs as written.
-
-log P(token) with gradients to the hidden states, without ever holding the vocabulary's logits.
-
-`scoring.head` does this for inference. Training needs gradients too, and keeping a row of 150 to 260 thousand
-logits per scored place for the backward pass would take more memory than everything else. The head is frozen, so
-the only gradient it owes is that of the normaliser with respect to the hidden state: one vector per place. It is
-computed in the forward pass, a slice of the vocabulary at a time (the idea of Cut Cross-Entropy, Wijmans et al. 2024,
-https://arxiv.org/abs/2411.09009). A slice's vectors serve its logits and, while they are still in the processor's
-cache, the gradient; the sums so far are scaled down when a higher logit turns up (Milakov and Gimelshein 2018, "Online
-normalizer calculation for softmax", https://arxiv.org/abs/1805.02867).
-
-A linear layer and its LoRA update as one step of the gradient.
-
-As peft writes it, W x + (B A x) · s is five steps, each with a tensor as large as the layer's output to make, keep and
-read again. Here the update is added within the matrix products, forwards and backwards, and only x and A x are kept:
-about .96 of a training step's time on a CPU. It is for plain float32 layers there; elsewhere peft's own code runs.
-
-Modules that work otherwise for a while.
-
-The losses, each over one pack.
+A linear layer and its LoRA update are one step of the gradient. As peft writes it, W x + (B A x) · s is five steps,
+each with a tensor as large as the layer's output to make, keep and read again. Here the update is added within the
+matrix products, forwards and backwards, and only x and A x are kept: about .96 of a training step's time on a CPU. It
+is for plain float32 layers there; elsewhere peft's own code runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.models.linear import Product, product_of
 from fewshot_llm.models.load import decoder_layers
-from fewshot_llm.scoring.head import causal_network, finished_logits, last_layer_at, token_logits, vocabulary_slices
-from fewshot_llm.training.tree import Pack, TokenTree, split_rows
+from fewshot_llm.scoring.attention import within_window
+from fewshot_llm.scoring.encoding import Encoded
+from fewshot_llm.scoring.head import causal_network, last_layer_at, token_log_probs
+from fewshot_llm.scoring.token_tree import TokenTree, build_tree
+from fewshot_llm.types import IntArray
 
 __all__ = [
+    "Pack",
     "PackLoss",
+    "TrainingRows",
     "attention_masks",
     "check_attention",
     "frozen_hidden",
@@ -54,53 +45,128 @@ __all__ = [
     "ordinal_loss",
     "pack_hidden",
     "replaced_forwards",
-    "token_log_probs",
+    "split_rows",
     "tokens_loss",
 ]
 
 
-class _LogNormaliser(torch.autograd.Function):
-    """log sum exp of the whole vocabulary's logits, shape [s, width] -> [s]."""
+@dataclass(frozen=True)
+class Pack:
+    """Some training rows, flattened for one forward pass of n tokens and s scored places.
 
-    @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, network: Any) -> torch.Tensor:
-        head = network.get_output_embeddings()
-        multiply = product_of(head) or torch.nn.functional.linear
-        highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
-        total, slope = torch.zeros_like(highest), torch.zeros_like(hidden, dtype=torch.float32)
-        for weight, bias in vocabulary_slices(head, hidden):
-            products = multiply(hidden, weight, bias).requires_grad_()
-            with torch.enable_grad():
-                logits = finished_logits(network, products)
-            before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
-            kept = torch.exp(before - highest)
-            share = torch.exp(logits.detach() - highest[:, None])
-            total = total * kept + share.sum(dim=1)
-            (by_product,) = torch.autograd.grad(logits, products, share)
-            slope = slope * kept[:, None] + multiply(by_product, weight.T, None)
-        ctx.save_for_backward((slope / total[:, None]).to(hidden.dtype))
-        return highest + torch.log(total)
+    A batch is a set of paths through the tree of all rows. What several rows share, the instruction, perhaps the
+    demonstrations, and the text that every candidate label follows, is computed once, and nothing is padded.
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (slopes,) = ctx.saved_tensors
-        return (gradients[0][:, None] * slopes).to(slopes.dtype), None
-
-
-def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """`scoring.head.token_log_probs` with a gradient to `hidden`.
-
-    Args:
-        network: a `transformers` causal model whose output head is frozen.
-        hidden: last hidden states, one per scored place, shape [s, width].
-        rows: which place each pair reads, shape [t].
-        tokens: which token each pair asks for, shape [t].
-
-    Returns:
-        Natural logarithms, shape [t], float32.
+    Attributes:
+        nodes: the tree's node at each place, shape [n], parents before children.
+        tokens: token ids, shape [n].
+        positions: depth of each token in its row, shape [n].
+        visible: whether place i attends to place j, shape [n, n].
+        scored: places whose next token is scored, shape [s].
+        terms: for each scored token (place among `scored`, token id, row in the pack, label), shape [t, 4].
+        rows: the rows of the tree, in order.
+        labels: labels per row.
     """
-    normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)  # type: ignore[no-untyped-call]
-    return token_logits(network, hidden[rows], tokens) - normalisers[rows]
+
+    nodes: torch.Tensor
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    visible: torch.Tensor
+    scored: torch.Tensor
+    terms: torch.Tensor
+    rows: tuple[int, ...]
+    labels: int
+
+    def to(self, device: torch.device) -> Pack:
+        """The same pack with its tensors on `device`."""
+        return Pack(
+            self.nodes.to(device),
+            self.tokens.to(device),
+            self.positions.to(device),
+            self.visible.to(device),
+            self.scored.to(device),
+            self.terms.to(device),
+            self.rows,
+            self.labels,
+        )
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """All rows of an epoch.
+
+    Attributes:
+        tree: their tokens.
+        paths: per row its nodes of the tree, ascending, see `TokenTree.path`.
+        labels: answers per row, the same for all rows.
+    """
+
+    tree: TokenTree
+    paths: tuple[IntArray, ...]
+    labels: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Encoded]) -> TrainingRows:
+        """Lay rows into a tree.
+
+        Raises:
+            TuningError: no rows, a row without context, or rows with different numbers of answers.
+        """
+        if not rows:
+            raise TuningError("There is nothing to train on: 0 rows were given. Give at least one labelled row.")
+        if len({len(row.answers) for row in rows}) != 1:
+            raise TuningError("The rows have different numbers of candidate labels; encode all with one label set.")
+        for number, row in enumerate(rows):
+            if not row.context or not all(row.answers):
+                raise TuningError(f"Row {number} has an empty prompt or an empty answer, so no token can be scored.")
+        tree = build_tree(rows)
+        return cls(tree, tuple(tree.path(row) for row in range(len(rows))), len(rows[0].answers))
+
+    def pack(self, rows: Sequence[int]) -> Pack:
+        """Flatten the paths of `rows` into one sequence."""
+        nodes = np.unique(np.concatenate([self.paths[row] for row in rows]))
+        part = self.tree.part(nodes, rows)
+        terms = np.concatenate([_terms(part, row) for row in range(len(rows))])
+        scored, which = np.unique(terms[:, 0], return_inverse=True)
+        places = np.arange(len(nodes))
+        return Pack(
+            nodes=torch.from_numpy(nodes),
+            tokens=torch.from_numpy(part.ids),
+            positions=torch.from_numpy(part.depths),
+            visible=torch.from_numpy(part.sees(places, places)),
+            scored=torch.from_numpy(scored),
+            terms=torch.from_numpy(np.column_stack([which, terms[:, 1:]])),
+            rows=tuple(rows),
+            labels=self.labels,
+        )
+
+
+def _terms(tree: TokenTree, row: int) -> IntArray:
+    """A row's scored tokens: (node before it, token id, row, label), shape [t, 4]."""
+    trie = tree.tries[row]
+    labels, steps = np.nonzero(trie.paths < len(trie.edge_nodes))
+    edges = trie.paths[labels, steps]
+    nodes = tree.places[row][trie.edge_nodes[edges]]
+    return np.column_stack([nodes, trie.edge_tokens[edges], np.full(len(edges), row), labels])
+
+
+def split_rows(data: TrainingRows, rows: Sequence[int], token_limit: int) -> list[list[int]]:
+    """Split rows into groups whose packs hold at most `token_limit` tokens (a longer row stands alone).
+
+    Rows are taken by length, so that a group that must be split wastes little, and a row's shared beginning is
+    counted once per group.
+    """
+    groups: list[list[int]] = []
+    held: set[int] = set()
+    for row in sorted(rows, key=lambda row: len(data.paths[row])):
+        path = set(data.paths[row].tolist())
+        if groups and len(held | path) <= token_limit:
+            groups[-1].append(row)
+            held |= path
+        else:
+            groups.append([row])
+            held = path
+    return groups
 
 
 def check_attention(network: Any) -> None:
@@ -132,7 +198,7 @@ def attention_masks(network: Any, pack: Pack, dtype: torch.dtype) -> torch.Tenso
     kinds = set(getattr(config, "layer_types", None) or ())
     if window is None or getattr(config, "use_sliding_window", True) is False:
         return additive(pack.visible)
-    near = pack.visible & (pack.positions[:, None] - pack.positions[None, :] < window)
+    near = pack.visible & within_window(pack.positions, pack.positions, window)
     if not kinds:
         return additive(near)
     return {kind: additive(near if kind == "sliding_attention" else pack.visible) for kind in kinds}
@@ -221,7 +287,7 @@ def handed_over(layers: Sequence[Any], cut: int, hidden: torch.Tensor) -> Iterat
 
 
 @torch.no_grad()
-def frozen_hidden(network: Any, tree: TokenTree, cut: int, token_limit: int) -> torch.Tensor:
+def frozen_hidden(network: Any, data: TrainingRows, cut: int, token_limit: int) -> torch.Tensor:
     """What the layers below `cut` give for every node of the tree, computed once.
 
     A node's state depends on its ancestors only, so one vector per node serves every batch.
@@ -237,12 +303,12 @@ def frozen_hidden(network: Any, tree: TokenTree, cut: int, token_limit: int) -> 
     )
     try:
         with _replaced(layers[cut:], None):
-            for rows in split_rows(tree, range(len(tree.paths)), token_limit):
-                pack = tree.pack(rows).to(network.device)
+            for rows in split_rows(data, range(len(data.paths)), token_limit):
+                pack = data.pack(rows).to(network.device)
                 pack_hidden(network, pack)
                 found = kept.pop()[0]
                 if states is None:
-                    states = found.new_empty(len(tree.tokens), found.shape[-1])
+                    states = found.new_empty(len(data.tree.ids), found.shape[-1])
                 states[pack.nodes] = found
     finally:
         hook.remove()

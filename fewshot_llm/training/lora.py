@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from fewshot_llm.errors import TuningError
+from fewshot_llm.models.device import quiet_transformers
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.models.quiet import quiet_transformers
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.training.recipe import Recipe
 

@@ -20,14 +20,21 @@ import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.files import atomic_write
-from fewshot_llm.models.distributed import agreed, join
+from fewshot_llm.models.device import agreed, join
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network
-from fewshot_llm.training.forward import PackLoss, check_attention, frozen_hidden, labels_loss, ordinal_loss
+from fewshot_llm.training.forward import (
+    PackLoss,
+    TrainingRows,
+    check_attention,
+    frozen_hidden,
+    labels_loss,
+    ordinal_loss,
+    split_rows,
+)
 from fewshot_llm.training.lora import Adapter, adapter_config, attach, read_weights
 from fewshot_llm.training.recipe import Recipe
-from fewshot_llm.training.tree import TokenTree, split_rows
 
 __all__ = [
     "Checkpoint",
@@ -135,7 +142,7 @@ class Training:
 
 @dataclass
 class _Data:
-    """The tree of an epoch's rows and what the frozen layers give for it; rebuilt when the rows change."""
+    """The packs of an epoch's rows and what the frozen layers give for it; rebuilt when the rows change."""
 
     network: Any
     recipe: Recipe
@@ -143,7 +150,7 @@ class _Data:
     cut: int
     device: torch.device
     rows: Sequence[Encoded] | None = None
-    tree: TokenTree = field(init=False)
+    packs: TrainingRows = field(init=False)
     lower: torch.Tensor | None = None
 
     def show(self, rows: Sequence[Encoded]) -> None:
@@ -155,9 +162,9 @@ class _Data:
         self.rows = rows
         if self.recipe.loss == "tokens":
             rows = [Encoded(r.context, (r.answers[t],)) for r, t in zip(rows, self.targets, strict=True)]
-        self.tree = TokenTree.grow(rows)
+        self.packs = TrainingRows.of(rows)
         if self.cut:
-            self.lower = frozen_hidden(self.network, self.tree, self.cut, self.recipe.pack_tokens)
+            self.lower = frozen_hidden(self.network, self.packs, self.cut, self.recipe.pack_tokens)
 
 
 def _learning_rate(step: int, steps: int, recipe: Recipe) -> float:
@@ -296,9 +303,9 @@ class _Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         data, total = self.data, torch.zeros((), device=self.data.device)
-        groups = split_rows(data.tree, own, self.recipe.pack_tokens)
+        groups = split_rows(data.packs, own, self.recipe.pack_tokens)
         for index, rows in enumerate(groups):
-            pack = data.tree.pack(rows).to(data.device)
+            pack = data.packs.pack(rows).to(data.device)
             targets = torch.tensor([data.targets[row] for row in rows], device=data.device)
             lower = None if data.lower is None else data.lower[pack.nodes]
             quiet = index + 1 < len(groups) and world > 1

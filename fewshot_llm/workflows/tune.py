@@ -16,7 +16,7 @@ from fewshot_llm.files.atomic import folder_lock, require_free
 from fewshot_llm.ladder.base import Ladder, LadderCallbacks
 from fewshot_llm.ladder.climb import run_ladder
 from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
-from fewshot_llm.models.distributed import is_first
+from fewshot_llm.models.device import is_first
 from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.stats.metrics import accuracy
 

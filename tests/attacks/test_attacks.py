@@ -21,8 +21,8 @@ from fewshot_llm.evaluation.attacks import (
     load_attacks,
     rows_to_attack,
 )
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.prompting.defence import PromptShape
-from fewshot_llm.prompting.prompt import Prompt
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.base import LabelScores
 from fewshot_llm.types import Progress

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.base import LabelScores, TopLabels
 from fewshot_llm.scoring.reference import best_of
 from fewshot_llm.types import Progress

@@ -11,7 +11,7 @@ from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.data import Example
 from fewshot_llm.explaining import Variant, explain, score_variants
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.prompting.selection import Nearest
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.stats.calibration import Uncalibrated

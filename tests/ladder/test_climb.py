@@ -30,7 +30,7 @@ from fewshot_llm.ladder.rungs.prompted import (
 from fewshot_llm.predictors.build import make_builder
 from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.prompting.selection import Balanced
-from fewshot_llm.scoring.profile import body_flops
+from fewshot_llm.scoring.passes import body_flops
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 from fewshot_llm.training.recipe import Recipe
 

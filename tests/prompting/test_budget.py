@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.prompting.budget import Budget, cut_middle, leaving_order
+from fewshot_llm.prompting.builder import Budget, cut_middle, leaving_order
 from tests.conftest import tiny_tokenizer
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot_llm.prompting.prompt import Prompt, bytes_to_read
+from fewshot_llm.prompting.builder import Prompt, bytes_to_read
 
 texts = st.text("ab好", max_size=6)
 prompts = st.builds(Prompt, texts, st.lists(texts, min_size=1, max_size=4).map(tuple))

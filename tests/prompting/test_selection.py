@@ -15,6 +15,7 @@ from fewshot_llm.prompting.selection import (
     Balanced,
     Bm25,
     Diverse,
+    IdentityLRU,
     Nearest,
     NearestHidden,
     RandomOrder,
@@ -192,3 +193,22 @@ def test_bm25_by_the_formula() -> None:
     assert Bm25(texts).scores("c") == pytest.approx([0, 0, expected])
     assert Bm25(texts).scores("nothing") == pytest.approx([0, 0, 0])
     assert Bm25([]).scores("a").shape == (0,)
+
+
+def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
+    memory, made = IdentityLRU[str](size=2), Counter[str]()
+
+    def ask(key: str, owner: object = None) -> str:
+        def make() -> str:
+            made[key] += 1
+            return key
+
+        return memory.get(key, make, owner=owner)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert ask(key) == key
+    assert made == {"a": 1, "b": 2, "c": 1}
+    one, other = [1], [1]
+    ask("d", one)
+    ask("d", other)  # equal, and another object
+    assert made["d"] == 2

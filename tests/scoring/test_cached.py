@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.reference import ReferenceScorer, best_of
 from fewshot_llm.scoring.tree_scorer import SMALLEST, TreeScorer, halve_on_out_of_memory
 from tests.conftest import CORPUS, SHAPES, tiny_model

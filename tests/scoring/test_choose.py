@@ -4,7 +4,9 @@ import torch
 from transformers import MambaConfig, MambaForCausalLM
 
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring.base import PromptLimits, local_model, prompt_limits, require_local
+from fewshot_llm.scoring.passes import Profile, profile_of
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.tree_scorer import TreeScorer, choose_scorer, probe_difference
 from tests.conftest import tiny_tokenizer
@@ -26,3 +28,12 @@ def test_a_state_space_model_is_scored_slowly_and_rightly(caplog):
     assert "one label at a time" in caplog.text
     (scores,) = scorer.log_probs([Prompt("Review: good\nSentiment:", (" positive", " negative"))])
     assert (scores.log_probs < 0).all()
+
+
+def test_a_scorer_says_what_it_has(llama):
+    tree, reference = TreeScorer(llama), ReferenceScorer(llama)
+    assert local_model(tree) is local_model(reference) is require_local(tree) is llama
+    assert prompt_limits(tree) == PromptLimits(llama.tokenizer, llama.special_tokens, llama.context_length)
+    tree.log_probs([Prompt("Good?", (" yes", " no"))])
+    assert profile_of(tree).rows == 1
+    assert profile_of(reference) == Profile()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import encode, encode_slowly, leading_ids
 from tests.conftest import CORPUS, tiny_tokenizer
 

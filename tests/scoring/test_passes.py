@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.models.load import decoder_layers
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring import passes
 from fewshot_llm.scoring.attention import ALIGNMENT, KeyValues, PassPlan
 from fewshot_llm.scoring.encoding import Encoded

@@ -22,7 +22,7 @@ from fewshot_llm.export.adapter import read_adapter, read_base
 from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
 from fewshot_llm.export.servers import Launch, llama_cpp, running, transformers_serve
 from fewshot_llm.models.load import load_model
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.reference import ReferenceScorer

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring import session
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring import base
 from fewshot_llm.scoring import tree_scorer as cached
-from fewshot_llm.scoring.session import Session, Stopped, check_stop, current_session
+from fewshot_llm.scoring.base import Session, Stopped, check_stop, current_session
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 
 SHARED = "Review: the parcel came late and the box was broken\nSentiment: negative\n" * 6
@@ -88,7 +88,7 @@ def test_the_state_belongs_to_prompts_budget_and_model(llama: LanguageModel) -> 
 
 
 def test_states_are_kept_unasked_now_and_then(llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "OFTEN", 0.0)
+    monkeypatch.setattr(base, "OFTEN", 0.0)
     kept: list[int] = []
 
     class Watched(Session):

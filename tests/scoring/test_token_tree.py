@@ -26,7 +26,7 @@ def test_every_node_spells_the_sequence_that_leads_to_it(rows):
         assert tuple(tree.ids[ancestors(tree, tree.last[number])]) == row.context
         trie = tree.tries[number]
         for node in range(1, len(trie.tokens)):
-            place = int(tree.nodes_of(number, np.array([node]))[0])
+            place = int(tree.places[number][node])
             spelt = tuple(tree.ids[ancestors(tree, place)])
             assert spelt[: len(row.context)] == row.context
             assert any(answer[: len(spelt) - len(row.context)] == spelt[len(row.context) :] for answer in row.answers)
@@ -81,3 +81,26 @@ def test_a_short_chain_does_not_cut_off_what_stands_before_it():
     assert [step.size for step in passes] == [502, 500, 500, 200]
     assert (len(passes[0].blocks), passes[0].keep) == (2, range(201, 202))
     assert [step.path for step in passes] == [0, 1, 1, 1]
+
+
+@given(rows=ROWS)
+def test_every_token_stands_once_whichever_rows_it_belongs_to(rows):
+    prefixes = {row.context[: n + 1] for row in rows for n in range(len(row.context))}
+    prefixes |= {row.context + a[: n + 1] for row in rows for a in row.answers for n in range(len(a) - 1)}
+    tree = build_tree(rows)
+    assert {tuple(tree.ids[ancestors(tree, node)]) for node in range(len(tree.ids))} == prefixes
+    assert len(tree.ids) == len(prefixes)
+
+
+@given(rows=ROWS, data=st.data())
+def test_a_part_is_the_tree_of_some_rows(rows, data):
+    some = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, unique=True))
+    whole = build_tree(rows)
+    nodes = np.unique(np.concatenate([whole.path(row) for row in some]))
+    part, alone = whole.part(nodes, some), build_tree([rows[row] for row in some])
+    assert len(part.ids) == len(alone.ids)
+    everything = np.arange(len(nodes))
+    assert (part.sees(everything, everything) == whole.sees(nodes, nodes)).all()
+    for own, expected in zip(part.places, alone.places, strict=True):
+        spelt = [part.ids[ancestors(part, node)].tolist() for node in own]
+        assert spelt == [alone.ids[ancestors(alone, node)].tolist() for node in expected]

@@ -8,7 +8,7 @@ import pytest
 
 from fewshot_llm.data import SupportSet
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.training.recipe import Recipe
 

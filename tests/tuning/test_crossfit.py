@@ -16,9 +16,10 @@ from fewshot_llm.training.cross_fit import (
     cross_fit,
     fit_adapter,
     label_table,
+    row_maker,
+    target_positions,
 )
 from fewshot_llm.training.lora import adapted
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.training.trainer import train_adapter
 
 

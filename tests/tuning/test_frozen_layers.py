@@ -4,18 +4,17 @@ import pytest
 import torch
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.training.forward import frozen_hidden, handed_over, listed_layers, pack_hidden
-from fewshot_llm.training.tree import TokenTree
+from fewshot_llm.training.forward import TrainingRows, frozen_hidden, handed_over, listed_layers, pack_hidden
 
 
 @torch.no_grad()
 def test_upper_layers_on_kept_states_equal_the_whole_network(any_model, encoded):
     network, rows = any_model.model, encoded(any_model)
-    tree = TokenTree.grow(rows)
+    packs = TrainingRows.of(rows)
     layers = listed_layers(network)
     for cut in range(1, len(layers)):
-        kept = frozen_hidden(network, tree, cut, token_limit=40)
-        pack = tree.pack([4, 1, 2])
+        kept = frozen_hidden(network, packs, cut, token_limit=40)
+        pack = packs.pack([4, 1, 2])
         whole = pack_hidden(network, pack)
         with handed_over(layers, cut, kept[pack.nodes]):
             torch.testing.assert_close(pack_hidden(network, pack), whole, rtol=1e-4, atol=1e-4)

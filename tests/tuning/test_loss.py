@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from fewshot_llm.scoring.head import causal_network, last_layer_at
-from fewshot_llm.training.forward import PackLoss, frozen_hidden, label_scores, labels_loss, pack_hidden
+from fewshot_llm.training.forward import PackLoss, TrainingRows, frozen_hidden, label_scores, labels_loss, pack_hidden
 from fewshot_llm.training.lora import adapter_config, attach
-from fewshot_llm.training.tree import TokenTree
 
 
 def gradients(loss, weights):
@@ -24,10 +23,10 @@ def test_a_last_layer_of_scored_tokens_gives_the_loss_and_gradients_of_all(any_m
     with torch.no_grad():
         for weight in weights:  # B begins as zero, and nothing would flow to A
             weight += 0.1 * torch.randn(weight.shape, generator=generator)
-    tree = TokenTree.grow(encoded(any_model))
-    pack, truth = tree.pack(range(len(targets))), torch.tensor(targets)
+    packs = TrainingRows.of(encoded(any_model))
+    pack, truth = packs.pack(range(len(targets))), torch.tensor(targets)
     assert len(pack.scored) < len(pack.nodes)
-    lower = frozen_hidden(network, tree, cut, 4096)[pack.nodes] if cut else None
+    lower = frozen_hidden(network, packs, cut, 4096)[pack.nodes] if cut else None
 
     fast = PackLoss(peft_model, cut)(pack, truth, lower)
     slow = labels_loss(label_scores(network, pack, pack_hidden(network, pack)), truth)
@@ -40,7 +39,7 @@ def test_a_last_layer_of_scored_tokens_gives_the_loss_and_gradients_of_all(any_m
 def test_nothing_stays_on_the_model(llama, encoded, targets, recipe):
     peft_model = attach(llama, adapter_config(llama, recipe), seed=0)
     network = causal_network(peft_model)
-    pack = TokenTree.grow(encoded(llama)).pack([0, 1])
+    pack = TrainingRows.of(encoded(llama)).pack([0, 1])
     before = pack_hidden(network, pack)
     PackLoss(peft_model)(pack, torch.tensor(targets[:2]))
     assert torch.equal(pack_hidden(network, pack), before)

@@ -22,7 +22,7 @@ import sys
 from safetensors.torch import save_file
 from accelerate import PartialState
 from fewshot_llm.models.load import load_model
-from fewshot_llm.prompting.prompt import Prompt
+from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import encode
 from fewshot_llm.training.recipe import Recipe
 from fewshot_llm.training.trainer import train_adapter
@@ -41,7 +41,7 @@ if state.is_main_process:
 
 AGREE = """
 import os, sys, torch
-from fewshot_llm.models.distributed import agreed, is_first, several
+from fewshot_llm.models.device import agreed, is_first, several
 own = int(os.environ.get("RANK", 7))
 found = agreed({"rank": own}, torch.device("cpu"))
 sys.stdout.write(f"{own} {found['rank']} {several()} {is_first()}\\n")

@@ -12,9 +12,8 @@ from fewshot_llm.errors import TuningError
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.training.cross_fit import label_table
+from fewshot_llm.training.cross_fit import label_table, row_maker, target_positions
 from fewshot_llm.training.lora import adapted
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.training.trainer import train_adapter
 
 

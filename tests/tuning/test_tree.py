@@ -10,16 +10,15 @@ from fewshot_llm.errors import TuningError
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.training.forward import check_attention, label_scores, pack_hidden
-from fewshot_llm.training.tree import TokenTree, split_rows
+from fewshot_llm.training.forward import TrainingRows, check_attention, label_scores, pack_hidden, split_rows
 
 
 def scores_of(model, rows, token_limit):
     network = causal_network(model.model)
-    tree = TokenTree.grow(rows)
-    found = np.empty((len(rows), tree.labels))
-    for group in split_rows(tree, range(len(rows)), token_limit):
-        pack = tree.pack(group)
+    packs = TrainingRows.of(rows)
+    found = np.empty((len(rows), packs.labels))
+    for group in split_rows(packs, range(len(rows)), token_limit):
+        pack = packs.pack(group)
         found[group] = label_scores(network, pack, pack_hidden(network, pack)).detach().numpy()
     return found
 
@@ -35,8 +34,8 @@ def test_gradients_equal_those_of_separate_sequences(any_model, encoded):
     network = causal_network(any_model.model)
     rows = encoded(any_model)
     weight = next(p for name, p in network.named_parameters() if "layers.0" in name or "h.0" in name if p.ndim > 1)
-    tree = TokenTree.grow(rows)
-    pack = tree.pack(range(len(rows)))
+    packs = TrainingRows.of(rows)
+    pack = packs.pack(range(len(rows)))
     with torch.enable_grad():
         weight.requires_grad_(True)
         total = label_scores(network, pack, pack_hidden(network, pack)).sum()
@@ -58,11 +57,11 @@ ids = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
 @given(st.lists(st.tuples(ids, st.lists(ids, min_size=2, max_size=2, unique=True)), min_size=1, max_size=6))
 def test_every_token_stands_once_and_sees_its_own_row_only(pairs):
     rows = [Encoded(context, tuple(answers)) for context, answers in pairs]
-    tree = TokenTree.grow(rows)
+    packs = TrainingRows.of(rows)
     prefixes = {row.context[: i + 1] for row in rows for i in range(len(row.context))}
     prefixes |= {row.context + a[: i + 1] for row in rows for a in row.answers for i in range(len(a) - 1)}
-    assert len(tree.tokens) == len(prefixes)
-    pack = tree.pack(range(len(rows)))
+    assert len(packs.tree.ids) == len(prefixes)
+    pack = packs.pack(range(len(rows)))
     for place in range(len(pack.nodes)):
         seen = pack.tokens[pack.visible[place]].tolist()
         assert len(seen) == pack.positions[place] + 1
@@ -72,10 +71,10 @@ def test_every_token_stands_once_and_sees_its_own_row_only(pairs):
 
 @given(st.lists(ids, min_size=1, max_size=8), st.integers(16, 40))
 def test_split_rows_keeps_every_row_and_the_limit(contexts, limit):
-    tree = TokenTree.grow([Encoded(context, ((1,), (2,))) for context in contexts])
-    groups = split_rows(tree, range(len(contexts)), limit)
+    packs = TrainingRows.of([Encoded(context, ((1,), (2,))) for context in contexts])
+    groups = split_rows(packs, range(len(contexts)), limit)
     assert sorted(row for group in groups for row in group) == list(range(len(contexts)))
-    assert all(len(group) == 1 or len(tree.pack(group).nodes) <= limit for group in groups)
+    assert all(len(group) == 1 or len(packs.pack(group).nodes) <= limit for group in groups)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_split_rows_keeps_every_row_and_the_limit(contexts, limit):
 )
 def test_unusable_rows_are_refused(rows, message):
     with pytest.raises(TuningError, match=message):
-        TokenTree.grow(rows)
+        TrainingRows.of(rows)
 
 
 def test_attention_that_takes_no_mask_is_refused(llama):

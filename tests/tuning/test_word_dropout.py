@@ -12,8 +12,7 @@ from fewshot_llm.data.task import load_task
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.training.augment import drop_words, drop_words_of
-from fewshot_llm.training.cross_fit import fit_adapter, rows_by_epoch
-from fewshot_llm.training.rows import row_maker, target_positions
+from fewshot_llm.training.cross_fit import fit_adapter, row_maker, rows_by_epoch, target_positions
 
 
 @given(st.text(), st.floats(0, 0.99), st.integers(0, 99))

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from fewshot_llm.data.redaction.kinds import Kind
-from fewshot_llm.data.redaction.reading import Find, PlainReading
+from fewshot_llm.data.redaction.reading import Find, Kind, PlainReading
 
 __all__ = ["COMPOUND", "HALF_WORD", "LATIN", "SURNAMES", "UPPER", "find_introduced", "is_of_a_thing", "is_word"]
 

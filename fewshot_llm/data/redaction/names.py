@@ -18,8 +18,7 @@ from fewshot_llm.data.redaction.introduced import (
     is_of_a_thing,
     is_word,
 )
-from fewshot_llm.data.redaction.kinds import Kind
-from fewshot_llm.data.redaction.reading import Find, PlainReading
+from fewshot_llm.data.redaction.reading import Find, Kind, PlainReading
 
 __all__ = ["find_names"]
 

@@ -1,4 +1,7 @@
-"""A text as the rules read it: one way of writing each digit, dash, space and bracket, and no invisible characters."""
+"""The kinds of personal data, and a text as the rules for them read it.
+
+There is one way of writing each digit, dash, space and bracket, and there are no invisible characters.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,57 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
-
-from fewshot_llm.data.redaction.kinds import Kind
 
 __all__ = [
     "CONNECTIVE",
+    "PERSONAL",
     "Find",
+    "Kind",
     "PlainReading",
     "Rule",
+    "Span",
     "beside",
     "digits_of",
     "letters_before",
     "names_a_code",
     "read",
 ]
+
+
+class Kind(StrEnum):
+    """What can be found, in the order in which overlapping finds win."""
+
+    EMAIL = "email"
+    ID_NUMBER = "id_number"
+    """Of a person: resident and identity cards, social security, driving licences."""
+    PASSPORT = "passport"
+    """Passports and travel permits."""
+    IBAN = "iban"
+    BANK_CARD = "bank_card"
+    BANK_ACCOUNT = "bank_account"
+    PHONE = "phone"
+    CHAT_ID = "chat_id"
+    PLATE = "plate"
+    ADDRESS = "address"
+    NAME = "name"
+    ORDER = "order"
+    """Order and tracking numbers: only on request."""
+
+
+PERSONAL = frozenset(Kind) - {Kind.ORDER}
+"""What is looked for unless something else is asked for."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One find: characters `start` to `end` of the text."""
+
+    kind: Kind
+    start: int
+    end: int
+
 
 Find = tuple[Kind, int, int]
 Rule = Callable[["PlainReading"], Iterator[Find]]

@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from fewshot_llm.data.redaction.addresses import find_addresses
-from fewshot_llm.data.redaction.documents import find_bank_numbers, find_documents
-from fewshot_llm.data.redaction.emails import find_emails
-from fewshot_llm.data.redaction.kinds import PERSONAL, Kind, Span
+from fewshot_llm.data.redaction.contacts import find_chat_ids, find_emails, phones_of
+from fewshot_llm.data.redaction.documents import find_bank_numbers, find_documents, find_orders
 from fewshot_llm.data.redaction.names import find_names
-from fewshot_llm.data.redaction.orders import find_orders
-from fewshot_llm.data.redaction.phones import find_chat_ids, phones_of
-from fewshot_llm.data.redaction.reading import Rule, digits_of, read
+from fewshot_llm.data.redaction.reading import PERSONAL, Kind, Rule, Span, digits_of, read
 from fewshot_llm.errors import FewshotError
 
 __all__ = ["DEFAULT_REGIONS", "Redactor", "find_personal_data"]

@@ -33,7 +33,7 @@ from fewshot_llm.models.trust import ModelName
 from fewshot_llm.predictors.build import assemble, make_builder, make_language, make_scorer, text_language
 from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.scoring.base import Scorer
-from fewshot_llm.scoring.profile import Profile
+from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.stats.calibration import OutOfFold, Uncalibrated
 from fewshot_llm.training.recipe import take_recipe
 
@@ -257,9 +257,9 @@ class _Work:
         )
         fitted = perf_counter()
         serving = learned.predictor.inference.scorer
-        before = _profile(serving)
+        before = profile_of(serving)
         answers = learned.predictor.answer(self.data.queries)
-        cost = _profile(serving) - before
+        cost = profile_of(serving) - before
         return CellResult.of(
             self.data.targets,
             answers.log_probabilities,
@@ -320,8 +320,3 @@ class _Work:
             "test_fingerprint": self.data.test.fingerprint,
             "git_commit": git_commit(),
         }
-
-
-def _profile(scorer: Scorer) -> Profile:
-    found: Profile = getattr(scorer, "profile", Profile())
-    return found

@@ -16,10 +16,17 @@ from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.scoring.base import local_model, require_local
 from fewshot_llm.scoring.tree_scorer import choose_scorer
 from fewshot_llm.stats.calibration import calibrated_out_of_fold, fit_bias_temperature, identity
-from fewshot_llm.training.cross_fit import CrossFit, FittedAdapter, OverBudget, cross_fit, fit_adapter
+from fewshot_llm.training.cross_fit import (
+    CrossFit,
+    FittedAdapter,
+    OverBudget,
+    cross_fit,
+    fit_adapter,
+    row_maker,
+    target_positions,
+)
 from fewshot_llm.training.lora import adapted
 from fewshot_llm.training.recipe import Recipe, take_recipe
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.types import Text
 
 __all__ = ["Lora", "Tuned", "TunedPredictor", "lora_builder", "lora_predictor"]

@@ -18,10 +18,9 @@ from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.scoring.base import local_model
 from fewshot_llm.scoring.tree_scorer import choose_scorer
 from fewshot_llm.stats.conformal import CrossValidationPlus
-from fewshot_llm.training.cross_fit import CrossFit, cross_fit, fit_adapter
+from fewshot_llm.training.cross_fit import CrossFit, cross_fit, fit_adapter, row_maker, target_positions
 from fewshot_llm.training.lora import adapted
 from fewshot_llm.training.recipe import Recipe, load_recipe
-from fewshot_llm.training.rows import row_maker, target_positions
 from fewshot_llm.types import FloatArray, Text
 
 __all__ = ["NumberInContext", "NumberLadder", "NumberLora"]

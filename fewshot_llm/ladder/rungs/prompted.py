@@ -16,12 +16,12 @@ from fewshot_llm.ladder.evidence import label_evidence
 from fewshot_llm.predictors.normalisation import NormalisationName, as_normalisation
 from fewshot_llm.predictors.out_of_fold import score_held_out
 from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
-from fewshot_llm.prompting.prompt import Prompt, bytes_to_read
+from fewshot_llm.prompting.builder import Prompt, bytes_to_read
 from fewshot_llm.prompting.selection import Balanced, Nearest, Selection
 from fewshot_llm.prompting.template import load_template
 from fewshot_llm.scoring.base import LabelScores, Scorer, TopLabels, local_model
 from fewshot_llm.scoring.head import causal_network
-from fewshot_llm.scoring.profile import body_flops
+from fewshot_llm.scoring.passes import body_flops
 from fewshot_llm.stats.calibration import Calibration, fit_bias_temperature, identity, nested_choice
 from fewshot_llm.types import FloatArray, IntArray, Progress, Text
 

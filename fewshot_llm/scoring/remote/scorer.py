@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -17,17 +16,16 @@ import numpy as np
 from fewshot_llm.errors import ServerError
 from fewshot_llm.models.load import special_tokens_of
 from fewshot_llm.models.trust import RecordedModel, is_address, is_elsewhere
-from fewshot_llm.prompting.prompt import Prompt
-from fewshot_llm.scoring.base import LabelScores, TopLabels
+from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.scoring.base import LabelScores, PromptLimits, Session, Stopped, TopLabels, current_session
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.reference import best_of
 from fewshot_llm.scoring.remote.candidates import BoundedLabelScores, Props
 from fewshot_llm.scoring.remote.http import Address, Http, parse_address
 from fewshot_llm.scoring.remote.servers import ModelList, ServerInfo, choose_method, identify
-from fewshot_llm.scoring.session import Session, Stopped, current_session
 from fewshot_llm.types import Progress
 
-__all__ = ["PromptLimits", "RemoteScorer", "connect", "is_address"]
+__all__ = ["RemoteScorer", "connect", "is_address"]
 
 UNBOUNDED = 10**9
 """Tokenizers that know no limit say 10**30."""
@@ -37,21 +35,6 @@ PATIENCE = 0.2
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class PromptLimits:
-    """What a prompt's builder has to know of the model, as `LanguageModel` tells it for a local one.
-
-    Attributes:
-        tokenizer: the base model's.
-        special_tokens: texts that are neutralised inside a customer's text.
-        context_length: the longest sequence, in tokens, that the server takes.
-    """
-
-    tokenizer: Any
-    special_tokens: tuple[str, ...]
-    context_length: int
 
 
 class RemoteScorer:
