@@ -18,9 +18,8 @@ from fewshot_llm.batch.drift import SupportProfile, drift_warnings
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Disk, Journal, ShardEntry
 from fewshot_llm.batch.progress import Snapshot
-from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema, output_names, written_schema
-from fewshot_llm.batch.sources import RowSource
+from fewshot_llm.batch.sources import InputRow, RowSource
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files.locking import sole_writer

@@ -59,9 +59,8 @@ from fewshot_llm.batch.job import (
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.manifest import Disk
 from fewshot_llm.batch.progress import Meter, ProgressReport
-from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import answer_columns, answer_schema
-from fewshot_llm.batch.sources import RowSource
+from fewshot_llm.batch.sources import InputRow, RowSource
 from fewshot_llm.batch.work import Finished, Settings, answer_new, assemble, prepare
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import BatchError, ServerError

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from fewshot_llm.batch.labeller import Answer, Labeller, Rendered, Ruler, combine, rounded
-from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.batch.shards import LabelledRow
+from fewshot_llm.batch.sources import InputRow, Problem
 from fewshot_llm.data.example import query_of
 from fewshot_llm.data.redaction import Redactor
 from fewshot_llm.errors import ScoringError, TemplateError

@@ -12,9 +12,8 @@ from typing import Any
 
 import typer
 
-from fewshot_llm.batch.estimate import Estimate
 from fewshot_llm.batch.job import BatchReport
-from fewshot_llm.batch.progress import ProgressReport, Snapshot, json_lines, prometheus_textfile
+from fewshot_llm.batch.progress import Estimate, ProgressReport, Snapshot, json_lines, prometheus_textfile
 from fewshot_llm.cli.failure import say_columns
 
 __all__ = ["print_estimate", "print_outcome", "shown_progress"]

@@ -11,7 +11,7 @@ import typer
 
 from fewshot_llm.cli import options
 from fewshot_llm.cli.failure import FAILED
-from fewshot_llm.export.names import Server
+from fewshot_llm.export.servers import Server
 
 if TYPE_CHECKING:
     from fewshot_llm.export.adapter import BaseModel

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot_llm.errors import DataFileError, nearest
-from fewshot_llm.evaluation.suite.cells import WITHOUT_MODEL, CellResult
-from fewshot_llm.evaluation.suite.result import Group, SuiteResult, grouped, right
+from fewshot_llm.evaluation.suite.result import WITHOUT_MODEL, CellResult, Group, SuiteResult, grouped, right
 from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval
 from fewshot_llm.stats.metrics import loss_reach
 

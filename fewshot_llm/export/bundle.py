@@ -33,12 +33,11 @@ from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.certificate import CERTIFICATE, Certificate
+from fewshot_llm.export.adapter import merge, normalise, served_rank, write_adapter, write_merged
+from fewshot_llm.export.certificate import CERTIFICATE, Certificate, Golden, record_golden, write_golden
 from fewshot_llm.export.decision import decision_prompt, write_decision
 from fewshot_llm.export.gguf import MODEL, write_gguf_lora, write_gguf_model, write_ollama
-from fewshot_llm.export.golden import Golden, record_golden, write_golden
-from fewshot_llm.export.names import Storage, Target
-from fewshot_llm.export.peft import merge, normalise, served_rank, write_adapter, write_merged
+from fewshot_llm.export.servers import Storage, Target
 from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.files.atomic import atomic_folder
@@ -79,7 +78,7 @@ _LLAMA = """    # On this machine only: llama.cpp asks for no key and answers pa
     # --cache-ram 0: prompts restored from its memory were seen to shift scores with sliding windows.
     set -- -m {model} {lora} --host "$HOST" --port "$PORT" --cache-ram 0
     if command -v llama-server >/dev/null; then exec llama-server "$@"; fi
-    exec "$PYTHON" -m fewshot_llm.export.llama_server "$@" ;;"""
+    exec "$PYTHON" -m fewshot_llm.export.servers "$@" ;;"""
 
 _COMMANDS: Mapping[str, str] = {
     "vllm": """    # VLLM_PYTHON: the interpreter of an environment whose `vllm` command is not on the PATH.

@@ -16,7 +16,7 @@ from typing import Any
 
 from fewshot_llm.data import Example
 from fewshot_llm.errors import ExportError
-from fewshot_llm.export.peft import normalise, write_adapter
+from fewshot_llm.export.adapter import normalise, write_adapter
 from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.models.load import LanguageModel

@@ -20,9 +20,8 @@ from typing import Any, TypeVar
 import torch
 
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.adapter import BaseModel, LoraAdapter
-from fewshot_llm.export.names import Storage
-from fewshot_llm.export.peft import merge, normalise
+from fewshot_llm.export.adapter import BaseModel, LoraAdapter, merge, normalise
+from fewshot_llm.export.servers import Storage
 from fewshot_llm.files import atomic_write, atomic_write_text
 from fewshot_llm.models.load import LanguageModel
 
@@ -322,7 +321,7 @@ def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[
     The keys and tensors are those of llama.cpp's `convert_lora_to_gguf.py`; numbers are float32.
 
     Args:
-        adapter: as peft trained it; it is normalised first (see `fewshot_llm.export.peft`).
+        adapter: as peft trained it; it is normalised first (see `fewshot_llm.export.adapter`).
         base: the model it belongs to; only its configuration is read.
         path: the file to write.
 

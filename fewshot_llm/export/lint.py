@@ -1,18 +1,43 @@
-"""The linter: what each server would do with an adapter, before one is started."""
+"""The linter: what each server would do with an adapter, before one is started.
+
+Rules are read from the servers' own sources. `AdapterFacts` is everything that they look at, gathered once, tolerant of
+damage that a rule is to name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from fewshot_llm.errors import AdapterError
-from fewshot_llm.export.adapter import BaseModel
-from fewshot_llm.export.lint_rules import RULES, gather
-from fewshot_llm.export.names import Server
+from fewshot_llm.export.adapter import (
+    REWRITING_INITS,
+    SERVED_RANKS,
+    WEIGHTS_NAME,
+    BaseModel,
+    Values,
+    read_config,
+    tensor_values,
+)
+from fewshot_llm.export.servers import Server
 
-__all__ = ["LintFinding", "Status", "lint", "refuse_broken", "worst"]
+__all__ = [
+    "RULES",
+    "AdapterFacts",
+    "Consequence",
+    "LintFinding",
+    "Rule",
+    "Status",
+    "gather",
+    "lint",
+    "refuse_broken",
+    "worst",
+]
 
 
 class Status(StrEnum):
@@ -91,3 +116,595 @@ def worst(findings: Iterable[LintFinding]) -> Status:
     """The gravest status: to be mended, to be looked at, mended, or pass."""
     order = (Status.PASS, Status.MENDED, Status.NOTE, Status.MEND)
     return max((finding.status for finding in findings), key=order.index, default=Status.PASS)
+
+
+_PREFIX = "base_model.model."
+
+HALF_LIMIT = 65504.0
+"""The largest number of float16."""
+
+
+@dataclass(frozen=True)
+class AdapterFacts:
+    """What is known of an adapter before any model is loaded.
+
+    Attributes:
+        folder: the adapter's folder.
+        config: its `adapter_config.json`.
+        shapes: shape of every tensor by name; empty where the weights are a pickle.
+        values: what the numbers of each tensor are, by name.
+        base: the base model; None when it was not given, and then rules about it pass.
+        pickles: names of pickle files in the folder.
+        recorded_base: SHA-256 of the base weights that training wrote down; empty if it did not.
+        tokens: size of the tokenizer in the folder; 0 without one.
+        tokenizer_differs: whether that tokenizer and the base model's differ.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+    base: BaseModel | None
+    values: Mapping[str, Values] = field(default_factory=dict)
+    pickles: tuple[str, ...] = ()
+    recorded_base: str = ""
+    tokens: int = 0
+    tokenizer_differs: bool = False
+
+    @cached_property
+    def _modules(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        for name, shape in self.shapes.items():
+            for side in ("A", "B"):
+                head, mark, _ = name.partition(f".lora_{side}.")
+                if mark:
+                    found.setdefault(head.removeprefix(_PREFIX), {})[side] = shape
+        return found
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Adapted modules' paths in the base model."""
+        return tuple(sorted(self._modules))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Tensors that are no `lora_A` or `lora_B`."""
+        return tuple(sorted(name for name in self.shapes if ".lora_A." not in name and ".lora_B." not in name))
+
+    @property
+    def odd_keys(self) -> tuple[str, ...]:
+        """LoRA tensors whose name servers do not look for."""
+        good = (".lora_A.weight", ".lora_B.weight")
+        return tuple(
+            sorted(
+                name
+                for name in self.shapes
+                if name not in self.extra and not (name.startswith(_PREFIX) and name.endswith(good))
+            )
+        )
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The ranks of the tensors, each once."""
+        return tuple(sorted({sides["A"][0] for sides in self._modules.values() if "A" in sides}))
+
+    @property
+    def unpaired(self) -> tuple[str, ...]:
+        """Modules with one factor only, or with two of different ranks; each with what is wrong."""
+        found = []
+        for path, sides in sorted(self._modules.items()):
+            if len(sides) < 2:
+                found.append(f"{path} has lora_{next(iter(sides))} only")
+            elif sides["A"][0] != sides["B"][1]:
+                found.append(f"{path} has a lora_A of rank {sides['A'][0]} and a lora_B of rank {sides['B'][1]}")
+        return tuple(found)
+
+    @property
+    def not_finite(self) -> tuple[str, ...]:
+        """Tensors that hold NaN or infinity, DoRA's magnitudes and biases among them."""
+        return tuple(sorted(name for name, values in self.values.items() if not values.finite))
+
+    @property
+    def too_large(self) -> tuple[str, ...]:
+        """Tensors with finite numbers that half precision cannot hold."""
+        return tuple(
+            sorted(name for name, values in self.values.items() if values.finite and values.largest > HALF_LIMIT)
+        )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Modules whose update is zero: one of the factors is all zeros."""
+        return tuple(path for path in self.paths if any(one.finite and one.largest == 0 for one in self._of(path)))
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Idle modules of which a factor is not zero, as before training; `export` adds modules of two zeros."""
+        return tuple(path for path in self.idle if any(not one.finite or one.largest > 0 for one in self._of(path)))
+
+    @property
+    def untargeted(self) -> tuple[str, ...]:
+        """Modules with tensors that `target_modules` does not name, so that peft drops them."""
+        targets = self.config.get("target_modules")
+        if not isinstance(targets, list) or not targets:
+            return ()  # a pattern, or peft's own choice
+        return tuple(
+            path for path in self.paths if not any(path == name or path.endswith(f".{name}") for name in targets)
+        )
+
+    @cached_property
+    def _factors(self) -> dict[str, list[Values]]:
+        found: dict[str, list[Values]] = {}
+        for name, values in self.values.items():
+            head, mark, rest = name.partition(".lora_")
+            if mark and rest[:2] in ("A.", "B."):
+                found.setdefault(head.removeprefix(_PREFIX), []).append(values)
+        return found
+
+    def _of(self, path: str) -> list[Values]:
+        return self._factors.get(path, [])
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Modules of the base that are named like adapted ones and have no update."""
+        suffixes = {path.rpartition(".")[2] for path in self.paths}
+        modules = self.base.modules if self.base is not None else {}
+        return tuple(path for path in modules if path.rpartition(".")[2] in suffixes and path not in self._modules)
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """Adapted modules that the base lacks or has in another shape."""
+        if self.base is None:
+            return ()
+        heads = {"lm_head", "embed_tokens"}
+        return tuple(
+            path
+            for path, sides in self._modules.items()
+            if path.rpartition(".")[2] not in heads
+            and self.base.modules.get(path) != (sides.get("B", (0,))[0], sides.get("A", (0, 0))[-1])
+        )
+
+
+def gather(folder: Path, base: BaseModel | None = None) -> AdapterFacts:
+    """Look at an adapter folder.
+
+    Raises:
+        AdapterError: the folder is no LoRA folder at all, or a file in it is damaged.
+    """
+    config = read_config(folder)
+    has_weights = (folder / WEIGHTS_NAME).is_file()
+    pickles = sorted(path.name for end in ("*.bin", "*.pt", "*.pth", "*.pkl") for path in folder.glob(end))
+    if not has_weights and not pickles:
+        raise AdapterError(f"{folder} has no {WEIGHTS_NAME}. Give the folder that training wrote.")
+    values = tensor_values(folder) if has_weights else {}
+    return AdapterFacts(
+        folder=folder,
+        config=config,
+        shapes={name: found.shape for name, found in values.items()},
+        base=base,
+        values=values,
+        pickles=tuple(pickles),
+        recorded_base=_recorded_base(folder),
+        tokens=len(_vocabulary(folder)),
+        tokenizer_differs=base is not None and _differs(folder, base.folder),
+    )
+
+
+def _recorded_base(folder: Path) -> str:
+    path = folder / "fewshot.json"
+    if not path.is_file():
+        return ""
+    record = _read_json(path)
+    base = record.get("base") or {}
+    return str(base.get("sha256", "")) if isinstance(base, dict) else ""
+
+
+def _vocabulary(folder: Path) -> dict[str, int]:
+    """Every token's id, added ones included; empty without a `tokenizer.json`."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return {}
+    raw = _read_json(path)
+    try:
+        vocabulary = raw["model"]["vocab"]
+        is_table = isinstance(vocabulary, dict)
+        pieces = dict(vocabulary) if is_table else {piece: i for i, (piece, _) in enumerate(vocabulary)}
+        return pieces | {token["content"]: token["id"] for token in raw.get("added_tokens", ())}
+    except (KeyError, TypeError, ValueError) as error:
+        raise AdapterError(
+            f"{path} is no tokenizer ({type(error).__name__}: {error}). Copy or save it again."
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise AdapterError(f"{path} cannot be read as JSON ({error}). Copy or save the adapter again.") from None
+    if not isinstance(raw, dict):
+        raise AdapterError(f"{path} holds a JSON {type(raw).__name__}, not an object. Copy or save the adapter again.")
+    return raw
+
+
+def _differs(folder: Path, base: Path) -> bool:
+    mine, theirs = _vocabulary(folder), _vocabulary(base)
+    return bool(mine) and bool(theirs) and mine != theirs
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What one server does with the trait.
+
+    Attributes:
+        text: in the third person, for example "ignores it, so the scale is wrong".
+        source: where that is written.
+    """
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One trait of an adapter.
+
+    Attributes:
+        name: short, for the table.
+        check: what the adapter has, in words; empty when it has not got the trait.
+        consequences: only the servers that mind it.
+        remedy: what to do.
+        mended: whether `export --to peft` does it.
+        broken: whether `export` refuses it for every target.
+        note: whether it only has to be looked at: servers load it, and it may be meant.
+    """
+
+    name: str
+    check: Callable[[AdapterFacts], str]
+    consequences: Mapping[Server, Consequence]
+    remedy: str
+    mended: bool = False
+    broken: bool = False
+    note: bool = False
+
+
+_VLLM = "https://github.com/vllm-project/vllm/blob/main/vllm/lora/peft_helper.py"
+_VLLM_MODEL = "https://github.com/vllm-project/vllm/blob/main/vllm/lora/lora_model.py"
+_VLLM_RANKS = "https://github.com/vllm-project/vllm/blob/main/vllm/config/lora.py"
+_SGLANG = "https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/lora/lora_config.py"
+_SGLANG_MODEL = "https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/lora/lora.py"
+_CONVERTER = "https://github.com/ggml-org/llama.cpp/blob/master/convert_lora_to_gguf.py"
+_LLAMA = "https://github.com/ggml-org/llama.cpp/blob/master/src/llama-adapter.h"
+_OLLAMA = "https://github.com/ollama/ollama/blob/main/convert/convert.go"
+_SERVE = "https://github.com/huggingface/transformers/blob/main/src/transformers/cli/serving/model_manager.py"
+_TGI = (
+    "https://github.com/huggingface/text-generation-inference/blob/main/server/text_generation_server/adapters/lora.py"
+)
+
+_REFUSES = "refuses it"
+_SCALE = "ignores it without a word, so the scale is wrong"
+
+
+def _everywhere(text: str, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) -> dict[Server, Consequence]:
+    sources = {
+        Server.VLLM: _VLLM_MODEL,
+        Server.SGLANG: _SGLANG_MODEL,
+        Server.LLAMA_CPP: _CONVERTER,
+        Server.OLLAMA: _OLLAMA,
+        Server.TRANSFORMERS: _SERVE,
+        Server.TGI: _TGI,
+    }
+    return {server: Consequence(text, source) for server, source in sources.items() if server not in but}
+
+
+def _named(names: tuple[str, ...]) -> str:
+    """The first three, and how many more."""
+    more = f" (and {len(names) - 3} more)" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _no_tensors(facts: AdapterFacts) -> str:
+    if facts.pickles and not facts.shapes:
+        return ""  # nothing was looked at
+    return "" if facts.paths else f"it holds {len(facts.shapes)} tensors, and no lora_A and lora_B among them"
+
+
+def _unpaired(facts: AdapterFacts) -> str:
+    return _named(facts.unpaired)
+
+
+def _not_finite(facts: AdapterFacts) -> str:
+    return f"NaN or infinity stands in {_named(facts.not_finite)}" if facts.not_finite else ""
+
+
+def _half(facts: AdapterFacts) -> str:
+    if not facts.too_large:
+        return ""
+    return f"{_named(facts.too_large)} reaches {max(facts.values[name].largest for name in facts.too_large):.3g}"
+
+
+def _all_zero(facts: AdapterFacts) -> str:
+    idle = facts.paths and len(facts.idle) == len(facts.paths)
+    return "every update is zero (all lora_B, or all lora_A): it changes nothing and was not trained" if idle else ""
+
+
+def _some_zero(facts: AdapterFacts) -> str:
+    if not facts.untrained or _all_zero(facts):
+        return ""
+    return f"{len(facts.untrained)} of {len(facts.paths)} updates are zero: {_named(facts.untrained)}"
+
+
+def _untargeted(facts: AdapterFacts) -> str:
+    found = facts.untargeted
+    return f"{_named(found)} is trained, and target_modules does not name it" if found else ""
+
+
+def _pickle(facts: AdapterFacts) -> str:
+    return f"the weights are a pickle, {facts.pickles[0]}" if facts.pickles else ""
+
+
+def _dora(facts: AdapterFacts) -> str:
+    return "use_dora is set" if facts.config.get("use_dora") else ""
+
+
+def _modules_to_save(facts: AdapterFacts) -> str:
+    modules = facts.config.get("modules_to_save") or ()
+    whole = [*modules, *(name for name in facts.extra if "lora_embedding" not in name)]
+    return f"whole modules are saved: {', '.join(whole[:3])}" if whole else ""
+
+
+def _head(facts: AdapterFacts) -> str:
+    heads = sorted({p.rpartition(".")[2] for p in facts.paths} & {"lm_head", "embed_tokens", "wte", "embed_out"})
+    heads += ["embeddings"] if any("lora_embedding" in name for name in facts.extra) else []
+    return f"it adapts {', '.join(heads)}" if heads else ""
+
+
+def _new_tokens(facts: AdapterFacts) -> str:
+    if facts.config.get("trainable_token_indices"):
+        return "token embeddings are trained"
+    if facts.base is not None and facts.tokens > facts.base.vocabulary:
+        return f"its tokenizer has {facts.tokens} tokens, the base model {facts.base.vocabulary}"
+    return ""
+
+
+def _bias(facts: AdapterFacts) -> str:
+    return "biases are trained" if facts.config.get("bias", "none") != "none" or facts.config.get("lora_bias") else ""
+
+
+def _init(facts: AdapterFacts) -> str:
+    name = str(facts.config.get("init_lora_weights", True))
+    return f"it was initialised with {name}" if name.lower().partition("_")[0] in REWRITING_INITS else ""
+
+
+def _rank(facts: AdapterFacts) -> str:
+    odd = sorted(set(facts.ranks) - set(SERVED_RANKS))
+    return f"rank {', '.join(map(str, odd))} is none of {', '.join(map(str, SERVED_RANKS))}" if odd else ""
+
+
+def _rank_limit(facts: AdapterFacts) -> str:
+    top = max(facts.ranks, default=0)
+    return f"rank {top} is over {SERVED_RANKS[-1]}" if top > SERVED_RANKS[-1] else ""
+
+
+def _rslora(facts: AdapterFacts) -> str:
+    return "use_rslora is set" if facts.config.get("use_rslora") else ""
+
+
+def _rank_pattern(facts: AdapterFacts) -> str:
+    return "rank_pattern gives modules different ranks" if facts.config.get("rank_pattern") else ""
+
+
+def _alpha_pattern(facts: AdapterFacts) -> str:
+    return "alpha_pattern gives modules different scales" if facts.config.get("alpha_pattern") else ""
+
+
+def _alpha(facts: AdapterFacts) -> str:
+    alpha = facts.config.get("lora_alpha", 0)
+    return f"lora_alpha is {alpha}" if not isinstance(alpha, int) else ""
+
+
+def _missing_layer(facts: AdapterFacts) -> str:
+    missing = facts.missing
+    return f"{missing[0]} has no update (and {len(missing) - 1} more)" if missing else ""
+
+
+def _other_base(facts: AdapterFacts) -> str:
+    if facts.strangers:
+        return f"{facts.strangers[0]} does not fit the base model"
+    if facts.base is not None and facts.recorded_base and facts.recorded_base != facts.base.sha256:
+        return f"it was trained on weights {facts.recorded_base[:12]}, the base has {facts.base.sha256[:12]}"
+    return ""
+
+
+def _keys(facts: AdapterFacts) -> str:
+    return f"a tensor is named {facts.odd_keys[0]}" if facts.odd_keys else ""
+
+
+def _architecture(facts: AdapterFacts) -> str:
+    name = facts.base.architecture if facts.base is not None else ""
+    return f"the base is a {name}" if name not in ("", "LlamaForCausalLM", "Gemma2ForCausalLM") else ""
+
+
+def _tokenizer(facts: AdapterFacts) -> str:
+    return "the folder has a tokenizer that differs from the base model's" if facts.tokenizer_differs else ""
+
+
+def _bare(facts: AdapterFacts) -> str:
+    return "the folder is an adapter without its base model"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("pickle", _pickle, _everywhere("would run code from it", but=()), "save it again as safetensors"),
+    Rule(
+        "no tensors",
+        _no_tensors,
+        _everywhere("refuses it, or answers as the base model does", but=()),
+        "train it again, or copy the whole file",
+        broken=True,
+    ),
+    Rule(
+        "half a pair",
+        _unpaired,
+        _everywhere("refuses it or drops the module", but=()),
+        "save it again with save_pretrained",
+        broken=True,
+    ),
+    Rule(
+        "NaN or inf",
+        _not_finite,
+        _everywhere("loads it and answers NaN, or rubbish, to every text", but=()),
+        "train again with a smaller learning rate, or in float32 or bfloat16",
+        broken=True,
+    ),
+    Rule(
+        "all zero",
+        _all_zero,
+        _everywhere("serves it and answers as the base model does", but=()),
+        "train it again: a learning rate, or a number of steps, of zero leaves lora_B at zero",
+        broken=True,
+    ),
+    Rule(
+        "not a target",
+        _untargeted,
+        _everywhere("applies it or drops it, which peft does", but=()),
+        "write target_modules as it was trained, in adapter_config.json",
+        broken=True,
+    ),
+    Rule(
+        "some zero",
+        _some_zero,
+        _everywhere("answers as the base model does there", but=()),
+        "nothing where those modules were left out on purpose; else train again",
+        note=True,
+    ),
+    Rule(
+        "float16",
+        _half,
+        _everywhere("makes infinity of it where it serves in float16", but=()),
+        "serve in float32 or bfloat16 (--dtype), or train again with a smaller learning rate",
+        note=True,
+    ),
+    Rule(
+        "other base",
+        _other_base,
+        _everywhere("loads nonsense or fails", but=()),
+        "give the base it was trained on",
+    ),
+    Rule("DoRA", _dora, _everywhere(_REFUSES), "export with --to merged, or train with use_dora = false"),
+    Rule(
+        "modules_to_save",
+        _modules_to_save,
+        _everywhere("refuses them or leaves them out"),
+        "train without modules_to_save, or export with --to merged",
+    ),
+    Rule(
+        "output head",
+        _head,
+        _everywhere(_REFUSES),
+        "train without lm_head and embeddings, or export with --to merged",
+    ),
+    Rule(
+        "new tokens",
+        _new_tokens,
+        _everywhere("has no rows for them"),
+        "use the base model's own tokens in the template",
+    ),
+    Rule(
+        "bias",
+        _bias,
+        _everywhere("does not load biases"),
+        "train with bias = 'none', or export with --to merged",
+    ),
+    Rule(
+        "init",
+        _init,
+        _everywhere("applies it to the published base, whose weights the initialisation had changed"),
+        "save it with path_initial_model_for_weight_conversion, or export with --to merged",
+    ),
+    Rule(
+        "rank limit",
+        _rank_limit,
+        {Server.VLLM: Consequence(_REFUSES, _VLLM_RANKS), Server.SGLANG: Consequence(_REFUSES, _SGLANG)},
+        "train with a smaller r, or export with --to merged",
+    ),
+    Rule(
+        "rank",
+        _rank,
+        {
+            Server.VLLM: Consequence("has no --max-lora-rank of that size, and pads or refuses", _VLLM_RANKS),
+            Server.SGLANG: Consequence("takes one rank for its memory pool", _SGLANG),
+            Server.TGI: Consequence("has kernels for a few ranks only", _TGI),
+        },
+        "ranks are padded with zeros",
+        mended=True,
+    ),
+    Rule(
+        "rsLoRA",
+        _rslora,
+        {
+            Server.SGLANG: Consequence(_SCALE, _SGLANG_MODEL),
+            Server.LLAMA_CPP: Consequence(_SCALE, _LLAMA),
+            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
+        },
+        "the true scale is folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "rank_pattern",
+        _rank_pattern,
+        {Server.SGLANG: Consequence(_SCALE, _SGLANG), Server.TGI: Consequence(_SCALE, _TGI)},
+        "ranks are padded to one value and the scale folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "alpha_pattern",
+        _alpha_pattern,
+        {
+            Server.SGLANG: Consequence(_SCALE, _SGLANG),
+            Server.LLAMA_CPP: Consequence(_SCALE, _CONVERTER),
+            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
+            Server.TGI: Consequence(_SCALE, _TGI),
+        },
+        "the true scale is folded into lora_B",
+        mended=True,
+    ),
+    Rule(
+        "alpha",
+        _alpha,
+        {
+            Server.VLLM: Consequence("declares lora_alpha an integer", _VLLM),
+            Server.OLLAMA: Consequence("parses lora_alpha as an unsigned integer and fails", _OLLAMA),
+        },
+        "the true scale is folded into lora_B and alpha set to the rank",
+        mended=True,
+    ),
+    Rule(
+        "missing layer",
+        _missing_layer,
+        {
+            Server.SGLANG: Consequence("stacks q, k and v of a layer and fails on a missing one", _SGLANG_MODEL),
+            Server.TGI: Consequence("drops that module type in all layers without a word", _TGI),
+        },
+        "updates of zero are added",
+        mended=True,
+    ),
+    Rule("keys", _keys, _everywhere("does not find the tensor"), "tensors are renamed", mended=True),
+    Rule(
+        "architecture",
+        _architecture,
+        {Server.OLLAMA: Consequence("converts adapters of llama and gemma2 only", _OLLAMA)},
+        "export with --to ollama, which writes the GGUF itself",
+    ),
+    Rule(
+        "tokenizer",
+        _tokenizer,
+        {
+            Server.VLLM: Consequence("uses the base model's tokenizer", _VLLM_MODEL),
+            Server.LLAMA_CPP: Consequence("uses the tokenizer inside the base GGUF", _CONVERTER),
+        },
+        "train with the base model's own tokenizer",
+    ),
+    Rule(
+        "bare adapter",
+        _bare,
+        {Server.TRANSFORMERS: Consequence("serves whole models only", _SERVE)},
+        "export with --to merged or --to decision",
+    ),
+)

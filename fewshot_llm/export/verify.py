@@ -26,10 +26,18 @@ from fewshot_llm.export.bundle import (
     read_bundle,
     require_own_script,
 )
-from fewshot_llm.export.certificate import FLOAT32, QUANTISED, Certificate, Served, Tolerance, certify
-from fewshot_llm.export.golden import Golden, GoldenRow, read_golden
-from fewshot_llm.export.names import Target
-from fewshot_llm.export.servers import running, script
+from fewshot_llm.export.certificate import (
+    FLOAT32,
+    QUANTISED,
+    Certificate,
+    Golden,
+    GoldenRow,
+    Served,
+    Tolerance,
+    certify,
+    read_golden,
+)
+from fewshot_llm.export.servers import Target, running, script
 from fewshot_llm.models.load import load_tokenizer
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.models.trust import RecordedModel

@@ -7,10 +7,10 @@ The section about what more labelled rows would bring.
 
 from __future__ import annotations
 
+from fewshot_llm.evaluation.figures import FARTHEST, MORE, Extrapolation, Obstacle, Worth, extrapolate, sizes
 from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.report.accuracy import accuracy_section, confusion_section, ladder_section
 from fewshot_llm.report.charts import curve_chart
-from fewshot_llm.report.curve import FARTHEST, MORE, Extrapolation, Obstacle, Worth, extrapolate, sizes
 from fewshot_llm.report.document import Block, Chart, Code, Column, Document, Hint, Paragraph, Section, Side, Table
 from fewshot_llm.report.rows import attacks_section, probabilities_section, rows_section, why_section
 from fewshot_llm.report.words import ReportWords

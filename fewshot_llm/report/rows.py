@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fewshot_llm.evaluation.measure import Answered, least_sure, surest_mistakes
+from fewshot_llm.evaluation.figures import (
+    Answered,
+    Coverage,
+    Reliability,
+    coverage_at,
+    least_sure,
+    reliability,
+    risk_coverage,
+    surest_mistakes,
+    uncalibrated,
+)
 from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.report.charts import coverage_chart, reliability_chart
 from fewshot_llm.report.document import (
@@ -25,7 +35,6 @@ from fewshot_llm.report.document import (
     Side,
     Table,
 )
-from fewshot_llm.report.trust import Coverage, Reliability, coverage_at, reliability, risk_coverage, uncalibrated
 from fewshot_llm.report.words import ReportWords
 
 __all__ = ["attacks_section", "probabilities_section", "rows_section", "why_section"]

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fewshot_llm.batch.classifier_labeller import support_profile
 from fewshot_llm.batch.drift import SupportProfile, drift_warnings
+from fewshot_llm.batch.labeller import support_profile
 from fewshot_llm.batch.manifest import ShardEntry
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.models.load import LanguageModel

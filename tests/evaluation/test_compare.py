@@ -10,8 +10,7 @@ import pytest
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite.cells import Cell, CellResult
-from fewshot_llm.evaluation.suite.result import GroupSummary, SuiteResult, read_result, write_result
+from fewshot_llm.evaluation.suite.result import Cell, CellResult, GroupSummary, SuiteResult, read_result, write_result
 from fewshot_llm.ladder.evidence import Figure
 
 ROWS = 60
