@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from fewshot_llm.errors import BatchError
+from fewshot_llm.types import Text
 
 __all__ = [
     "ERRORS",
@@ -141,22 +142,39 @@ class Change:
             "ended": None if self.ended is None else plain(self.ended.size, self.ended.sha256),
         }
 
-    def __str__(self) -> str:
-        ended = "is gone now" if self.ended is None else f"has {_told(self.ended.size, self.ended.sha256)} now"
+    @property
+    def said(self) -> Text:
+        """It in words."""
         if self.read is None:
-            how = "It cannot be said which of the two was read."
+            how = UNKNOWN_WHICH
         elif self.read[1] == self.began.sha256:
-            how = "What was read is what it began with."
+            how = READ_AS_BEGUN
         else:
-            how = f"What was read has {_told(*self.read)}: the labels belong to that."
-        return (
-            f"{self.file} changed while the job ran: it had {_told(self.began.size, self.began.sha256)} at the "
-            f"beginning and {ended}. {how}"
-        )
+            how = READ_OTHERWISE.fill(read=_told(*self.read))
+        template = GONE if self.ended is None else CHANGED_FILE
+        ended = None if self.ended is None else _told(self.ended.size, self.ended.sha256)
+        return template.fill(file=self.file, began=_told(self.began.size, self.began.sha256), ended=ended, how=how)
+
+    def __str__(self) -> str:
+        return self.said.en
 
 
-def _told(size: int, sha256: str) -> str:
-    return f"{size:,} bytes (SHA-256 {sha256[:12]})"
+BYTES = Text("{size:,} bytes (SHA-256 {digest})", "{size:,} 字节（SHA-256 {digest}）")
+CHANGED_FILE = Text(
+    "{file} changed while the job ran: it had {began} at the beginning and has {ended} now. {how}",
+    "{file} 在作业运行期间有改动：开始时为 {began}，现在为 {ended}。{how}",
+)
+GONE = Text(
+    "{file} changed while the job ran: it had {began} at the beginning and is gone now. {how}",
+    "{file} 在作业运行期间有改动：开始时为 {began}，现在已不存在。{how}",
+)
+UNKNOWN_WHICH = Text("It cannot be said which of the two was read.", "无法确定读到的是哪一个。")
+READ_AS_BEGUN = Text("What was read is what it began with.", "读到的是开始时的内容。")
+READ_OTHERWISE = Text("What was read has {read}: the labels belong to that.", "读到的内容为 {read}：标签属于该内容。")
+
+
+def _told(size: int, sha256: str) -> Text:
+    return BYTES.fill(size=size, digest=sha256[:12])
 
 
 def change_of(name: str, path: Path, began: FileState, read: ReadHash | None) -> Change | None:

@@ -182,7 +182,7 @@ def run_batch_on_ray(
                 entry = write_shard(job, finished, disk)
                 meter.shard_done(entry, tokens, computed)
         except KeyboardInterrupt as stop:
-            stop.add_note(how_far(job, meter.at.total))
+            stop.add_note(str(how_far(job, meter.at.total)))
             raise
         return finish_job(job, meter.at, support)
 

@@ -216,7 +216,7 @@ def run_batch(
         except BaseException as error:
             kept = scoring.stop()
             if isinstance(error, KeyboardInterrupt):
-                error.add_note(how_far(job, meter.at.total, kept))
+                error.add_note(str(how_far(job, meter.at.total, kept)))
             raise
         finally:
             results.close()

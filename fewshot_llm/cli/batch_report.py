@@ -83,9 +83,9 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: M
             "errors": dict(outcome.errors),
             "labels": dict(outcome.labels),
             "redacted": dict(outcome.redacted),
-            "warnings": list(outcome.warnings),
+            "warnings": list(map(str, outcome.warnings)),
             "columns": dict(outcome.columns),
-            "input_changed": list(outcome.changed),
+            "input_changed": list(map(str, outcome.changed)),
             "shots": dict(shots),
             "output": str(output),
         }

@@ -21,10 +21,12 @@ import regex
 import torch
 
 from fewshot_llm.errors import AdapterError, ExportError, ModelError, nearest
+from fewshot_llm.export import words as w
 from fewshot_llm.files import atomic_write, atomic_write_text
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.models.trust import ModelName
+from fewshot_llm.types import Text, listed
 
 __all__ = [
     "CONFIG_NAME",
@@ -344,7 +346,7 @@ class Normalised:
     """
 
     adapter: LoraAdapter
-    mended: tuple[str, ...]
+    mended: tuple[Text, ...]
 
 
 def served_rank(rank: int) -> int:
@@ -374,21 +376,18 @@ def normalise(adapter: LoraAdapter, base: BaseModel) -> Normalised:
             modules, biases), or does not fit the base model.
     """
     refuse_what_cannot_be_folded(adapter, base)
-    mended: list[str] = []
+    mended: list[Text] = []
     rank = served_rank(max(pair.rank for pair in adapter.pairs.values()))
     scales = {path: adapter.scaling(path) for path in adapter.pairs}
     alpha, factors = _common_alpha(scales, rank)
     pairs = {path: _padded(_scaled(pair, factors[path]), rank) for path, pair in adapter.pairs.items()}
     ranks = {pair.rank for pair in adapter.pairs.values()}
     if set(factors.values()) != {1.0}:
-        mended.append(
-            f"folded the scale ({_span(scales.values())}) into lora_B and set r = lora_alpha = {rank}, "
-            "because servers would compute another one"
-        )
+        mended.append(w.FOLDED_SCALE.fill(scale=_span(scales.values()), rank=rank))
     elif alpha != adapter.config["lora_alpha"] or adapter.config.get("use_rslora"):
-        mended.append(f"wrote the scale {next(iter(scales.values())):g} as lora_alpha = {alpha} over r = {rank}")
+        mended.append(w.WROTE_SCALE.fill(scale=next(iter(scales.values())), alpha=alpha, rank=rank))
     if ranks != {rank}:
-        mended.append(f"padded rank {', '.join(map(str, sorted(ranks)))} with zeros to {rank}")
+        mended.append(w.PADDED_RANK.fill(ranks=listed(map(str, sorted(ranks))), rank=rank))
 
     missing = [
         path for path in base.modules if path.rpartition(".")[2] in adapter.suffixes and path not in adapter.pairs
@@ -400,7 +399,7 @@ def normalise(adapter: LoraAdapter, base: BaseModel) -> Normalised:
             torch.zeros(rank, inputs, dtype=sample.a.dtype), torch.zeros(outputs, rank, dtype=sample.b.dtype)
         )
     if missing:
-        mended.append(f"added {len(missing)} updates of zero for layers that were left out, the first {missing[0]}")
+        mended.append(w.ADDED_LAYERS.fill(n=len(missing), first=missing[0]))
 
     config = dict(adapter.config)
     config.update({key: value for key, value in _PLAIN_FIELDS.items() if key in config})

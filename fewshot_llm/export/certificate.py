@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fewshot_llm.data import Example
 from fewshot_llm.errors import CertificateError, ExportError
+from fewshot_llm.export import words as w
 from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.prompt import shared_length
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.tree_scorer import TreeScorer
-from fewshot_llm.types import FloatArray
+from fewshot_llm.types import FloatArray, Text
 
 __all__ = [
     "CERTIFICATE",
@@ -288,6 +289,7 @@ class Certificate(BaseModel):
         passed: whether the server answers as the toolkit does; None before anything was verified.
         broken: the broken link; None where it passed.
         reason: one paragraph.
+        reason_zh: the same in Chinese; empty in certificates of earlier versions.
         rows: how many texts were compared.
         agreement: share of texts with the same final label.
         largest: largest difference of a label's log-probability, nats.
@@ -306,6 +308,7 @@ class Certificate(BaseModel):
     passed: bool | None
     broken: Link | None = None
     reason: str
+    reason_zh: str = ""
     rows: int = 0
     agreement: float = 0.0
     largest: float = 0.0
@@ -356,14 +359,15 @@ def certify(
     differences = np.abs(found - tuned)
     agreement = float(np.mean(found.argmax(axis=1) == tuned.argmax(axis=1)))
     fault = fault or _score_fault(found, tuned, base, rescaled, agreement, tolerance)
-    link, reason = fault or (None, "The server answers as transformers with peft does.")
+    link, reason = fault or (None, w.PASSED)
     return Certificate(
         target=target,
         server=served.server,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         passed=link is None,
         broken=link,
-        reason=reason,
+        reason=reason.en,
+        reason_zh=reason.zh,
         rows=len(golden.rows),
         agreement=agreement,
         largest=float(differences.max()),
@@ -385,17 +389,15 @@ def require(certificate: Certificate) -> None:
         )
 
 
-Fault = tuple[Link, str]
+Fault: TypeAlias = tuple[Link, Text]
 
 
 def _template_fault(golden: Golden, source: str | None) -> Fault | None:
     if source is None or source == golden.template_source:
         return None
     at = shared_length(source, golden.template_source)
-    return Link.TEMPLATE, (
-        f"The bundle's template differs from {golden.template}, which the adapter was trained with, from character "
-        f"{at} on ({source[at : at + 20]!r} in place of {golden.template_source[at : at + 20]!r}). Take the trained "
-        "one."
+    return Link.TEMPLATE, w.OTHER_TEMPLATE.fill(
+        template=golden.template, at=at, found=source[at : at + 20], expected=golden.template_source[at : at + 20]
     )
 
 
@@ -406,14 +408,10 @@ def _token_fault(golden: Golden, served: Served) -> Fault | None:
             continue
         # One BOS more than the toolkit's single one, or one where the model was trained without.
         if ids[1:] == row.ids and (golden.bos is None or ids[0] == golden.bos):
-            return Link.BOS, (
-                f"The server puts token {ids[0]} before a prompt that needs no further one: a doubled BOS. Turn "
-                "add_bos_token off in the server's tokenizer, or send token ids."
-            )
+            return Link.BOS, w.DOUBLED_BOS.fill(token=ids[0])
         at = shared_length(ids, row.ids)
-        return Link.TOKENIZER, (
-            f"The server's tokenizer gives other ids from token {at} on: {list(ids[at : at + 4])} in place of "
-            f"{list(row.ids[at : at + 4])}. Serve it with the base model's own tokenizer."
+        return Link.TOKENIZER, w.OTHER_TOKENS.fill(
+            at=at, found=list(ids[at : at + 4]), expected=list(row.ids[at : at + 4])
         )
     return None
 
@@ -431,29 +429,13 @@ def _score_fault(
     near = np.abs(deviation).max() <= tolerance.largest and np.abs(deviation).mean() <= tolerance.mean
     if near and agreement >= tolerance.agreement:
         if np.abs(effect).max() <= tolerance.largest:
-            return Link.ADAPTER_IGNORED, (
-                "The answers equal the adapter's, and they equal the base model's too: the adapter changes nothing "
-                "that could be told from an adapter that is ignored. Train it longer."
-            )
+            return Link.ADAPTER_IGNORED, w.NO_EFFECT
         return None
     if np.abs(found - base).max() <= min(tolerance.largest, 0.25 * np.abs(effect).max()):
-        return Link.ADAPTER_IGNORED, (
-            "The answers are the base model's: the server does not use the adapter. Check that it was started with it "
-            "and that requests name it."
-        )
+        return Link.ADAPTER_IGNORED, w.IGNORED
     for factor, answers in rescaled.items():
         if np.abs(found - answers).mean() < 0.5 * np.abs(deviation).mean():
-            return Link.SCALE, (
-                f"The answers are those of the adapter at about {factor:.2f} times its scale: the server multiplies by "
-                "another one (alpha, rsLoRA or a rank that was padded). Export with --to peft, which folds the scale "
-                "into the weights."
-            )
+            return Link.SCALE, w.OTHER_SCALE.fill(factor=factor)
     if np.corrcoef((found - base).ravel(), effect.ravel())[0, 1] >= 0.9:
-        return Link.PRECISION, (
-            "The answers follow the adapter's but are less exact than the tolerance allows: the server computes in "
-            "lower precision or holds quantised weights. Start it in float32, or allow it with --quantised."
-        )
-    return Link.WEIGHTS, (
-        "The answers are neither the adapter's nor the base model's: another base model, another adapter, or layers "
-        "that were left out."
-    )
+        return Link.PRECISION, w.LESS_EXACT
+    return Link.WEIGHTS, w.OTHER_WEIGHTS

@@ -24,6 +24,7 @@ from fewshot_llm.export.adapter import BaseModel, LoraAdapter, merge, normalise
 from fewshot_llm.export.servers import Storage
 from fewshot_llm.files import atomic_write, atomic_write_text
 from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.types import Text
 
 __all__ = [
     "ARCHITECTURES",
@@ -315,7 +316,7 @@ def _add_tensor(
     writer.add_tensor(served, gguf.quants.quantize(array, form), raw_dtype=form)
 
 
-def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[str, ...]:
+def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[Text, ...]:
     """Write an adapter for llama.cpp, which multiplies by `adapter.lora.alpha` / rank and knows no other scale.
 
     The keys and tensors are those of llama.cpp's `convert_lora_to_gguf.py`; numbers are float32.

@@ -7,7 +7,7 @@ damage that a rule is to name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_llm.errors import AdapterError
+from fewshot_llm.export import words as w
 from fewshot_llm.export.adapter import (
     REWRITING_INITS,
     SERVED_RANKS,
@@ -25,6 +26,7 @@ from fewshot_llm.export.adapter import (
     tensor_values,
 )
 from fewshot_llm.export.servers import Server
+from fewshot_llm.types import Text, listed
 
 __all__ = [
     "RULES",
@@ -60,6 +62,8 @@ class LintFinding:
         detail: what was found and what the server does with it; empty on a pass.
         remedy: what to do, or what `export` does; empty on a pass.
         source: link to the server's source; empty on a pass.
+        detail_zh: the detail in Chinese.
+        remedy_zh: the remedy in Chinese.
     """
 
     server: Server
@@ -68,6 +72,8 @@ class LintFinding:
     detail: str = ""
     remedy: str = ""
     source: str = ""
+    detail_zh: str = ""
+    remedy_zh: str = ""
 
 
 def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] = Server) -> tuple[LintFinding, ...]:
@@ -95,8 +101,19 @@ def lint(folder: Path, base: BaseModel | None = None, servers: Iterable[Server] 
                 findings.append(LintFinding(server, rule.name, Status.PASS))
                 continue
             status = Status.MENDED if rule.mended else Status.NOTE if rule.note else Status.MEND
-            detail = f"{found}; {server} {consequence.text}"
-            findings.append(LintFinding(server, rule.name, status, detail, rule.remedy, consequence.source))
+            detail = w.LINTED.fill(found=found, server=server, consequence=consequence.text)
+            findings.append(
+                LintFinding(
+                    server,
+                    rule.name,
+                    status,
+                    detail.en,
+                    rule.remedy.en,
+                    consequence.source,
+                    detail_zh=detail.zh,
+                    remedy_zh=rule.remedy.zh,
+                )
+            )
     return tuple(findings)
 
 
@@ -188,14 +205,14 @@ class AdapterFacts:
         return tuple(sorted({sides["A"][0] for sides in self._modules.values() if "A" in sides}))
 
     @property
-    def unpaired(self) -> tuple[str, ...]:
+    def unpaired(self) -> tuple[Text, ...]:
         """Modules with one factor only, or with two of different ranks; each with what is wrong."""
         found = []
         for path, sides in sorted(self._modules.items()):
             if len(sides) < 2:
-                found.append(f"{path} has lora_{next(iter(sides))} only")
+                found.append(w.ONE_FACTOR.fill(path=path, side=next(iter(sides))))
             elif sides["A"][0] != sides["B"][1]:
-                found.append(f"{path} has a lora_A of rank {sides['A'][0]} and a lora_B of rank {sides['B'][1]}")
+                found.append(w.TWO_RANKS.fill(path=path, a=sides["A"][0], b=sides["B"][1]))
         return tuple(found)
 
     @property
@@ -338,7 +355,7 @@ class Consequence:
         source: where that is written.
     """
 
-    text: str
+    text: Text
     source: str
 
 
@@ -348,7 +365,7 @@ class Rule:
 
     Attributes:
         name: short, for the table.
-        check: what the adapter has, in words; empty when it has not got the trait.
+        check: what the adapter has, in words; None when it has not got the trait.
         consequences: only the servers that mind it.
         remedy: what to do.
         mended: whether `export --to peft` does it.
@@ -357,9 +374,9 @@ class Rule:
     """
 
     name: str
-    check: Callable[[AdapterFacts], str]
+    check: Callable[[AdapterFacts], Text | None]
     consequences: Mapping[Server, Consequence]
-    remedy: str
+    remedy: Text
     mended: bool = False
     broken: bool = False
     note: bool = False
@@ -378,11 +395,8 @@ _TGI = (
     "https://github.com/huggingface/text-generation-inference/blob/main/server/text_generation_server/adapters/lora.py"
 )
 
-_REFUSES = "refuses it"
-_SCALE = "ignores it without a word, so the scale is wrong"
 
-
-def _everywhere(text: str, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) -> dict[Server, Consequence]:
+def _everywhere(text: Text, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) -> dict[Server, Consequence]:
     sources = {
         Server.VLLM: _VLLM_MODEL,
         Server.SGLANG: _SGLANG_MODEL,
@@ -394,317 +408,317 @@ def _everywhere(text: str, *, but: tuple[Server, ...] = (Server.TRANSFORMERS,)) 
     return {server: Consequence(text, source) for server, source in sources.items() if server not in but}
 
 
-def _named(names: tuple[str, ...]) -> str:
+def _named(names: Sequence[str | Text]) -> Text:
     """The first three, and how many more."""
-    more = f" (and {len(names) - 3} more)" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    shown = listed(names[:3])
+    return w.AND_MORE.fill(names=shown, n=len(names) - 3) if len(names) > 3 else shown
 
 
-def _no_tensors(facts: AdapterFacts) -> str:
+def _no_tensors(facts: AdapterFacts) -> Text | None:
     if facts.pickles and not facts.shapes:
-        return ""  # nothing was looked at
-    return "" if facts.paths else f"it holds {len(facts.shapes)} tensors, and no lora_A and lora_B among them"
+        return None  # nothing was looked at
+    return None if facts.paths else w.NO_TENSORS.fill(n=len(facts.shapes))
 
 
-def _unpaired(facts: AdapterFacts) -> str:
-    return _named(facts.unpaired)
+def _unpaired(facts: AdapterFacts) -> Text | None:
+    return _named(facts.unpaired) if facts.unpaired else None
 
 
-def _not_finite(facts: AdapterFacts) -> str:
-    return f"NaN or infinity stands in {_named(facts.not_finite)}" if facts.not_finite else ""
+def _not_finite(facts: AdapterFacts) -> Text | None:
+    return w.NOT_FINITE.fill(names=_named(facts.not_finite)) if facts.not_finite else None
 
 
-def _half(facts: AdapterFacts) -> str:
+def _half(facts: AdapterFacts) -> Text | None:
     if not facts.too_large:
-        return ""
-    return f"{_named(facts.too_large)} reaches {max(facts.values[name].largest for name in facts.too_large):.3g}"
+        return None
+    largest = max(facts.values[name].largest for name in facts.too_large)
+    return w.TOO_LARGE.fill(names=_named(facts.too_large), largest=largest)
 
 
-def _all_zero(facts: AdapterFacts) -> str:
-    idle = facts.paths and len(facts.idle) == len(facts.paths)
-    return "every update is zero (all lora_B, or all lora_A): it changes nothing and was not trained" if idle else ""
+def _all_zero(facts: AdapterFacts) -> Text | None:
+    return w.ALL_ZERO if facts.paths and len(facts.idle) == len(facts.paths) else None
 
 
-def _some_zero(facts: AdapterFacts) -> str:
+def _some_zero(facts: AdapterFacts) -> Text | None:
     if not facts.untrained or _all_zero(facts):
-        return ""
-    return f"{len(facts.untrained)} of {len(facts.paths)} updates are zero: {_named(facts.untrained)}"
+        return None
+    return w.SOME_ZERO.fill(n=len(facts.untrained), all=len(facts.paths), names=_named(facts.untrained))
 
 
-def _untargeted(facts: AdapterFacts) -> str:
+def _untargeted(facts: AdapterFacts) -> Text | None:
     found = facts.untargeted
-    return f"{_named(found)} is trained, and target_modules does not name it" if found else ""
+    return w.UNTARGETED.fill(names=_named(found)) if found else None
 
 
-def _pickle(facts: AdapterFacts) -> str:
-    return f"the weights are a pickle, {facts.pickles[0]}" if facts.pickles else ""
+def _pickle(facts: AdapterFacts) -> Text | None:
+    return w.PICKLE.fill(name=facts.pickles[0]) if facts.pickles else None
 
 
-def _dora(facts: AdapterFacts) -> str:
-    return "use_dora is set" if facts.config.get("use_dora") else ""
+def _dora(facts: AdapterFacts) -> Text | None:
+    return w.DORA if facts.config.get("use_dora") else None
 
 
-def _modules_to_save(facts: AdapterFacts) -> str:
+def _modules_to_save(facts: AdapterFacts) -> Text | None:
     modules = facts.config.get("modules_to_save") or ()
     whole = [*modules, *(name for name in facts.extra if "lora_embedding" not in name)]
-    return f"whole modules are saved: {', '.join(whole[:3])}" if whole else ""
+    return w.WHOLE_MODULES.fill(names=listed(whole[:3])) if whole else None
 
 
-def _head(facts: AdapterFacts) -> str:
+def _head(facts: AdapterFacts) -> Text | None:
     heads = sorted({p.rpartition(".")[2] for p in facts.paths} & {"lm_head", "embed_tokens", "wte", "embed_out"})
     heads += ["embeddings"] if any("lora_embedding" in name for name in facts.extra) else []
-    return f"it adapts {', '.join(heads)}" if heads else ""
+    return w.ADAPTS_HEAD.fill(names=listed(heads)) if heads else None
 
 
-def _new_tokens(facts: AdapterFacts) -> str:
+def _new_tokens(facts: AdapterFacts) -> Text | None:
     if facts.config.get("trainable_token_indices"):
-        return "token embeddings are trained"
+        return w.TRAINED_TOKENS
     if facts.base is not None and facts.tokens > facts.base.vocabulary:
-        return f"its tokenizer has {facts.tokens} tokens, the base model {facts.base.vocabulary}"
-    return ""
+        return w.MORE_TOKENS.fill(tokens=facts.tokens, base=facts.base.vocabulary)
+    return None
 
 
-def _bias(facts: AdapterFacts) -> str:
-    return "biases are trained" if facts.config.get("bias", "none") != "none" or facts.config.get("lora_bias") else ""
+def _bias(facts: AdapterFacts) -> Text | None:
+    return w.BIASES if facts.config.get("bias", "none") != "none" or facts.config.get("lora_bias") else None
 
 
-def _init(facts: AdapterFacts) -> str:
+def _init(facts: AdapterFacts) -> Text | None:
     name = str(facts.config.get("init_lora_weights", True))
-    return f"it was initialised with {name}" if name.lower().partition("_")[0] in REWRITING_INITS else ""
+    return w.INITIALISED.fill(name=name) if name.lower().partition("_")[0] in REWRITING_INITS else None
 
 
-def _rank(facts: AdapterFacts) -> str:
+def _rank(facts: AdapterFacts) -> Text | None:
     odd = sorted(set(facts.ranks) - set(SERVED_RANKS))
-    return f"rank {', '.join(map(str, odd))} is none of {', '.join(map(str, SERVED_RANKS))}" if odd else ""
+    return w.ODD_RANK.fill(ranks=listed(map(str, odd)), served=listed(map(str, SERVED_RANKS))) if odd else None
 
 
-def _rank_limit(facts: AdapterFacts) -> str:
+def _rank_limit(facts: AdapterFacts) -> Text | None:
     top = max(facts.ranks, default=0)
-    return f"rank {top} is over {SERVED_RANKS[-1]}" if top > SERVED_RANKS[-1] else ""
+    return w.HIGH_RANK.fill(rank=top, most=SERVED_RANKS[-1]) if top > SERVED_RANKS[-1] else None
 
 
-def _rslora(facts: AdapterFacts) -> str:
-    return "use_rslora is set" if facts.config.get("use_rslora") else ""
+def _rslora(facts: AdapterFacts) -> Text | None:
+    return w.RSLORA if facts.config.get("use_rslora") else None
 
 
-def _rank_pattern(facts: AdapterFacts) -> str:
-    return "rank_pattern gives modules different ranks" if facts.config.get("rank_pattern") else ""
+def _rank_pattern(facts: AdapterFacts) -> Text | None:
+    return w.RANK_PATTERN if facts.config.get("rank_pattern") else None
 
 
-def _alpha_pattern(facts: AdapterFacts) -> str:
-    return "alpha_pattern gives modules different scales" if facts.config.get("alpha_pattern") else ""
+def _alpha_pattern(facts: AdapterFacts) -> Text | None:
+    return w.ALPHA_PATTERN if facts.config.get("alpha_pattern") else None
 
 
-def _alpha(facts: AdapterFacts) -> str:
+def _alpha(facts: AdapterFacts) -> Text | None:
     alpha = facts.config.get("lora_alpha", 0)
-    return f"lora_alpha is {alpha}" if not isinstance(alpha, int) else ""
+    return w.ALPHA.fill(alpha=alpha) if not isinstance(alpha, int) else None
 
 
-def _missing_layer(facts: AdapterFacts) -> str:
+def _missing_layer(facts: AdapterFacts) -> Text | None:
     missing = facts.missing
-    return f"{missing[0]} has no update (and {len(missing) - 1} more)" if missing else ""
+    return w.MISSING_LAYER.fill(first=missing[0], n=len(missing) - 1) if missing else None
 
 
-def _other_base(facts: AdapterFacts) -> str:
+def _other_base(facts: AdapterFacts) -> Text | None:
     if facts.strangers:
-        return f"{facts.strangers[0]} does not fit the base model"
+        return w.STRANGER.fill(name=facts.strangers[0])
     if facts.base is not None and facts.recorded_base and facts.recorded_base != facts.base.sha256:
-        return f"it was trained on weights {facts.recorded_base[:12]}, the base has {facts.base.sha256[:12]}"
-    return ""
+        return w.OTHER_BASE.fill(trained=facts.recorded_base[:12], base=facts.base.sha256[:12])
+    return None
 
 
-def _keys(facts: AdapterFacts) -> str:
-    return f"a tensor is named {facts.odd_keys[0]}" if facts.odd_keys else ""
+def _keys(facts: AdapterFacts) -> Text | None:
+    return w.ODD_KEY.fill(name=facts.odd_keys[0]) if facts.odd_keys else None
 
 
-def _architecture(facts: AdapterFacts) -> str:
+def _architecture(facts: AdapterFacts) -> Text | None:
     name = facts.base.architecture if facts.base is not None else ""
-    return f"the base is a {name}" if name not in ("", "LlamaForCausalLM", "Gemma2ForCausalLM") else ""
+    return w.ARCHITECTURE.fill(name=name) if name not in ("", "LlamaForCausalLM", "Gemma2ForCausalLM") else None
 
 
-def _tokenizer(facts: AdapterFacts) -> str:
-    return "the folder has a tokenizer that differs from the base model's" if facts.tokenizer_differs else ""
+def _tokenizer(facts: AdapterFacts) -> Text | None:
+    return w.TOKENIZER if facts.tokenizer_differs else None
 
 
-def _bare(facts: AdapterFacts) -> str:
-    return "the folder is an adapter without its base model"
+def _bare(facts: AdapterFacts) -> Text | None:
+    return w.BARE
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("pickle", _pickle, _everywhere("would run code from it", but=()), "save it again as safetensors"),
+    Rule("pickle", _pickle, _everywhere(w.RUNS_CODE, but=()), w.SAVE_SAFETENSORS),
     Rule(
         "no tensors",
         _no_tensors,
-        _everywhere("refuses it, or answers as the base model does", but=()),
-        "train it again, or copy the whole file",
+        _everywhere(w.REFUSES_OR_ANSWERS_AS_BASE, but=()),
+        w.COPY_AGAIN,
         broken=True,
     ),
     Rule(
         "half a pair",
         _unpaired,
-        _everywhere("refuses it or drops the module", but=()),
-        "save it again with save_pretrained",
+        _everywhere(w.REFUSES_OR_DROPS, but=()),
+        w.SAVE_PRETRAINED,
         broken=True,
     ),
     Rule(
         "NaN or inf",
         _not_finite,
-        _everywhere("loads it and answers NaN, or rubbish, to every text", but=()),
-        "train again with a smaller learning rate, or in float32 or bfloat16",
+        _everywhere(w.ANSWERS_NAN, but=()),
+        w.SMALLER_RATE,
         broken=True,
     ),
     Rule(
         "all zero",
         _all_zero,
-        _everywhere("serves it and answers as the base model does", but=()),
-        "train it again: a learning rate, or a number of steps, of zero leaves lora_B at zero",
+        _everywhere(w.ANSWERS_AS_BASE, but=()),
+        w.TRAIN_AT_ALL,
         broken=True,
     ),
     Rule(
         "not a target",
         _untargeted,
-        _everywhere("applies it or drops it, which peft does", but=()),
-        "write target_modules as it was trained, in adapter_config.json",
+        _everywhere(w.APPLIES_OR_DROPS, but=()),
+        w.WRITE_TARGETS,
         broken=True,
     ),
     Rule(
         "some zero",
         _some_zero,
-        _everywhere("answers as the base model does there", but=()),
-        "nothing where those modules were left out on purpose; else train again",
+        _everywhere(w.AS_BASE_THERE, but=()),
+        w.NOTHING_IF_MEANT,
         note=True,
     ),
     Rule(
         "float16",
         _half,
-        _everywhere("makes infinity of it where it serves in float16", but=()),
-        "serve in float32 or bfloat16 (--dtype), or train again with a smaller learning rate",
+        _everywhere(w.INFINITY_IN_HALF, but=()),
+        w.WIDER_FORMAT,
         note=True,
     ),
     Rule(
         "other base",
         _other_base,
-        _everywhere("loads nonsense or fails", but=()),
-        "give the base it was trained on",
+        _everywhere(w.LOADS_NONSENSE, but=()),
+        w.GIVE_BASE,
     ),
-    Rule("DoRA", _dora, _everywhere(_REFUSES), "export with --to merged, or train with use_dora = false"),
+    Rule("DoRA", _dora, _everywhere(w.REFUSES), w.NO_DORA),
     Rule(
         "modules_to_save",
         _modules_to_save,
-        _everywhere("refuses them or leaves them out"),
-        "train without modules_to_save, or export with --to merged",
+        _everywhere(w.REFUSES_OR_LEAVES_OUT),
+        w.NO_MODULES_TO_SAVE,
     ),
     Rule(
         "output head",
         _head,
-        _everywhere(_REFUSES),
-        "train without lm_head and embeddings, or export with --to merged",
+        _everywhere(w.REFUSES),
+        w.NO_HEAD,
     ),
     Rule(
         "new tokens",
         _new_tokens,
-        _everywhere("has no rows for them"),
-        "use the base model's own tokens in the template",
+        _everywhere(w.NO_ROWS),
+        w.OWN_TOKENS,
     ),
     Rule(
         "bias",
         _bias,
-        _everywhere("does not load biases"),
-        "train with bias = 'none', or export with --to merged",
+        _everywhere(w.NO_BIASES),
+        w.NO_BIAS,
     ),
     Rule(
         "init",
         _init,
-        _everywhere("applies it to the published base, whose weights the initialisation had changed"),
-        "save it with path_initial_model_for_weight_conversion, or export with --to merged",
+        _everywhere(w.PUBLISHED_BASE),
+        w.CONVERT_INIT,
     ),
     Rule(
         "rank limit",
         _rank_limit,
-        {Server.VLLM: Consequence(_REFUSES, _VLLM_RANKS), Server.SGLANG: Consequence(_REFUSES, _SGLANG)},
-        "train with a smaller r, or export with --to merged",
+        {Server.VLLM: Consequence(w.REFUSES, _VLLM_RANKS), Server.SGLANG: Consequence(w.REFUSES, _SGLANG)},
+        w.SMALLER_RANK,
     ),
     Rule(
         "rank",
         _rank,
         {
-            Server.VLLM: Consequence("has no --max-lora-rank of that size, and pads or refuses", _VLLM_RANKS),
-            Server.SGLANG: Consequence("takes one rank for its memory pool", _SGLANG),
-            Server.TGI: Consequence("has kernels for a few ranks only", _TGI),
+            Server.VLLM: Consequence(w.NO_SUCH_RANK, _VLLM_RANKS),
+            Server.SGLANG: Consequence(w.ONE_RANK, _SGLANG),
+            Server.TGI: Consequence(w.FEW_KERNELS, _TGI),
         },
-        "ranks are padded with zeros",
+        w.PADS,
         mended=True,
     ),
     Rule(
         "rsLoRA",
         _rslora,
         {
-            Server.SGLANG: Consequence(_SCALE, _SGLANG_MODEL),
-            Server.LLAMA_CPP: Consequence(_SCALE, _LLAMA),
-            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
+            Server.SGLANG: Consequence(w.WRONG_SCALE, _SGLANG_MODEL),
+            Server.LLAMA_CPP: Consequence(w.WRONG_SCALE, _LLAMA),
+            Server.OLLAMA: Consequence(w.WRONG_SCALE, _OLLAMA),
         },
-        "the true scale is folded into lora_B",
+        w.FOLDS_SCALE,
         mended=True,
     ),
     Rule(
         "rank_pattern",
         _rank_pattern,
-        {Server.SGLANG: Consequence(_SCALE, _SGLANG), Server.TGI: Consequence(_SCALE, _TGI)},
-        "ranks are padded to one value and the scale folded into lora_B",
+        {Server.SGLANG: Consequence(w.WRONG_SCALE, _SGLANG), Server.TGI: Consequence(w.WRONG_SCALE, _TGI)},
+        w.PADS_AND_FOLDS,
         mended=True,
     ),
     Rule(
         "alpha_pattern",
         _alpha_pattern,
         {
-            Server.SGLANG: Consequence(_SCALE, _SGLANG),
-            Server.LLAMA_CPP: Consequence(_SCALE, _CONVERTER),
-            Server.OLLAMA: Consequence(_SCALE, _OLLAMA),
-            Server.TGI: Consequence(_SCALE, _TGI),
+            Server.SGLANG: Consequence(w.WRONG_SCALE, _SGLANG),
+            Server.LLAMA_CPP: Consequence(w.WRONG_SCALE, _CONVERTER),
+            Server.OLLAMA: Consequence(w.WRONG_SCALE, _OLLAMA),
+            Server.TGI: Consequence(w.WRONG_SCALE, _TGI),
         },
-        "the true scale is folded into lora_B",
+        w.FOLDS_SCALE,
         mended=True,
     ),
     Rule(
         "alpha",
         _alpha,
         {
-            Server.VLLM: Consequence("declares lora_alpha an integer", _VLLM),
-            Server.OLLAMA: Consequence("parses lora_alpha as an unsigned integer and fails", _OLLAMA),
+            Server.VLLM: Consequence(w.INTEGER_ALPHA, _VLLM),
+            Server.OLLAMA: Consequence(w.UNSIGNED_ALPHA, _OLLAMA),
         },
-        "the true scale is folded into lora_B and alpha set to the rank",
+        w.FOLDS_AND_SETS,
         mended=True,
     ),
     Rule(
         "missing layer",
         _missing_layer,
         {
-            Server.SGLANG: Consequence("stacks q, k and v of a layer and fails on a missing one", _SGLANG_MODEL),
-            Server.TGI: Consequence("drops that module type in all layers without a word", _TGI),
+            Server.SGLANG: Consequence(w.STACKS_LAYERS, _SGLANG_MODEL),
+            Server.TGI: Consequence(w.DROPS_TYPE, _TGI),
         },
-        "updates of zero are added",
+        w.ADDS_ZEROS,
         mended=True,
     ),
-    Rule("keys", _keys, _everywhere("does not find the tensor"), "tensors are renamed", mended=True),
+    Rule("keys", _keys, _everywhere(w.NOT_FOUND), w.RENAMES, mended=True),
     Rule(
         "architecture",
         _architecture,
-        {Server.OLLAMA: Consequence("converts adapters of llama and gemma2 only", _OLLAMA)},
-        "export with --to ollama, which writes the GGUF itself",
+        {Server.OLLAMA: Consequence(w.TWO_ARCHITECTURES, _OLLAMA)},
+        w.TO_OLLAMA,
     ),
     Rule(
         "tokenizer",
         _tokenizer,
         {
-            Server.VLLM: Consequence("uses the base model's tokenizer", _VLLM_MODEL),
-            Server.LLAMA_CPP: Consequence("uses the tokenizer inside the base GGUF", _CONVERTER),
+            Server.VLLM: Consequence(w.BASE_TOKENIZER, _VLLM_MODEL),
+            Server.LLAMA_CPP: Consequence(w.GGUF_TOKENIZER, _CONVERTER),
         },
-        "train with the base model's own tokenizer",
+        w.OWN_TOKENIZER,
     ),
     Rule(
         "bare adapter",
         _bare,
-        {Server.TRANSFORMERS: Consequence("serves whole models only", _SERVE)},
-        "export with --to merged or --to decision",
+        {Server.TRANSFORMERS: Consequence(w.WHOLE_MODELS, _SERVE)},
+        w.TO_WHOLE,
     ),
 )
