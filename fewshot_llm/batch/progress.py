@@ -48,7 +48,7 @@ class Snapshot:
         errors: those in error.
         found_done: rows that were finished when this run began.
         tokens: of the prompts of this run's rows.
-        computed_tokens: of those, the tokens that the model had to read: shared beginnings count once a shard,
+        computed_tokens: of those, the tokens that the model had to read: shared prefixes count once a shard,
             repeated prompts not at all.
         scoring: prompts of the shard in work that are scored already.
         seconds: since this run began.

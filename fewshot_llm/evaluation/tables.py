@@ -1,7 +1,5 @@
 """Would an estimator of tables do better? Asked on the very rows that a classifier was fitted with.
 
-Estimators of tables beside a language model, on the same labelled rows; and which of them to use.
-
 Where rows are fields and not texts, a decision tree or a logistic regression may know more after 32 rows than a
 language model. Then that is the answer.
 """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fewshot_llm.labelling.suggest import (
     ADDED_COLUMNS,
-    Likeness,
     Suggestion,
     Suggestions,
+    TextSimilarity,
     Wish,
     choose,
     suggest,
     uncertainty,
 )
 
-__all__ = ["ADDED_COLUMNS", "Likeness", "Suggestion", "Suggestions", "Wish", "choose", "suggest", "uncertainty"]
+__all__ = ["ADDED_COLUMNS", "Suggestion", "Suggestions", "TextSimilarity", "Wish", "choose", "suggest", "uncertainty"]

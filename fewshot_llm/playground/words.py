@@ -116,3 +116,7 @@ EPOCH = Text(
     "训练，第 {epoch}/{epochs} 轮：损失 {loss:.3f}，还需 {left:.0f} 秒",
 )
 TUNED = Text("{reason}\n→ {folder}", "{reason}\n→ {folder}")
+NO_TOKEN = Text(
+    "Open the address that `fewshot-llm play` has printed; it carries the token.",
+    "请打开 fewshot-llm play 打印的地址，里面带有令牌。",
+)

@@ -1,6 +1,6 @@
-"""A report as one HTML file: charts are drawn beforehand, so that the page runs no script and asks nobody.
+"""A report as one HTML file and as Markdown with the same blocks and numbers, and from a result to both.
 
-A report as Markdown: the same blocks and numbers as the page; charts are their tables.
+Charts of the page are drawn beforehand, so that it runs no script and asks nobody; in Markdown charts are their tables.
 """
 
 from __future__ import annotations
