@@ -46,9 +46,10 @@ from fewshot_llm.batch.job import (
 from fewshot_llm.batch.labeller import Answer, Labeller, Rendered
 from fewshot_llm.batch.manifest import Disk
 from fewshot_llm.batch.progress import Meter, ProgressReport
-from fewshot_llm.batch.sources import Problem, RowSource
+from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Prepared, Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files import Problem
 from fewshot_llm.scoring.session import OFTEN, Session
 from fewshot_llm.types import Progress
 

@@ -26,7 +26,6 @@ __all__ = [
     "HubSource",
     "InputRow",
     "Limited",
-    "Problem",
     "RowSource",
     "columns_of",
     "open_source",

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_llm.batch.labeller import Answer, ClassifierLabeller, combine
-from fewshot_llm.batch.sources import Problem
 from fewshot_llm.batch.work import Fitted, LongText, fit
 from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.files import Problem
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import encode
 from tests.batch.stand_in import CharacterRuler
