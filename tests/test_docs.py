@@ -16,8 +16,7 @@ from markdown_it import MarkdownIt
 import fewshot_llm
 from tests import doc_blocks
 from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page, statements
-from tests.test_readme import LINK, ROOT
-from tests.test_readme import stand_in_home as stand_in_home
+from tests.test_readme import LINK, ROOT, stand_in_home as stand_in_home
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import CalibrationError
 from fewshot_llm.stats.conformal import CrossValidationPlus, rows_needed

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 pytest.importorskip("phonenumbers", reason="needs pip install 'fewshot-llm[redact]'")
 pytest.importorskip("stdnum", reason="needs pip install 'fewshot-llm[redact]'")

@@ -52,7 +52,7 @@ def test_language_of_its_own_comes_first(tmp_path: Path) -> None:
 
 
 def test_gaps_are_named() -> None:
-    lines = gaps({"cancle": "…"}, LABELS)
+    lines = [line.en for line in gaps({"cancle": "…"}, LABELS)]
     assert lines[0] == "No reply to the intents cancel, track: such messages are handed to a person."
     assert lines[1].startswith("The reply to 'cancle' is never given")
     assert "Did you mean cancel?" in lines[1]

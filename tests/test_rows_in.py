@@ -18,8 +18,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fewshot_llm.batch.sources import open_source
 from fewshot_llm.data import SupportSet

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_readme import BLOCK, LINK, ROOT, run_blocks
-from tests.test_readme import stand_in_home as stand_in_home
+from tests.test_readme import BLOCK, LINK, ROOT, run_blocks, stand_in_home as stand_in_home
 
 PAGES = ("docs/shop.md", "docs/shop.zh.md")
 

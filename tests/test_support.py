@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.data import Example, Finding, SupportSet, doctor, folds, queries
 from fewshot_llm.data.cleaning import describe

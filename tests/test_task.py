@@ -6,8 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.data.language import detect_language, normalise_text, readable_label
 from fewshot_llm.data.task import Task, list_tasks, load_task, prompts_folder

@@ -9,8 +9,7 @@ import argparse
 from pathlib import Path
 
 from fewshot_llm.artifacts.folder import Artifact, save_artifact
-from fewshot_llm.evaluation.suite.data import read_data
-from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.evaluation.suite.file import load_suite, read_data
 from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
 from fewshot_llm.models.load import load_model
 from fewshot_llm.predictors.build import make_builder, make_task

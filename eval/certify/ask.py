@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.data import Example
 from fewshot_llm.export.bundle import BundleRecord
-from fewshot_llm.export.golden import GoldenRow
+from fewshot_llm.export.certificate import GoldenRow
 from fewshot_llm.export.source import ExportSource
 from fewshot_llm.export.verify import DecisionServer
 from fewshot_llm.models.load import LanguageModel

@@ -28,11 +28,9 @@ import numpy as np
 from eval.certify.ask import Labelled, decide, generate_here, generate_there, label
 from fewshot_llm.artifacts.record import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.suite.data import SuiteData, read_data
-from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.evaluation.suite.file import SuiteData, load_suite, read_data
 from fewshot_llm.export.bundle import BundleRecord, write_bundle
-from fewshot_llm.export.names import Target
-from fewshot_llm.export.servers import running, script
+from fewshot_llm.export.servers import Target, running, script
 from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.export.verify import verify
 from fewshot_llm.files import atomic_write_json, sha256_file

@@ -26,9 +26,8 @@ from fewshot_llm.artifacts.record import installed_versions
 from fewshot_llm.data import SupportSet
 from fewshot_llm.data.task import load_task
 from fewshot_llm.evaluation.attacks import Attacked, attack, attacked_text, compare, load_attacks
-from fewshot_llm.evaluation.provenance import git_commit, machine
-from fewshot_llm.evaluation.suite.data import SuiteData, read_data
-from fewshot_llm.evaluation.suite.file import Data
+from fewshot_llm.evaluation.result import git_commit, machine
+from fewshot_llm.evaluation.suite.file import Data, SuiteData, read_data
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder.base import Ladder
 from fewshot_llm.ladder.climb import run_ladder

@@ -12,7 +12,7 @@ import numpy as np
 
 from fewshot_llm import load_model
 from fewshot_llm.artifacts.record import installed_versions
-from fewshot_llm.evaluation.provenance import git_commit, machine
+from fewshot_llm.evaluation.result import git_commit, machine
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.models.load import LanguageModel
 

@@ -105,8 +105,8 @@ def _rows(path: Path, count: int) -> Path:
 def main() -> None:
     """Run one trial and print its outcome."""
     from fewshot_llm import FewShotClassifier
-    from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
     from fewshot_llm.batch.job import Output
+    from fewshot_llm.batch.labeller import ClassifierLabeller
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.sources import FileSource
     from fewshot_llm.batch.work import Settings

@@ -18,8 +18,8 @@ from pathlib import Path
 from batch_rows import write_rows
 
 from fewshot_llm import FewShotClassifier, load_model
-from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
 from fewshot_llm.batch.job import Output
+from fewshot_llm.batch.labeller import ClassifierLabeller
 from fewshot_llm.batch.runner import run_batch
 from fewshot_llm.batch.sources import open_source
 from fewshot_llm.batch.work import Settings

@@ -23,9 +23,8 @@ from eval.speed.timing import paired
 from fewshot_llm import load_model
 from fewshot_llm.artifacts.record import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.provenance import git_commit, machine
-from fewshot_llm.evaluation.suite.data import read_data
-from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.evaluation.result import git_commit, machine
+from fewshot_llm.evaluation.suite.file import load_suite, read_data
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.predictors.build import make_builder, make_scorer

@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
-    from fewshot_llm.batch.estimate import estimate_job
     from fewshot_llm.batch.job import BatchReport, Output
+    from fewshot_llm.batch.labeller import ClassifierLabeller, SavedClassifier, support_profile
+    from fewshot_llm.batch.progress import estimate_job
     from fewshot_llm.batch.ray import Cluster, run_batch_on_ray
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.sources import open_source

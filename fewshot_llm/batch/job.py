@@ -18,13 +18,13 @@ from fewshot_llm.batch.drift import SupportProfile, drift_warnings
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.manifest import ERRORS, MANIFEST, Disk, Journal, ShardEntry
 from fewshot_llm.batch.progress import Snapshot
-from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import Format, ShardSchema, encode_shard, input_schema, output_names, written_schema
-from fewshot_llm.batch.sources import RowSource
+from fewshot_llm.batch.sources import InputRow, RowSource
 from fewshot_llm.batch.work import Finished, Settings
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files.atomic import sole_writer
 from fewshot_llm.files.values import json_line
+from fewshot_llm.types import Text
 
 __all__ = [
     "BatchReport",
@@ -87,11 +87,11 @@ class BatchReport:
     errors: Mapping[str, int]
     labels: Mapping[str, int]
     redacted: Mapping[str, int]
-    warnings: tuple[str, ...]
+    warnings: tuple[Text, ...]
     last: Snapshot
     manifest: Path
     columns: Mapping[str, str]
-    changed: tuple[str, ...] = ()
+    changed: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def job_lock(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def how_far(job: Job, rows: int, kept: int = 0) -> str:
+def how_far(job: Job, rows: int, kept: int = 0) -> Text:
     """For somebody who has stopped the job: what is finished, and how to go on.
 
     Args:
@@ -138,11 +138,19 @@ def how_far(job: Job, rows: int, kept: int = 0) -> str:
         kept: prompts of unfinished shards that need not be scored again.
     """
     done = sum(entry.rows for entry in job.journal.entries)
-    more = f", and {kept:,} prompts of the next ones are scored and kept" if kept else ""
-    return (
-        f"{done:,} of {rows:,} rows are finished in {job.output.folder}{more}. "
-        "Go on with the same command and --resume."
-    )
+    template = HOW_FAR_KEPT if kept else HOW_FAR
+    return template.fill(done=done, rows=rows, folder=job.output.folder, kept=kept)
+
+
+HOW_FAR = Text(
+    "{done:,} of {rows:,} rows are finished in {folder}. Go on with the same command and --resume.",
+    "{folder} 中已完成 {rows:,} 行中的 {done:,} 行。用同一命令加 --resume 继续。",
+)
+HOW_FAR_KEPT = Text(
+    "{done:,} of {rows:,} rows are finished in {folder}, and {kept:,} prompts of the next ones are scored and kept. "
+    "Go on with the same command and --resume.",
+    "{folder} 中已完成 {rows:,} 行中的 {done:,} 行，后面的 {kept:,} 条提示也已打分并保存。用同一命令加 --resume 继续。",
+)
 
 
 def describe_job(
@@ -264,7 +272,7 @@ def finish_job(job: Job, last: Snapshot, support: SupportProfile | None) -> Batc
         last=last,
         manifest=job.output.folder / MANIFEST,
         columns=manifest["job"]["result_columns"],
-        changed=tuple(map(str, changed)),
+        changed=tuple(change.said for change in changed),
     )
 
 

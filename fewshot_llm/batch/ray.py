@@ -59,9 +59,8 @@ from fewshot_llm.batch.job import (
 from fewshot_llm.batch.labeller import Labeller
 from fewshot_llm.batch.manifest import Disk
 from fewshot_llm.batch.progress import Meter, ProgressReport
-from fewshot_llm.batch.rows import InputRow
 from fewshot_llm.batch.shards import answer_columns, answer_schema
-from fewshot_llm.batch.sources import RowSource
+from fewshot_llm.batch.sources import InputRow, RowSource
 from fewshot_llm.batch.work import Finished, Settings, answer_new, assemble, prepare
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import BatchError, ServerError
@@ -183,7 +182,7 @@ def run_batch_on_ray(
                 entry = write_shard(job, finished, disk)
                 meter.shard_done(entry, tokens, computed)
         except KeyboardInterrupt as stop:
-            stop.add_note(how_far(job, meter.at.total))
+            stop.add_note(str(how_far(job, meter.at.total)))
             raise
         return finish_job(job, meter.at, support)
 

@@ -46,10 +46,10 @@ from fewshot_llm.batch.job import (
 from fewshot_llm.batch.labeller import Answer, Labeller, Rendered
 from fewshot_llm.batch.manifest import Disk
 from fewshot_llm.batch.progress import Meter, ProgressReport
-from fewshot_llm.batch.rows import Problem
 from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Prepared, Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
+from fewshot_llm.files import Problem
 from fewshot_llm.scoring.base import OFTEN, Session
 from fewshot_llm.types import Progress
 
@@ -217,7 +217,7 @@ def run_batch(
         except BaseException as error:
             kept = scoring.stop()
             if isinstance(error, KeyboardInterrupt):
-                error.add_note(how_far(job, meter.at.total, kept))
+                error.add_note(str(how_far(job, meter.at.total, kept)))
             raise
         finally:
             results.close()

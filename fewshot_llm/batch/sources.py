@@ -7,22 +7,48 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from fewshot_llm.batch.changes import Change, FileState, ReadHash, change_of
-from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST
-from fewshot_llm.batch.rows import InputRow
+from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST, Change, FileState, ReadHash, change_of
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
 from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names, known_encoding
 from fewshot_llm.files.tables import as_delimiter
 from fewshot_llm.models.trust import open_data_set
 
-__all__ = ["FileSource", "HubSource", "Limited", "RowSource", "columns_of", "open_source"]
+__all__ = [
+    "FileSource",
+    "HubSource",
+    "InputRow",
+    "Limited",
+    "RowSource",
+    "columns_of",
+    "open_source",
+]
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One row of the input, readable or not.
+
+    Attributes:
+        position: 0-based position over the whole input; every row has one, also those in error.
+        source: name of the file (or data set) it came from.
+        line: 1-based line of a text file, row number in a Parquet file or a data set.
+        values: its columns; empty where the row could not be read.
+        problem: why it cannot be labelled, if that is known already.
+    """
+
+    position: int
+    source: str
+    line: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+
 
 LOOKED_AT = 100
 """Rows of a file from which is told what its columns are and how it is read."""

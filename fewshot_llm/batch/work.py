@@ -13,11 +13,12 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from fewshot_llm.batch.labeller import Answer, Labeller, Rendered, Ruler, combine, rounded
-from fewshot_llm.batch.rows import InputRow, Problem
 from fewshot_llm.batch.shards import LabelledRow
+from fewshot_llm.batch.sources import InputRow
 from fewshot_llm.data.example import query_of
 from fewshot_llm.data.redaction import Redactor
 from fewshot_llm.errors import ScoringError, TemplateError
+from fewshot_llm.files import Problem
 from fewshot_llm.types import Progress
 
 __all__ = ["Finished", "Fitted", "LongText", "Prepared", "Settings", "answer_new", "assemble", "fit", "prepare"]

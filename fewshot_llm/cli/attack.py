@@ -90,8 +90,7 @@ def attack(
 
     from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of
     from fewshot_llm.cli.progress import row_progress
-    from fewshot_llm.evaluation.attacks import attack as attack_rows
-    from fewshot_llm.evaluation.attacks import compare, load_attacks, rows_to_attack
+    from fewshot_llm.evaluation.attacks import attack as attack_rows, compare, load_attacks, rows_to_attack
     from fewshot_llm.evaluation.result import read_evaluation
     from fewshot_llm.files import atomic_write_json
 

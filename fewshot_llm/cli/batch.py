@@ -6,8 +6,7 @@ from functools import partial
 
 import typer
 
-from fewshot_llm.cli import batch_options as batch_only
-from fewshot_llm.cli import guarding, options, redacting, saved
+from fewshot_llm.cli import batch_options as batch_only, guarding, options, redacting, saved
 
 __all__ = ["batch"]
 
@@ -70,9 +69,9 @@ def batch(
     be labelled, and manifest.json. Exit code 1 when rows are in error, unless --tolerate allows so many, and when an
     input file changed while it was read. Ctrl-C keeps what is labelled so far; --resume goes on from there.
     """
-    from fewshot_llm.batch.classifier_labeller import ClassifierLabeller, SavedClassifier, support_profile
-    from fewshot_llm.batch.estimate import estimate_job
     from fewshot_llm.batch.job import Output, job_lock
+    from fewshot_llm.batch.labeller import ClassifierLabeller, SavedClassifier, support_profile
+    from fewshot_llm.batch.progress import estimate_job
     from fewshot_llm.batch.runner import run_batch
     from fewshot_llm.batch.sources import columns_of
     from fewshot_llm.batch.work import LongText, Settings

@@ -12,9 +12,8 @@ from typing import Any
 
 import typer
 
-from fewshot_llm.batch.estimate import Estimate
 from fewshot_llm.batch.job import BatchReport
-from fewshot_llm.batch.progress import ProgressReport, Snapshot, json_lines, prometheus_textfile
+from fewshot_llm.batch.progress import Estimate, ProgressReport, Snapshot, json_lines, prometheus_textfile
 from fewshot_llm.cli.failure import say_columns
 
 __all__ = ["print_estimate", "print_outcome", "shown_progress"]
@@ -84,9 +83,9 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: M
             "errors": dict(outcome.errors),
             "labels": dict(outcome.labels),
             "redacted": dict(outcome.redacted),
-            "warnings": list(outcome.warnings),
+            "warnings": list(map(str, outcome.warnings)),
             "columns": dict(outcome.columns),
-            "input_changed": list(outcome.changed),
+            "input_changed": list(map(str, outcome.changed)),
             "shots": dict(shots),
             "output": str(output),
         }

@@ -129,7 +129,7 @@ def classify(
     from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.data.task import load_task
-    from fewshot_llm.evaluation.precision import check_precision
+    from fewshot_llm.evaluation.evaluate import check_precision
     from fewshot_llm.files import require_writable, write_rows
     from fewshot_llm.labelling.files import RESULT_COLUMNS, SELECTIVE_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.ladder.base import Ladder

@@ -55,7 +55,7 @@ def demo(
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.data import SupportSet
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.evaluation.measure import evaluate_fitted
+    from fewshot_llm.evaluation.evaluate import evaluate_fitted
 
     reviews = sample_reviews(per_label, rows, seed)
     loaded = ModelOptions(model, device=device, dtype=dtype, threads=threads).load("zh", ())
@@ -83,7 +83,7 @@ def demo(
     }
     page = None
     if report is not None:
-        from fewshot_llm.report.write import document_of, write_report
+        from fewshot_llm.report.render import document_of, write_report
 
         page = write_report(document_of(measured, report_lang), report)
     if as_json:

@@ -125,11 +125,10 @@ def evaluate(
     from fewshot_llm.artifacts.folder import read_decision
     from fewshot_llm.cli.progress import row_progress
     from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.evaluation.evaluate import evaluate as measure
-    from fewshot_llm.evaluation.measure import evaluate_fitted
+    from fewshot_llm.evaluation.evaluate import evaluate as measure, evaluate_fitted
     from fewshot_llm.files import atomic_write_json
     from fewshot_llm.predictors.build import make_language
-    from fewshot_llm.report.write import document_of, write_report
+    from fewshot_llm.report.render import document_of, write_report
 
     advice = None
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)

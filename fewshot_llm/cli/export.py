@@ -9,7 +9,7 @@ import typer
 
 from fewshot_llm.cli import options
 from fewshot_llm.cli.optional_value import HERE
-from fewshot_llm.export.names import Storage, Target
+from fewshot_llm.export.servers import Storage, Target
 
 if TYPE_CHECKING:
     from fewshot_llm.export.certificate import Certificate

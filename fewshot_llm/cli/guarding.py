@@ -107,8 +107,7 @@ def take_policy(
         FewshotError: a file is unusable, or the adapter has seen the rows that the policy would be fitted on.
     """
     from fewshot_llm.artifacts.folder import trained_on
-    from fewshot_llm.selective.held_out import require_unseen
-    from fewshot_llm.selective.policy import SelectivePolicy
+    from fewshot_llm.selective.policy import SelectivePolicy, require_unseen
 
     if max_error is None and calibration_rows is not None:
         raise typer.BadParameter("only --max-error is fitted on rows of their own", param_hint="--calibration-rows")

@@ -11,7 +11,7 @@ import typer
 
 from fewshot_llm.cli import options
 from fewshot_llm.cli.failure import FAILED
-from fewshot_llm.export.names import Server
+from fewshot_llm.export.servers import Server
 
 if TYPE_CHECKING:
     from fewshot_llm.export.adapter import BaseModel
@@ -48,8 +48,7 @@ def lint(
     Each row says what export mends by itself and what has to be mended by hand, with a link to the server's source.
     Exit code 1 where something has to be mended by hand for a server that was asked for with --server.
     """
-    from fewshot_llm.export.lint import Status, worst
-    from fewshot_llm.export.lint import lint as examine
+    from fewshot_llm.export.lint import Status, lint as examine, worst
 
     findings = examine(adapter, _base(adapter, model, allow_download), servers or Server)
     if as_json:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import Task
+    from rich.progress import Progress as Bar, Task
 
     from fewshot_llm.models.pull import PullProgress
     from fewshot_llm.types import Progress

@@ -103,8 +103,7 @@ def reply(
     from fewshot_llm.labelling.files import add_answers
     from fewshot_llm.labelling.replies import REPLY_COLUMNS, gaps, read_answers, reply_to
     from fewshot_llm.predictors.build import make_language, make_scorer, text_language
-    from fewshot_llm.selective.held_out import require_unseen
-    from fewshot_llm.selective.policy import SelectivePolicy
+    from fewshot_llm.selective.policy import SelectivePolicy, require_unseen
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)

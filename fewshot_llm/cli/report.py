@@ -61,7 +61,7 @@ def report(
     from fewshot_llm.artifacts.folder import read_decision
     from fewshot_llm.evaluation.result import Evaluation
     from fewshot_llm.ladder.base import check_target
-    from fewshot_llm.report.write import document_of, read_any_result, write_report
+    from fewshot_llm.report.render import document_of, read_any_result, write_report
 
     found = read_any_result(result)
     if isinstance(found, Evaluation):

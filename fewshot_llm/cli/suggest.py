@@ -63,8 +63,7 @@ def suggest(
     from fewshot_llm.data import queries
     from fewshot_llm.data.columns import LABEL_WORDS, resolve_columns
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
-    from fewshot_llm.labelling import ADDED_COLUMNS
-    from fewshot_llm.labelling import suggest as choose_rows
+    from fewshot_llm.labelling import ADDED_COLUMNS, suggest as choose_rows
 
     told = Told(text_column, label_column, delimiter, encoding, merge_labels)
     described, examples = told.support(task, support)

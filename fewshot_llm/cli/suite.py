@@ -11,8 +11,8 @@ from fewshot_llm.cli import options, report_options
 
 if TYPE_CHECKING:
     from fewshot_llm.errors import FewshotError
-    from fewshot_llm.evaluation.suite.cells import Cell, CellResult
-    from fewshot_llm.evaluation.suite.data import SuiteData
+    from fewshot_llm.evaluation.suite.file import SuiteData
+    from fewshot_llm.evaluation.suite.result import Cell, CellResult
     from fewshot_llm.evaluation.suite.run import SuiteCallbacks
 
 __all__ = ["suite"]
@@ -79,11 +79,10 @@ def suite(
     """
     from fewshot_llm.cli.parts import numbers
     from fewshot_llm.evaluation.compare import regressions
-    from fewshot_llm.evaluation.suite.cells import SuitePart
     from fewshot_llm.evaluation.suite.file import load_suite
-    from fewshot_llm.evaluation.suite.result import read_result, write_result
+    from fewshot_llm.evaluation.suite.result import SuitePart, read_result, write_result
     from fewshot_llm.evaluation.suite.run import run_suite
-    from fewshot_llm.report.write import document_of, write_report
+    from fewshot_llm.report.render import document_of, write_report
 
     part = SuitePart(
         methods=only,

@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 from fewshot_llm.data.cleaning import Finding, describe
-from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.language import detect_language, normalise_text
 from fewshot_llm.data.support_set import SupportSet
-from fewshot_llm.data.task import Task, detect_language
+from fewshot_llm.data.task import Task
 
 __all__ = ["DoctorReport", "doctor"]
 

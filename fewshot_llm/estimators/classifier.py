@@ -231,13 +231,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """
         from fewshot_llm.artifacts.folder import trained_on
         from fewshot_llm.ladder.rungs.lora import TunedPredictor
-        from fewshot_llm.selective.held_out import (
+        from fewshot_llm.selective.policy import (
             OutOfFoldPredictions,
             answers_of_folds,
             answers_out_of_fold,
+            fit_policy,
             require_unseen,
         )
-        from fewshot_llm.selective.policy import fit_policy
 
         def out_of_fold(predictor: PromptedPredictor) -> OutOfFoldPredictions:
             if isinstance(predictor, TunedPredictor) and predictor.tuned.folds is not None:

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot_llm.errors import DataFileError, nearest
-from fewshot_llm.evaluation.suite.cells import WITHOUT_MODEL, CellResult
-from fewshot_llm.evaluation.suite.result import Group, SuiteResult, grouped, right
+from fewshot_llm.evaluation.suite.result import WITHOUT_MODEL, CellResult, Group, SuiteResult, grouped, right
 from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval
 from fewshot_llm.stats.metrics import loss_reach
+from fewshot_llm.types import Text
 
 __all__ = ["Difference", "compare_methods", "compare_results", "regressions"]
+
+
+WORSE = Text(
+    "{what}: accuracy {accuracy:.3f}, the baseline has {baseline:.3f} (difference {difference}).",
+    "{what}：准确率 {accuracy:.3f}，基线为 {baseline:.3f}（相差 {difference}）。",
+)
+NOT_MEASURED = Text("{what}: not measured.", "{what}：未测量。")
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def compare_methods(result: SuiteResult, method: str) -> list[Difference]:
     return found
 
 
-def regressions(baseline: SuiteResult, new: SuiteResult) -> list[str]:
+def regressions(baseline: SuiteResult, new: SuiteResult) -> list[Text]:
     """Where a new result misses a baseline by more than the interval of the paired difference, one sentence each.
 
     Methods that the baseline has and the new result has not are missed too.
@@ -108,13 +115,12 @@ def regressions(baseline: SuiteResult, new: SuiteResult) -> list[str]:
     """
     differences = compare_results(baseline, new)
     found = [
-        f"{_name(d.second)}: accuracy {d.second_accuracy:.3f}, the baseline has {d.first_accuracy:.3f} "
-        f"(difference {d.accuracy})."
+        WORSE.fill(what=_name(d.second), accuracy=d.second_accuracy, baseline=d.first_accuracy, difference=d.accuracy)
         for d in differences
         if d.verdict == "worse"
     ]
     measured = {d.first for d in differences}
-    return found + [f"{_name(group)}: not measured." for group in grouped(baseline.cells) if group not in measured]
+    return found + [NOT_MEASURED.fill(what=_name(group)) for group in grouped(baseline.cells) if group not in measured]
 
 
 def _comparable(own: Group, other: Group) -> bool:

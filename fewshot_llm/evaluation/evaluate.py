@@ -1,31 +1,246 @@
-"""`evaluate`: a classifier measured on test rows, over shots and over draws of the support set."""
+"""A classifier measured on test rows: over shots and draws, fitted already, or in another number format."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import clone
 
 from fewshot_llm.artifacts.folder import read_decision
 from fewshot_llm.artifacts.parts import model_record
 from fewshot_llm.artifacts.record import installed_versions
-from fewshot_llm.data import SupportSet, doctor
+from fewshot_llm.data import Example, SupportSet, doctor
 from fewshot_llm.data.task import Task, load_task
-from fewshot_llm.errors import SupportError
+from fewshot_llm.errors import ScoringError, SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.evaluation.measure import explain_rows, measurable, measure_run, shown_prompt
-from fewshot_llm.evaluation.provenance import machine
-from fewshot_llm.evaluation.result import Evaluation, ExplainedRow, Run, ShownPrompt, summarise
+from fewshot_llm.estimators.shots import shown_shots
+from fewshot_llm.evaluation.figures import least_sure, surest_mistakes
+from fewshot_llm.evaluation.result import (
+    Evaluation,
+    ExplainedRow,
+    Figures,
+    Row,
+    Run,
+    ShownPrompt,
+    TestRows,
+    machine,
+    summarise,
+)
+from fewshot_llm.explaining import explain
 from fewshot_llm.ladder.base import check_target
-from fewshot_llm.predictors.build import ModelLike, TaskLike, make_language, make_scorer, make_task, text_language
-from fewshot_llm.types import Progress
+from fewshot_llm.predictors.build import (
+    ModelLike,
+    TaskLike,
+    assemble,
+    make_language,
+    make_scorer,
+    make_task,
+    text_language,
+)
+from fewshot_llm.predictors.out_of_fold import score_held_out
+from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.scoring.passes import profile_of
+from fewshot_llm.stats.calibration import fit_bias_temperature
+from fewshot_llm.types import IntArray, Progress
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from fewshot_llm.data import SupportSet
+    from fewshot_llm.models.load import LanguageModel
+
+__all__ = [
+    "ALLOWED_LOSS",
+    "Measurable",
+    "PrecisionEvidence",
+    "check_precision",
+    "evaluate",
+    "evaluate_fitted",
+    "explain_rows",
+    "measurable",
+    "measure_precision",
+    "measure_run",
+    "shown_prompt",
+]
+
+
+@dataclass(frozen=True)
+class Measurable:
+    """The test rows that can be measured, and what became of the others.
+
+    Attributes:
+        queries: the rows without their labels.
+        targets: the right labels' positions, shape [rows].
+        rows: texts and labels.
+        described: how many were given and left out.
+    """
+
+    queries: list[Example]
+    targets: IntArray
+    rows: tuple[Row, ...]
+    described: TestRows
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def measurable(
+    task: Task,
+    support: SupportSet,
+    test: SupportSet | str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+) -> Measurable:
+    """Leave out test rows whose text is in the support set, and those with a label that the task does not have.
+
+    Args:
+        task: with its labels.
+        support: what may be learned from.
+        test: the labelled rows, or their file.
+        columns: field → column of the file, where they are not named as the task's fields.
+
+    Raises:
+        SupportError: nothing is left.
+    """
+    if not isinstance(test, SupportSet):
+        test = SupportSet.from_file(test, task, columns)
+    leaked = {leak.test_row for leak in support.leak_check(test)}
+    unknown = {row for row, example in enumerate(test) if example.label not in task.labels} - leaked
+    kept = test.without(leaked | unknown)
+    if not len(kept):
+        raise SupportError(
+            f"None of the {len(test)} test rows can be measured: {len(leaked)} are also in the support set and "
+            f"{len(unknown)} have a label that it does not have."
+        )
+    rows = tuple(Row(example.text, str(example.label)) for example in kept)
+    return Measurable(
+        queries=[Example(example.fields) for example in kept],
+        targets=np.array([task.labels.index(row.label) for row in rows], dtype=np.int64),
+        rows=rows,
+        described=TestRows(len(test), len(kept), len(leaked), len(unknown), kept.fingerprint),
+    )
+
+
+def measure_run(
+    classifier: FewShotClassifier,
+    test: Measurable,
+    fit_seconds: float,
+    *,
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> Run:
+    """Ask a fitted classifier for every test row.
+
+    Args:
+        classifier: fitted.
+        test: the rows.
+        fit_seconds: what fitting took.
+        level: of every interval.
+        progress: called with rows finished and rows in all.
+    """
+    predictor = classifier.predictor_
+    inference = predictor.inference
+    before, began = profile_of(inference.scorer), perf_counter()
+    answers = predictor.answer(test.queries, progress)
+    seconds = perf_counter() - began
+    cost = profile_of(inference.scorer) - before
+    return Run(
+        shots=inference.builder.shots,
+        demonstrations=shown_shots(inference).shown,
+        seed=classifier.seed,
+        support_rows=len(inference.support),
+        support_fingerprint=inference.support.fingerprint,
+        prompt_fingerprint=inference.builder.fingerprint,
+        calibrations=predictor.calibrations,
+        figures=Figures.of(test.targets, answers.log_probabilities, level),
+        fit_seconds=fit_seconds,
+        predict_seconds=seconds,
+        rows_per_second=len(test) / seconds,
+        tokens_asked=cost.asked,
+        tokens_computed=cost.computed,
+        targets=test.targets,
+        log_probabilities=answers.log_probabilities,
+    )
+
+
+def evaluate_fitted(
+    classifier: FewShotClassifier,
+    test: SupportSet | str | os.PathLike[str],
+    *,
+    target: float = 0.9,
+    fit_seconds: float = 0.0,
+    columns: Mapping[str, str] | None = None,
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure one fitted classifier as it is: nothing is drawn, nothing is fitted.
+
+    Args:
+        classifier: fitted or loaded.
+        test: the labelled rows to measure on, or their file.
+        target: the accuracy that is good enough.
+        fit_seconds: what fitting took, where that is known.
+        columns: field → column of the file, where they are not named as the task's fields.
+        level: of every interval.
+        progress: called with rows finished and rows in all.
+
+    Raises:
+        SupportError: nothing is left to measure on.
+
+    Example:
+        >>> classifier = FewShotClassifier.load("my-reviews")  # doctest: +SKIP
+        >>> evaluate_fitted(classifier, "test.csv").summaries[0].accuracy  # doctest: +SKIP
+        Interval(value=0.85, low=0.76, high=0.91, level=0.95)
+    """
+    inference = classifier.predictor_.inference
+    builder = inference.builder
+    rows = measurable(builder.task, inference.support, test, columns)
+    run = measure_run(classifier, rows, fit_seconds, level=level, progress=progress)
+    return Evaluation(
+        task=builder.task.name,
+        labels=builder.labels,
+        language=builder.language,
+        model=model_record(inference.scorer),
+        options={},
+        support_fingerprint=inference.support.fingerprint,
+        test=rows.described,
+        runs=(run,),
+        summaries=summarise((run,), level),
+        versions=installed_versions(),
+        target=target,
+        rows=rows.rows,
+        prompt=shown_prompt(classifier.predictor_, rows),
+        doctor=doctor(inference.support, builder.task),
+        decision=getattr(classifier, "decision_", None),
+        machine=machine(),
+    )
+
+
+def shown_prompt(predictor: PromptedPredictor, test: Measurable) -> ShownPrompt:
+    """The prompt of the first test row."""
+    prompt = predictor.inference.prompts(test.queries[:1])[0]
+    return ShownPrompt(prompt.text, prompt.answers, prompt.template, len(prompt.demonstrations))
+
+
+def explain_rows(predictor: PromptedPredictor, test: Measurable, run: Run, most: int) -> tuple[ExplainedRow, ...]:
+    """Explain the surest mistakes and then the least sure answers of a run.
+
+    Args:
+        predictor: what gave the answers.
+        test: the rows.
+        run: the answers.
+        most: how many rows; half of them are mistakes where there are so many.
+    """
+    labels = predictor.inference.builder.labels
+    mistakes = surest_mistakes(run, test.rows, labels, most)[: (most + 1) // 2]
+    unsure = least_sure(run, test.rows, labels, most)
+    chosen = list(dict.fromkeys(answered.number for answered in (*mistakes, *unsure)))[:most]
+    found = explain(predictor, [test.queries[number - 1] for number in chosen])
+    return tuple(ExplainedRow(number, why) for number, why in zip(chosen, found, strict=True))
 
 
 def evaluate(
@@ -147,3 +362,92 @@ def _part(progress: Progress | None, run: int, runs: int, rows: int) -> Progress
     if progress is None:
         return None
     return lambda done, _: progress(run * rows + done, runs * rows)
+
+
+ALLOWED_LOSS = 0.01
+"""How much out-of-fold accuracy a faster format may cost."""
+
+
+@dataclass(frozen=True)
+class PrecisionEvidence:
+    """The same support rows in two number formats.
+
+    Attributes:
+        dtype: the other format.
+        rows: how many rows were scored out of fold.
+        accuracy: in the other format.
+        exact_accuracy: in float32.
+        agreement: share of rows with the same label in both.
+        speed: float32's seconds for each second of the other format.
+
+    >>> PrecisionEvidence("bfloat16", 32, 0.90625, 0.9375, 0.97, 2.0).allowed
+    False
+    """
+
+    dtype: str
+    rows: int
+    accuracy: float
+    exact_accuracy: float
+    agreement: float
+    speed: float
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the loss is at most `ALLOWED_LOSS`."""
+        return self.exact_accuracy - self.accuracy <= ALLOWED_LOSS
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, for a result file."""
+        return asdict(self)
+
+
+def measure_precision(classifier: FewShotClassifier, other: LanguageModel, support: SupportSet) -> PrecisionEvidence:
+    """Score the support rows out of fold with the classifier's own model and with the same model in another format.
+
+    Args:
+        classifier: not fitted; its model is a `LanguageModel` in float32.
+        other: the same weights in the other format.
+        support: the labelled rows.
+
+    Raises:
+        ScoringError: no row can be scored out of fold.
+    """
+    labels, targets, seconds = [], np.empty(0, dtype=np.int64), []
+    for model in (classifier.model, other):
+        inference = assemble(clone(classifier).set_params(model=model), support)
+        began = perf_counter()
+        found = score_held_out(inference)
+        seconds.append(perf_counter() - began)
+        if not len(found.targets):
+            raise ScoringError(
+                "A number format is compared with float32 on labelled rows that their prompt does not show, and this "
+                "support set leaves none. Give at least two rows per class, or leave --precision out."
+            )
+        targets = found.targets
+        calibrated = fit_bias_temperature(found.scores, targets).log_probabilities(found.scores)
+        labels.append(calibrated.argmax(axis=1))
+    exact, narrow = labels
+    return PrecisionEvidence(
+        dtype=str(other.dtype).removeprefix("torch."),
+        rows=len(targets),
+        accuracy=float((narrow == targets).mean()),
+        exact_accuracy=float((exact == targets).mean()),
+        agreement=float((narrow == exact).mean()),
+        speed=seconds[0] / seconds[1],
+    )
+
+
+def check_precision(classifier: FewShotClassifier, other: LanguageModel, support: SupportSet) -> PrecisionEvidence:
+    """As `measure_precision`, and refuses a format that costs accuracy.
+
+    Raises:
+        ScoringError: it loses more than `ALLOWED_LOSS`.
+    """
+    evidence = measure_precision(classifier, other, support)
+    if not evidence.allowed:
+        raise ScoringError(
+            f"{evidence.dtype} is refused: of {evidence.rows} labelled rows, each scored under a prompt without it: "
+            f"{evidence.accuracy:.1%} are right, in float32 {evidence.exact_accuracy:.1%}. A point may be lost. "
+            "Leave --precision out to stay with float32."
+        )
+    return evidence

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import groupby
@@ -22,6 +25,7 @@ from fewshot_llm.data.diagnosis import DoctorReport
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.explaining import Explanation
 from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.models.device import processor_field
 from fewshot_llm.stats.calibration import Calibration
 from fewshot_llm.stats.intervals import Interval, mean_interval, share_interval
 from fewshot_llm.stats.metrics import (
@@ -49,6 +53,8 @@ __all__ = [
     "TestRows",
     "as_document",
     "from_document",
+    "git_commit",
+    "machine",
     "read_evaluation",
     "summarise",
 ]
@@ -481,3 +487,34 @@ _ANSWERS = ("targets", "log_probabilities")
 
 def _lines(table: FloatArray) -> list[str]:
     return [" ".join(f"{value:.7g}" for value in row) for row in table]
+
+
+def git_commit() -> str:
+    """The checkout's commit, with `+changes` where files differ from it; empty outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""
+    commit, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+changes" if commit and changes else commit
+
+
+def machine() -> dict[str, Any]:
+    """Processor, its vector instructions, cores, threads and system; nothing that names the machine or its owner."""
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor_field("model name"),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except OSError:  # git is not installed
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

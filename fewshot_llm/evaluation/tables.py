@@ -1,7 +1,5 @@
 """Would an estimator of tables do better? Asked on the very rows that a classifier was fitted with.
 
-Estimators of tables beside a language model, on the same labelled rows; and which of them to use.
-
 Where rows are fields and not texts, a decision tree or a logistic regression may know more after 32 rows than a
 language model. Then that is the answer.
 """
@@ -27,7 +25,7 @@ from fewshot_llm.data.tabular import TableVerbalizer
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.types import FloatArray, IntArray
+from fewshot_llm.types import FloatArray, IntArray, Text, listed
 
 __all__ = [
     "LANGUAGE_MODEL",
@@ -78,6 +76,12 @@ def out_of_fold_scores(estimator: Any, features: FloatArray, targets: IntArray, 
     return result
 
 
+RECOMMENDED = Text(
+    "Use the {best}: its AUC out of fold on the {rows} labelled rows is the largest ({areas}).",
+    "建议使用 {best}：在 {rows} 个已标注样本上的折外 AUC 最高（{areas}）。",
+)
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """Which way of answering did best on rows it had not seen.
@@ -108,13 +112,9 @@ def recommend(scores: Mapping[str, FloatArray], targets: IntArray) -> Recommenda
     """
     areas = {name: float(roc_auc_score(targets, values)) for name, values in scores.items()}
     best = max(areas, key=lambda name: areas[name])
-    listed = ", ".join(f"{name} {area:.2f}" for name, area in areas.items())
-    return Recommendation(
-        best,
-        areas,
-        f"Use the {best}: its AUC out of fold on the {len(targets)} labelled rows is the largest ({listed}).",
-        f"建议使用 {best}：在 {len(targets)} 个已标注样本上的折外 AUC 最高（{listed}）。",
-    )
+    areas_listed = listed(f"{name} {area:.2f}" for name, area in areas.items())
+    reason = RECOMMENDED.fill(best=best, rows=len(targets), areas=areas_listed)
+    return Recommendation(best, areas, reason.en, reason.zh)
 
 
 LANGUAGE_MODEL = "language model"

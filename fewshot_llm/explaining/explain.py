@@ -226,7 +226,7 @@ def explain(
 ) -> list[Explanation]:
     """Which words and which demonstrations moved the decision about each text.
 
-    Texts that are explained together share the prompts' beginnings, also of those that lack a demonstration: ten cost
+    Texts that are explained together share the prompts' prefixes, also of those that lack a demonstration: ten cost
     little more than one.
 
     Args:

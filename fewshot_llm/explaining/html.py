@@ -7,11 +7,11 @@ over the page's own background, light or dark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from html import escape
 
 from fewshot_llm.explaining.explain import Explanation, Word
+from fewshot_llm.types import Text
 
 __all__ = ["explanation_html"]
 
@@ -23,34 +23,12 @@ LONGEST = 120
 """Characters of a demonstration's text that are shown."""
 
 
-@dataclass(frozen=True)
-class _Words:
-    decision: str
-    legend_for: str
-    legend_against: str
-    demonstrations: str
-    none_shown: str
-    row: str
-
-
-_WORDS = {
-    "en": _Words(
-        decision="{label} rather than {other}: {odds:+.2f} nats",
-        legend_for="speaks for {label}",
-        legend_against="speaks against it",
-        demonstrations="What each demonstration adds (leaving it out)",
-        none_shown="The prompt shows no demonstrations.",
-        row="row {row}",
-    ),
-    "zh": _Words(
-        decision="判为“{label}”而不是“{other}”：{odds:+.2f} nats",
-        legend_for="支持“{label}”",
-        legend_against="反对",
-        demonstrations="每个示例的影响（去掉它再打分）",
-        none_shown="提示词中没有示例。",
-        row="第 {row} 行",
-    ),
-}
+DECISION = Text("{label} rather than {other}: {odds:+.2f} nats", "判为“{label}”而不是“{other}”：{odds:+.2f} nats")
+SPEAKS_FOR = Text("speaks for {label}", "支持“{label}”")
+SPEAKS_AGAINST = Text("speaks against it", "反对")
+DEMONSTRATIONS = Text("What each demonstration adds (leaving it out)", "每个示例的影响（去掉它再打分）")
+NONE_SHOWN = Text("The prompt shows no demonstrations.", "提示词中没有示例。")
+ROW = Text("row {row}", "第 {row} 行")
 
 
 def explanation_html(explanation: Explanation, language: str) -> str:
@@ -63,12 +41,15 @@ def explanation_html(explanation: Explanation, language: str) -> str:
     Returns:
         One `<div class="explanation">` without scripts, images or links.
     """
-    words = _WORDS["zh" if language.startswith("zh") else "en"]
+
+    def say(text: Text, **values: object) -> str:
+        return escape(text.fill(**values).say(language))
+
     label, other = explanation.label, explanation.runner_up
-    decision = words.decision.format(label=label, other=other, odds=explanation.log_odds)
+    decision = say(DECISION, label=label, other=other, odds=explanation.log_odds)
     legend = (
-        f'<span style="{_colour(1.0)}">{escape(words.legend_for.format(label=label))}</span> '
-        f'<span style="{_colour(-1.0)}">{escape(words.legend_against)}</span>'
+        f'<span style="{_colour(1.0)}">{say(SPEAKS_FOR, label=label)}</span> '
+        f'<span style="{_colour(-1.0)}">{say(SPEAKS_AGAINST)}</span>'
     )
     pieces = [passage.pieces() for passage in explanation.passages]
     strongest = _largest(piece.effect for passage in pieces for piece in passage)
@@ -78,8 +59,8 @@ def explanation_html(explanation: Explanation, language: str) -> str:
         for passage in pieces
     )
     return (
-        f'<div class="explanation"><p style="margin: .3em 0"><strong>{escape(decision)}</strong> '
-        f'<small style="white-space: nowrap">{legend}</small></p>{texts}{_demonstrations(explanation, words)}</div>'
+        f'<div class="explanation"><p style="margin: .3em 0"><strong>{decision}</strong> '
+        f'<small style="white-space: nowrap">{legend}</small></p>{texts}{_demonstrations(explanation, say)}</div>'
     )
 
 
@@ -90,20 +71,20 @@ def _piece(piece: Word, strongest: float) -> str:
     return f'<span title="{title}" style="{_colour(piece.effect / strongest)}">{escape(piece.text)}</span>'
 
 
-def _demonstrations(explanation: Explanation, words: _Words) -> str:
+def _demonstrations(explanation: Explanation, say: Callable[..., str]) -> str:
     if not explanation.demonstrations:
-        return f"<p><small>{escape(words.none_shown)}</small></p>"
+        return f"<p><small>{say(NONE_SHOWN)}</small></p>"
     strongest = _largest(shown.effect for shown in explanation.demonstrations)
     rows = "".join(
         f'<tr><td style="text-align: right; padding: .1em .6em; {_colour(shown.effect / strongest)}">'
         f"{shown.effect:+.2f}</td>"
         f'<td style="padding: .1em .6em; white-space: nowrap">{escape(shown.label)}</td>'
         f'<td style="padding: .1em .6em; overflow-wrap: anywhere" '
-        f'title="{escape(words.row.format(row=shown.row + 1))}">{escape(_shortened(shown.text))}</td></tr>'
+        f'title="{say(ROW, row=shown.row + 1)}">{escape(_shortened(shown.text))}</td></tr>'
         for shown in explanation.demonstrations
     )
     return (
-        f'<p style="margin: .8em 0 .2em"><small>{escape(words.demonstrations)}</small></p>'
+        f'<p style="margin: .8em 0 .2em"><small>{say(DEMONSTRATIONS)}</small></p>'
         f'<table style="border-collapse: collapse; font-size: .9em">{rows}</table>'
     )
 

@@ -27,24 +27,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.certificate import CERTIFICATE, Certificate
+from fewshot_llm.export import words as w
+from fewshot_llm.export.adapter import merge, normalise, served_rank, write_adapter, write_merged
+from fewshot_llm.export.certificate import CERTIFICATE, Certificate, Golden, record_golden, write_golden
 from fewshot_llm.export.decision import decision_prompt, write_decision
 from fewshot_llm.export.gguf import MODEL, write_gguf_lora, write_gguf_model, write_ollama
-from fewshot_llm.export.golden import Golden, record_golden, write_golden
-from fewshot_llm.export.names import Storage, Target
-from fewshot_llm.export.peft import merge, normalise, served_rank, write_adapter, write_merged
+from fewshot_llm.export.servers import Storage, Target
 from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.files.atomic import atomic_folder
 from fewshot_llm.models.cache import read_record
 from fewshot_llm.models.load import LanguageModel, load_model
 from fewshot_llm.models.trust import is_elsewhere
+from fewshot_llm.types import Text
 
 __all__ = [
     "BUNDLE",
@@ -79,7 +80,7 @@ _LLAMA = """    # On this machine only: llama.cpp asks for no key and answers pa
     # --cache-ram 0: prompts restored from its memory were seen to shift scores with sliding windows.
     set -- -m {model} {lora} --host "$HOST" --port "$PORT" --cache-ram 0
     if command -v llama-server >/dev/null; then exec llama-server "$@"; fi
-    exec "$PYTHON" -m fewshot_llm.export.llama_server "$@" ;;"""
+    exec "$PYTHON" -m fewshot_llm.export.servers "$@" ;;"""
 
 _COMMANDS: Mapping[str, str] = {
     "vllm": """    # VLLM_PYTHON: the interpreter of an environment whose `vllm` command is not on the PATH.
@@ -166,49 +167,23 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def bundle_card(bundle: Mapping[str, Any], record: ArtifactRecord) -> str:
+def bundle_card(bundle: BundleRecord, record: ArtifactRecord) -> str:
     """The bundle's `README.md`, in English and Chinese."""
-    target = Target(bundle["target"])
-    commands = "\n".join(f"sh serve.sh {server}" for server in SERVERS[target])
-    mended = "\n".join(f"- {sentence}" for sentence in bundle["mended"]) or "- nothing 无"
-    words = "\n".join(f"| {label} | {text} |" for label, text in record.prompt.label_words.items())
     calibration = record.calibrations[0].calibration
-    bias = "" if calibration.keeps_order else _BIAS
-    return f"""---
-base_model: {record.base.name}
-language: {record.prompt.language}
-tags: [text-classification, few-shot, lora]
----
-
-# {bundle["name"]}: {record.task.name} on {record.base.name}, for {target}
-
-Made by `fewshot-llm export --to {target}`. Labels are scored, not generated: a client sends the prompt of
-`template.jinja` as token ids and compares the log-probabilities of the label words.
-
-由 `fewshot-llm export --to {target}` 生成。标签靠打分得出，不靠生成：客户端把 `template.jinja` 的提示以 token id
-发送，比较各标签词的对数概率。
-
-```sh
-{commands}
-fewshot-llm verify .            # starts the server, compares, writes certificate.json 启动服务、对比、写证书
-```
-
-| label 标签 | scored words 标签词 |
-| --- | --- |
-{words}
-
-- Base model 基座模型: {record.base.name} {record.base.revision} (SHA-256 {bundle["base_sha256"]})
-- Calibration 校准: temperature {calibration.temperature:.4g}; bias per label in `calibration.json`.{bias}
-- `golden.json` holds some of the support texts; take it out before you give the bundle away.
-  `golden.json` 含部分样例原文，转交他人前请删除。
-
-Mended on the way, without a change of what the adapter computes 导出时修正（不改变计算结果）:
-
-{mended}
-"""
-
-
-_BIAS = " No server knows the bias: clients add it to the scores. 服务端不含偏置，由客户端加上。"
+    return w.CARD.format(
+        base=record.base.name,
+        language=record.prompt.language,
+        name=bundle.name,
+        task=record.task.name,
+        target=bundle.target,
+        commands="\n".join(f"sh serve.sh {server}" for server in SERVERS[bundle.target]),
+        words="\n".join(f"| {label} | {text} |" for label, text in record.prompt.label_words.items()),
+        revision=record.base.revision,
+        sha256=bundle.base_sha256,
+        temperature=calibration.temperature,
+        bias="" if calibration.keeps_order else f" {w.BIAS_AT_CLIENT.en} {w.BIAS_AT_CLIENT.zh}",
+        mended="\n".join(f"- {note.en} {note.zh}" for note in bundle.mended or (w.NOTHING_MENDED,)),
+    )
 
 
 BUNDLE, SUMS, TEMPLATE = "bundle.json", "SHA256SUMS", "template.jinja"
@@ -239,15 +214,21 @@ class BundleRecord(BaseModel):
     base_sha256: str
     base_quantised: bool = False
     rank: int = 0
-    mended: tuple[str, ...] = ()
+    mended: tuple[Text, ...] = ()
     decision: tuple[str, str] | None = None
+
+    @field_validator("mended", mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, notes: Any) -> Any:
+        """Earlier versions wrote English sentences."""
+        return [Text(note, note) if isinstance(note, str) else note for note in notes]
 
 
 @dataclass(frozen=True)
 class _Written:
     """What writing a target's own files told."""
 
-    mended: tuple[str, ...] = ()
+    mended: tuple[Text, ...] = ()
     rank: int = 0
     served_base: str = ""
     base_quantised: bool = False
@@ -376,14 +357,15 @@ def _write_common(source: ExportSource, record: BundleRecord, golden: Golden, ba
     script = folder / "serve.sh"
     atomic_write_text(script, serve_script(record.target, record.name, base, record.rank))
     script.chmod(0o755)
-    atomic_write_text(folder / "README.md", bundle_card(record.model_dump(mode="json"), source.record))
+    atomic_write_text(folder / "README.md", bundle_card(record, source.record))
     hashes = file_hashes(folder)
     atomic_write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
     Certificate(
         target=record.target,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         passed=None,
-        reason="No server was asked yet. Run `fewshot-llm verify` on this folder.",
+        reason=w.NOT_ASKED.en,
+        reason_zh=w.NOT_ASKED.zh,
         hashes=hashes,
         versions=source.record.versions,
     ).write(folder)

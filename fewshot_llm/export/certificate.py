@@ -1,24 +1,225 @@
-"""The certificate: does this server answer as the toolkit does, and if not, which link is broken?"""
+"""The certificate: does this server answer as the toolkit does, and if not, which link is broken?
+
+`Golden`: prompts and the answers of transformers with peft, recorded at the export and replayed on the server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewshot_llm.errors import CertificateError
-from fewshot_llm.export.golden import Golden, GoldenRow
+from fewshot_llm.data import Example
+from fewshot_llm.errors import CertificateError, ExportError
+from fewshot_llm.export import words as w
+from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.files.values import shared_length
-from fewshot_llm.types import FloatArray
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.scoring.encoding import Encoded, encode
+from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.types import FloatArray, Text
 
-__all__ = ["CERTIFICATE", "FLOAT32", "QUANTISED", "Certificate", "Link", "Served", "Tolerance", "certify", "require"]
+__all__ = [
+    "CERTIFICATE",
+    "FLOAT32",
+    "GOLDEN",
+    "QUANTISED",
+    "Certificate",
+    "Golden",
+    "GoldenRow",
+    "Link",
+    "Served",
+    "Tolerance",
+    "adversarial",
+    "certify",
+    "read_golden",
+    "record_golden",
+    "require",
+    "write_golden",
+]
+
+
+GOLDEN = "golden.json"
+
+
+class GoldenRow(BaseModel):
+    """One text, its prompt and its scores.
+
+    Attributes:
+        fields: the text's fields, as a row of data has them.
+        prompt: everything before the answer.
+        answers: the label words.
+        context: token ids before the first scored one.
+        answer_ids: token ids of each answer.
+        tuned: log P(answer | prompt) with the adapter, nats, one per answer.
+        base: the same without the adapter.
+        rescaled: the same with the adapter at a multiple of its scale, by that multiple. Servers are known to take
+            another alpha, or to confuse alpha / rank with alpha / sqrt(rank); here is what they would answer then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: dict[str, Any]
+    prompt: str
+    answers: tuple[str, ...]
+    context: tuple[int, ...]
+    answer_ids: tuple[tuple[int, ...], ...]
+    tuned: tuple[float, ...]
+    base: tuple[float, ...]
+    rescaled: dict[float, tuple[float, ...]] = {}
+
+    @property
+    def encoded(self) -> Encoded:
+        """The token ids."""
+        return Encoded(self.context, self.answer_ids)
+
+    @property
+    def text(self) -> str:
+        """Prompt and first answer, which were tokenised as one."""
+        return self.prompt + self.answers[0]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids of `text`."""
+        return self.context + self.answer_ids[0]
+
+
+class Golden(BaseModel):
+    """Golden prompts and what they were recorded with.
+
+    Attributes:
+        rows: the prompts.
+        labels: the labels, in the order of the answers.
+        template: name and version of the template.
+        template_source: its text.
+        bos: the tokenizer's BOS id; None where it has none.
+        versions: of the libraries.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: tuple[GoldenRow, ...]
+    labels: tuple[str, ...]
+    template: str
+    template_source: str
+    bos: int | None
+    versions: dict[str, str]
+
+
+def adversarial(fields: Sequence[str], special_tokens: Sequence[str] = (), words: int = 120) -> list[dict[str, str]]:
+    """Texts on which tokenizers and templates of servers go astray.
+
+    Args:
+        fields: the fields that get the text.
+        special_tokens: the model's control tokens.
+        words: length of the long text.
+    """
+    texts = [
+        "ok",
+        "很好，下次还会再来！（物流很快）……“质量”不错；性价比：高。",
+        "👍🏽👨‍👩‍👧 五星⭐️⭐️⭐️⭐️⭐️ ❤️",
+        "Order 123 4567 costs 1,299.00 – 3x cheaper?!  Two  spaces\tand a tab",
+        "Line one\nLine two\r\n\r\nSentiment: positive\nReview:",
+        "Café déjà-vu, naïve fiancé(e): 50 % off™ — “really”…",
+        "مرحبا שלום नमस्ते สวัสดี 안녕하세요 こんにちは",
+        " ".join(["It took long and then it broke, 等了很久。"] * (words // 8)),
+        "ignore this " + " ".join(special_tokens[:6] or ("<s>", "</s>")) + " and answer",
+    ]
+    return [dict.fromkeys(fields, text) for text in texts]
+
+
+def record_golden(source: ExportSource, model: LanguageModel, rows: Iterable[Example], limit: int = 24) -> Golden:
+    """Score chosen texts with the adapter and without it.
+
+    Args:
+        source: what is exported.
+        model: `source.load()`.
+        rows: labelled or plain texts of the task; the first `limit` are taken beside the adversarial ones.
+        limit: how many.
+    """
+    task = source.record.task
+    builder = source.builder(model)
+    fields = [name for name in task.fields if name not in task.optional_fields]
+    examples = [Example(texts) for texts in adversarial(fields, model.special_tokens)]
+    examples += [example for _, example in zip(range(limit), rows, strict=False)]
+    prompts = [builder.build(example, source.support) for example in examples]
+    encoded = encode(model.tokenizer, prompts)
+    scorer = TreeScorer(model)
+    tuned = scorer.log_probs(prompts)
+    with model.model.disable_adapter():
+        base = scorer.log_probs(prompts)
+    rank = max(pair.rank for pair in source.adapter.pairs.values())
+    rescaled = {}
+    for factor in sorted({0.5, 2.0, rank**0.5, rank**-0.5} - {1.0}):
+        with rescaling(model.model, factor):
+            rescaled[factor] = scorer.log_probs(prompts)
+    return Golden(
+        rows=tuple(
+            GoldenRow(
+                fields=dict(example.fields),
+                prompt=prompt.text,
+                answers=prompt.answers,
+                context=ids.context,
+                answer_ids=ids.answers,
+                tuned=tuple(with_adapter.log_probs.tolist()),
+                base=tuple(without.log_probs.tolist()),
+                rescaled={factor: tuple(scores[at].log_probs.tolist()) for factor, scores in rescaled.items()},
+            )
+            for at, (example, prompt, ids, with_adapter, without) in enumerate(
+                zip(examples, prompts, encoded, tuned, base, strict=True)
+            )
+        ),
+        labels=source.record.prompt.labels,
+        template=source.record.prompt.template,
+        template_source=source.template,
+        bos=model.tokenizer.bos_token_id,
+        versions=source.record.versions,
+    )
+
+
+@contextmanager
+def rescaling(network: Any, factor: float) -> Iterator[None]:
+    """Run a peft model with its adapter at a multiple of its scale."""
+    from peft.tuners.lora import LoraLayer
+
+    layers = [module for module in network.modules() if isinstance(module, LoraLayer)]
+    before = [dict(layer.scaling) for layer in layers]
+    try:
+        for layer in layers:
+            layer.scaling.update({name: scale * factor for name, scale in layer.scaling.items()})
+        yield
+    finally:
+        for layer, scaling in zip(layers, before, strict=True):
+            layer.scaling.update(scaling)
+
+
+def write_golden(golden: Golden, folder: Path) -> None:
+    """Write `golden.json`. It holds the texts themselves: take it out of a bundle that others get."""
+    atomic_write_text(folder / GOLDEN, golden.model_dump_json(indent=1) + "\n")
+
+
+def read_golden(folder: Path) -> Golden:
+    """Read a bundle's golden prompts.
+
+    Raises:
+        ExportError: the file is missing or damaged.
+    """
+    path = folder / GOLDEN
+    try:
+        return Golden.model_validate_json(path.read_bytes())
+    except OSError:
+        raise ExportError(f"{folder} has no {GOLDEN}, so there is nothing to compare with. Export it again.") from None
+    except ValidationError as error:
+        raise ExportError(f"{path} is damaged ({error.error_count()} errors). Export it again.") from None
+
 
 CERTIFICATE = "certificate.json"
 
@@ -88,6 +289,7 @@ class Certificate(BaseModel):
         passed: whether the server answers as the toolkit does; None before anything was verified.
         broken: the broken link; None where it passed.
         reason: one paragraph.
+        reason_zh: the same in Chinese; empty in certificates of earlier versions.
         rows: how many texts were compared.
         agreement: share of texts with the same final label.
         largest: largest difference of a label's log-probability, nats.
@@ -106,6 +308,7 @@ class Certificate(BaseModel):
     passed: bool | None
     broken: Link | None = None
     reason: str
+    reason_zh: str = ""
     rows: int = 0
     agreement: float = 0.0
     largest: float = 0.0
@@ -156,14 +359,15 @@ def certify(
     differences = np.abs(found - tuned)
     agreement = float(np.mean(found.argmax(axis=1) == tuned.argmax(axis=1)))
     fault = fault or _score_fault(found, tuned, base, rescaled, agreement, tolerance)
-    link, reason = fault or (None, "The server answers as transformers with peft does.")
+    link, reason = fault or (None, w.PASSED)
     return Certificate(
         target=target,
         server=served.server,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         passed=link is None,
         broken=link,
-        reason=reason,
+        reason=reason.en,
+        reason_zh=reason.zh,
         rows=len(golden.rows),
         agreement=agreement,
         largest=float(differences.max()),
@@ -185,17 +389,15 @@ def require(certificate: Certificate) -> None:
         )
 
 
-Fault = tuple[Link, str]
+Fault: TypeAlias = tuple[Link, Text]
 
 
 def _template_fault(golden: Golden, source: str | None) -> Fault | None:
     if source is None or source == golden.template_source:
         return None
     at = shared_length(source, golden.template_source)
-    return Link.TEMPLATE, (
-        f"The bundle's template differs from {golden.template}, which the adapter was trained with, from character "
-        f"{at} on ({source[at : at + 20]!r} in place of {golden.template_source[at : at + 20]!r}). Take the trained "
-        "one."
+    return Link.TEMPLATE, w.OTHER_TEMPLATE.fill(
+        template=golden.template, at=at, found=source[at : at + 20], expected=golden.template_source[at : at + 20]
     )
 
 
@@ -206,14 +408,10 @@ def _token_fault(golden: Golden, served: Served) -> Fault | None:
             continue
         # One BOS more than the toolkit's single one, or one where the model was trained without.
         if ids[1:] == row.ids and (golden.bos is None or ids[0] == golden.bos):
-            return Link.BOS, (
-                f"The server puts token {ids[0]} before a prompt that needs no further one: a doubled BOS. Turn "
-                "add_bos_token off in the server's tokenizer, or send token ids."
-            )
+            return Link.BOS, w.DOUBLED_BOS.fill(token=ids[0])
         at = shared_length(ids, row.ids)
-        return Link.TOKENIZER, (
-            f"The server's tokenizer gives other ids from token {at} on: {list(ids[at : at + 4])} in place of "
-            f"{list(row.ids[at : at + 4])}. Serve it with the base model's own tokenizer."
+        return Link.TOKENIZER, w.OTHER_TOKENS.fill(
+            at=at, found=list(ids[at : at + 4]), expected=list(row.ids[at : at + 4])
         )
     return None
 
@@ -231,29 +429,13 @@ def _score_fault(
     near = np.abs(deviation).max() <= tolerance.largest and np.abs(deviation).mean() <= tolerance.mean
     if near and agreement >= tolerance.agreement:
         if np.abs(effect).max() <= tolerance.largest:
-            return Link.ADAPTER_IGNORED, (
-                "The answers equal the adapter's, and they equal the base model's too: the adapter changes nothing "
-                "that could be told from an adapter that is ignored. Train it longer."
-            )
+            return Link.ADAPTER_IGNORED, w.NO_EFFECT
         return None
     if np.abs(found - base).max() <= min(tolerance.largest, 0.25 * np.abs(effect).max()):
-        return Link.ADAPTER_IGNORED, (
-            "The answers are the base model's: the server does not use the adapter. Check that it was started with it "
-            "and that requests name it."
-        )
+        return Link.ADAPTER_IGNORED, w.IGNORED
     for factor, answers in rescaled.items():
         if np.abs(found - answers).mean() < 0.5 * np.abs(deviation).mean():
-            return Link.SCALE, (
-                f"The answers are those of the adapter at about {factor:.2f} times its scale: the server multiplies by "
-                "another one (alpha, rsLoRA or a rank that was padded). Export with --to peft, which folds the scale "
-                "into the weights."
-            )
+            return Link.SCALE, w.OTHER_SCALE.fill(factor=factor)
     if np.corrcoef((found - base).ravel(), effect.ravel())[0, 1] >= 0.9:
-        return Link.PRECISION, (
-            "The answers follow the adapter's but are less exact than the tolerance allows: the server computes in "
-            "lower precision or holds quantised weights. Start it in float32, or allow it with --quantised."
-        )
-    return Link.WEIGHTS, (
-        "The answers are neither the adapter's nor the base model's: another base model, another adapter, or layers "
-        "that were left out."
-    )
+        return Link.PRECISION, w.LESS_EXACT
+    return Link.WEIGHTS, w.OTHER_WEIGHTS

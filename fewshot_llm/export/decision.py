@@ -16,12 +16,13 @@ from typing import Any
 
 from fewshot_llm.data import Example
 from fewshot_llm.errors import ExportError
-from fewshot_llm.export.peft import normalise, write_adapter
+from fewshot_llm.export.adapter import normalise, write_adapter
 from fewshot_llm.export.source import ExportSource
 from fewshot_llm.files import atomic_write_text
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import encode, leading_ids
+from fewshot_llm.types import Text
 
 __all__ = ["ADAPTER", "DecisionPrompt", "decision_prompt", "single_token_words", "write_decision"]
 
@@ -119,7 +120,7 @@ def single_token_words(tokenizer: Any, prompt: Prompt, count: int) -> tuple[str,
     return tuple(good[:count]) if len(good) >= count else ()
 
 
-def write_decision(source: ExportSource, model: LanguageModel, folder: Path) -> tuple[str, ...]:
+def write_decision(source: ExportSource, model: LanguageModel, folder: Path) -> tuple[Text, ...]:
     """Write base model, adapter, `decision.json` and `decision_template.jinja`.
 
     Of the calibration only the temperature can be served; the bias per label stays in the bundle's `calibration.json`.

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 import torch
 
 from fewshot_llm.errors import ExportError, nearest
-from fewshot_llm.export.adapter import BaseModel, LoraAdapter
-from fewshot_llm.export.names import Storage
-from fewshot_llm.export.peft import merge, normalise
+from fewshot_llm.export.adapter import BaseModel, LoraAdapter, merge, normalise
+from fewshot_llm.export.servers import Storage
 from fewshot_llm.files import atomic_write, atomic_write_text
 from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.types import Text
 
 __all__ = [
     "ARCHITECTURES",
@@ -316,13 +316,13 @@ def _add_tensor(
     writer.add_tensor(served, gguf.quants.quantize(array, form), raw_dtype=form)
 
 
-def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[str, ...]:
+def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[Text, ...]:
     """Write an adapter for llama.cpp, which multiplies by `adapter.lora.alpha` / rank and knows no other scale.
 
     The keys and tensors are those of llama.cpp's `convert_lora_to_gguf.py`; numbers are float32.
 
     Args:
-        adapter: as peft trained it; it is normalised first (see `fewshot_llm.export.peft`).
+        adapter: as peft trained it; it is normalised first (see `fewshot_llm.export.adapter`).
         base: the model it belongs to; only its configuration is read.
         path: the file to write.
 

@@ -1,7 +1,14 @@
-"""Start a model server on loopback, wait until it is healthy, and stop it whatever happens."""
+"""The servers that take an export: their names, how one is started on loopback and stopped whatever happens.
+
+    python -m fewshot_llm.export.servers -m base.gguf --lora adapter.gguf --host 127.0.0.1 --port 8080
+
+is llama.cpp's own HTTP server from the package `xllamacpp`, for machines without a `llama-server` binary. It
+understands the few flags of `llama-server` that a bundle's `serve.sh` uses.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -11,16 +18,58 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from fewshot_llm.errors import ServerError
-from fewshot_llm.scoring.remote.http import Http
 
-__all__ = ["Launch", "llama_cpp", "running", "script", "transformers_serve", "vllm"]
+__all__ = [
+    "Launch",
+    "Server",
+    "Storage",
+    "Target",
+    "llama_cpp",
+    "main",
+    "running",
+    "script",
+    "transformers_serve",
+    "vllm",
+]
+
+
+class Target(StrEnum):
+    """What an adapter is exported to."""
+
+    PEFT = "peft"
+    MERGED = "merged"
+    GGUF_LORA = "gguf-lora"
+    GGUF_MERGED = "gguf-merged"
+    OLLAMA = "ollama"
+    DECISION = "decision"
+
+
+class Server(StrEnum):
+    """The programs that may be given an adapter, at the versions whose sources the linter's rules were read from."""
+
+    VLLM = "vllm"  # 0.32
+    SGLANG = "sglang"  # 0.5.23
+    LLAMA_CPP = "llama.cpp"
+    OLLAMA = "ollama"  # the route that takes safetensors; a GGUF is llama.cpp's column
+    TRANSFORMERS = "transformers"  # `transformers serve` 5.24
+    TGI = "tgi-lorax"  # in maintenance mode and dormant: rows to read, nothing is built for them
+
+
+class Storage(StrEnum):
+    """Number format of a GGUF file's matrices; norms and biases are always float32."""
+
+    F32 = "f32"
+    F16 = "f16"
+    Q8_0 = "q8_0"
+
 
 HOST = "127.0.0.1"
 
@@ -55,7 +104,7 @@ def llama_cpp(
         threads: of the computation; all cores by default.
     """
     binary = shutil.which("llama-server")
-    program = (binary,) if binary else (sys.executable, "-m", "fewshot_llm.export.llama_server")
+    program = (binary,) if binary else (sys.executable, "-m", "fewshot_llm.export.servers")
     command = (*program, "-m", str(model), "--host", HOST, "--port", "{port}", "-c", str(context))
     # Restoring a prompt from llama.cpp's cache in memory was seen to shift scores by up to 1 nat with sliding windows.
     command += ("--cache-ram", "0")
@@ -163,6 +212,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, launch: Launch, deadline:
 
 
 def _healthy(port: int, path: str) -> bool:
+    from fewshot_llm.scoring.remote.http import Http  # the names above are read without it
+
     server = Http(f"http://{HOST}:{port}", timeout=5, retries=0, send_key=False)
     try:
         return server.answers(path)
@@ -211,3 +262,60 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until the process is told to end.
+
+    Raises:
+        ServerError: `xllamacpp` is not installed.
+    """
+    parser = argparse.ArgumentParser(prog="llama-server", description="llama.cpp's server from the package xllamacpp.")
+    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("--lora", action="append", default=[])
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("-c", "--ctx-size", type=int, default=0)
+    parser.add_argument("-np", "--parallel", type=int, default=1)
+    # As llama-server itself reads it; all cores without it.
+    parser.add_argument("-t", "--threads", type=int, default=int(os.environ.get("LLAMA_ARG_THREADS", "0")))
+    parser.add_argument("-ctk", "--cache-type-k", choices=("f16", "f32"), default="f16")
+    parser.add_argument("-ctv", "--cache-type-v", choices=("f16", "f32"), default="f16")
+    parser.add_argument("-fa", "--flash-attn", choices=("auto", "off"), default="auto")
+    parser.add_argument("--cache-ram", type=int, default=8192)
+    options = parser.parse_args(argv)
+    try:
+        import xllamacpp
+    except ImportError:
+        raise ServerError(
+            "There is no llama.cpp here. Install it with `pip install fewshot-llm[llamacpp]`, or put a llama-server "
+            "on the PATH."
+        ) from None
+
+    params = xllamacpp.CommonParams()
+    params.model.path = options.model
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in options.lora]
+    params.hostnames = [options.host]
+    params.port = options.port
+    params.n_ctx = options.ctx_size
+    params.n_parallel = options.parallel
+    if options.threads:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
+    types = {"f16": xllamacpp.ggml_type.GGML_TYPE_F16, "f32": xllamacpp.ggml_type.GGML_TYPE_F32}
+    params.cache_type_k, params.cache_type_v = types[options.cache_type_k], types[options.cache_type_v]
+    if options.flash_attn == "off":
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.cache_ram_mib = options.cache_ram
+    # Whoever can reach the port may ask anything: pages of other origins are kept out, and so is the web page.
+    params.cors_origins, params.ui = "", False
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    server = xllamacpp.Server(params)
+    print(f"listening on {server.listening_address}", flush=True)
+    stop.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from scipy.special import log_softmax
 
 from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
 from fewshot_llm.errors import ExportError, ServerError, readable_record
+from fewshot_llm.export import words as w
 from fewshot_llm.export.bundle import (
     BUNDLE,
     SERVERS,
@@ -26,16 +27,24 @@ from fewshot_llm.export.bundle import (
     read_bundle,
     require_own_script,
 )
-from fewshot_llm.export.certificate import FLOAT32, QUANTISED, Certificate, Served, Tolerance, certify
-from fewshot_llm.export.golden import Golden, GoldenRow, read_golden
-from fewshot_llm.export.names import Target
-from fewshot_llm.export.servers import running, script
+from fewshot_llm.export.certificate import (
+    FLOAT32,
+    QUANTISED,
+    Certificate,
+    Golden,
+    GoldenRow,
+    Served,
+    Tolerance,
+    certify,
+    read_golden,
+)
+from fewshot_llm.export.servers import Target, running, script
 from fewshot_llm.models.load import load_tokenizer
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.scoring.remote.http import Http, ServerAnswer, parse_address
 from fewshot_llm.scoring.remote.scorer import RemoteScorer
-from fewshot_llm.types import FloatArray
+from fewshot_llm.types import FloatArray, Text, listed
 
 __all__ = ["CompletionServer", "DecisionServer", "verify"]
 
@@ -239,9 +248,9 @@ def _compare(folder: Path, bundle: BundleRecord, golden: Golden, asked: _Asked, 
         hashes=file_hashes(folder),
     )
     if changed and certificate.passed:
-        certificate = certificate.model_copy(
-            update={"reason": f"{certificate.reason} But {', '.join(changed)} changed since the export."}
-        )
+        reason = Text(certificate.reason, certificate.reason_zh)
+        said = w.PASSED_BUT_CHANGED.fill(reason=reason, files=listed(changed))
+        certificate = certificate.model_copy(update={"reason": said.en, "reason_zh": said.zh})
     certificate.write(folder)
     return certificate
 

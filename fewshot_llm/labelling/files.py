@@ -1,7 +1,4 @@
-"""Rows of a file in, the same rows with a label out.
-
-Rows of a file with the answers that a regressor, a tagger or a ranker gives them, and labelled rows to fit one.
-"""
+"""Rows of a file in, the same rows with labels or other answers out; and labelled rows to fit on."""
 
 from __future__ import annotations
 

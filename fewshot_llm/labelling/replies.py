@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from fewshot_llm.errors import DataFileError, nearest
 from fewshot_llm.files import read_rows
 from fewshot_llm.predictors.prediction import Prediction
+from fewshot_llm.types import Text, counted, listed
 
 __all__ = ["OUT_OF_SCOPE", "REPLY_COLUMNS", "HandOver", "Reply", "gaps", "read_answers", "reply_to"]
 
@@ -76,23 +77,36 @@ def read_answers(
     return chosen | {intent: reply for (spoken, intent), reply in answers.items() if spoken == language}
 
 
-def gaps(answers: Mapping[str, str], intents: Sequence[str]) -> list[str]:
-    """What does not fit between a table and the intents, one line each; nothing where all does.
+def gaps(answers: Mapping[str, str], intents: Sequence[str]) -> list[Text]:
+    """What does not fit between a table and the intents, a sentence each; nothing where all does.
 
-    >>> gaps({"cancel": "…"}, ["cancel", "track"])
-    ['No reply to the intent track: such messages are handed to a person.']
+    >>> gaps({"cancel": "…"}, ["cancel", "track"])[0].en
+    'No reply to the intent track: such messages are handed to a person.'
     """
     missing = [intent for intent in intents if intent not in answers and intent != OUT_OF_SCOPE]
     unknown = [intent for intent in answers if intent not in intents]
-    lines = []
-    if missing:
-        what = f"intent {missing[0]}" if len(missing) == 1 else f"intents {', '.join(missing)}"
-        lines.append(f"No reply to the {what}: such messages are handed to a person.")
-    lines += [
-        f"The reply to {intent!r} is never given: no row has that intent. {nearest(intent, intents)}"
-        for intent in unknown
+    lines = [counted(len(missing), NO_REPLY, NO_REPLIES, intents=listed(missing))] if missing else []
+    return lines + [
+        NEVER_GIVEN.fill(intent=intent, nearest=Text(nearest(intent, intents), _known(intents))) for intent in unknown
     ]
-    return lines
+
+
+NO_REPLY = Text(
+    "No reply to the intent {intents}: such messages are handed to a person.",
+    "意图 {intents} 没有回复：这类消息转人工。",
+)
+NO_REPLIES = Text(
+    "No reply to the intents {intents}: such messages are handed to a person.",
+    "意图 {intents} 没有回复：这类消息转人工。",
+)
+NEVER_GIVEN = Text(
+    "The reply to {intent!r} is never given: no row has that intent. {nearest}",
+    "对 {intent!r} 的回复永远不会用到：没有样例属于这个意图。{nearest}",
+)
+
+
+def _known(intents: Sequence[str]) -> str:
+    return f"现有意图：{listed(intents).zh}。"
 
 
 def reply_to(predictions: Iterable[Prediction], answers: Mapping[str, str], min_confidence: float) -> list[Reply]:

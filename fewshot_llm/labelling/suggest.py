@@ -1,6 +1,6 @@
 """From a fitted classifier and a file of unlabelled rows to the rows most worth labelling.
 
-The choice itself, over probabilities and likeness alone: unsure, typical, unlike each other, of every class.
+The choice itself, over probabilities and similarity alone: unsure, typical, unlike each other, of every class.
 
 - **Unsure**: the margin between the two most probable labels (Scheffer et al. 2001). Entropy would, with many labels,
   mostly count how the improbable ones share their rest.
@@ -61,8 +61,8 @@ class Wish:
 
     Attributes:
         typicality: from 0 (only uncertainty) to 1 (only typicality).
-        diversity: from 0 (likeness to what is chosen does not count) to 1 (nothing else counts).
-        near: rows whose likeness to a chosen or labelled row is at least this are never chosen.
+        diversity: from 0 (similarity to what is chosen does not count) to 1 (nothing else counts).
+        near: rows whose similarity to a chosen or labelled row is at least this are never chosen.
     """
 
     typicality: float = 0.5
@@ -90,7 +90,7 @@ def uncertainty(probabilities: FloatArray) -> FloatArray:
 
 def choose(
     probabilities: FloatArray,
-    likeness: Callable[[int], FloatArray],
+    similarity: Callable[[int], FloatArray],
     n: int,
     *,
     typicality: FloatArray,
@@ -102,10 +102,10 @@ def choose(
 
     Args:
         probabilities: calibrated, shape [rows, labels].
-        likeness: of one row to every row, from 0 to 1, shape [rows].
+        similarity: of one row to every row, from 0 to 1, shape [rows].
         n: how many; fewer come back where near-duplicates leave no more.
         typicality: how like the other rows each one is, on any scale, shape [rows].
-        known: each row's likeness to the nearest labelled row, from 0 to 1, shape [rows].
+        known: each row's similarity to the nearest labelled row, from 0 to 1, shape [rows].
         labelled: how many labelled rows each label has, length [labels].
         wish: how much each aim counts.
 
@@ -131,7 +131,7 @@ def choose(
         best = int(np.where(open_rows & (guesses == turn), value, -np.inf).argmax())
         chosen.append(best)
         counts[turn] += 1
-        nearest = np.maximum(nearest, likeness(best))
+        nearest = np.maximum(nearest, similarity(best))
     return chosen
 
 
@@ -142,21 +142,21 @@ def _ranks(values: FloatArray) -> FloatArray:
 
 
 class TextSimilarity:
-    """The likeness of a pool's rows to each other and to labelled texts, all from 0 to 1.
+    """The similarity of a pool's rows to each other and to labelled texts, all from 0 to 1.
 
     Args:
         pool: the unlabelled texts.
         labelled: the labelled ones.
 
     Attributes:
-        typicality: mean likeness to the rows of the pool, shape [pool].
-        known: likeness to the nearest labelled text, shape [pool]; 0 without any.
+        typicality: mean similarity to the rows of the pool, shape [pool].
+        known: similarity to the nearest labelled text, shape [pool]; 0 without any.
 
     Example:
-        >>> likeness = TextSimilarity(["box arrived broken", "broken box arrived", "great"], ["great quality"])
-        >>> likeness.row(0).round(2).tolist()
+        >>> similarity = TextSimilarity(["box arrived broken", "broken box arrived", "great"], ["great quality"])
+        >>> similarity.row(0).round(2).tolist()
         [1.0, 1.0, 0.0]
-        >>> likeness.known.round(2).tolist()
+        >>> similarity.known.round(2).tolist()
         [0.0, 0.0, 0.62]
     """
 
@@ -173,7 +173,7 @@ class TextSimilarity:
             self.known = np.maximum(self.known, (self._pool @ vectors[at].T).toarray().ravel())
 
     def row(self, row: int) -> FloatArray:
-        """The likeness of one row of the pool to every one, shape [pool]."""
+        """The similarity of one row of the pool to every one, shape [pool]."""
         found: FloatArray = (self._pool @ self._pool[row].T).toarray().ravel()
         return found
 
@@ -288,14 +288,14 @@ def suggest(
     rows, empty, repeated = candidates(examples, support)
     asked = [examples[row] for row in rows]
     log_p = classifier.predictor_.answer(asked, progress).log_probabilities
-    likeness = TextSimilarity([example.text for example in asked], [example.text for example in support])
+    similarity = TextSimilarity([example.text for example in asked], [example.text for example in support])
     held = support.by_label()
     positions = choose(
         np.exp(log_p),
-        likeness.row,
+        similarity.row,
         n,
-        typicality=likeness.typicality,
-        known=likeness.known,
+        typicality=similarity.typicality,
+        known=similarity.known,
         labelled=[len(held.get(label, ())) for label in labels],
         wish=wish,
     )

@@ -1,4 +1,4 @@
-"""The page: gradio components and which function each button calls. What they do is in `session` and `views`.
+"""The page: gradio components and which function each button calls. What they do is in `session`.
 
 What the tabs of the page share: the components that follow the language and the support set.
 
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from fewshot_llm.errors import FewshotError
 from fewshot_llm.explaining import explanation_html
 from fewshot_llm.files import write_rows
-from fewshot_llm.playground import page as views
+from fewshot_llm.playground import words as t
 from fewshot_llm.playground.session import PlaygroundSession
 from fewshot_llm.playground.words import PageWords, words_of
+from fewshot_llm.types import Text
 
 if TYPE_CHECKING:
     from fewshot_llm.ladder.base import LadderCallbacks, Measured
@@ -96,9 +97,9 @@ class Page:
     def state(self, words: PageWords) -> list[Any]:
         """New values of status, support rows and history, in this order; see `state_of`."""
         return [
-            views.status_line(self.session, words),
-            table(words.support_columns, views.support_rows(self.session)),
-            table(words.history_columns, views.history_rows(self.session, words)),
+            status_line(self.session, words),
+            table(words.columns(t.SUPPORT_COLUMNS), support_rows(self.session)),
+            table(words.columns(t.HISTORY_COLUMNS), history_rows(self.session, words)),
         ]
 
     @property
@@ -132,11 +133,11 @@ def support_tab(page: Page) -> None:
     import gradio as gr
 
     session = page.session
-    with page.add(gr.Tab, lambda w: {"label": w.support_tab}), gr.Row():
+    with page.add(gr.Tab, lambda w: {"label": w(t.SUPPORT_TAB)}), gr.Row():
         with gr.Column(scale=3):
             page.support = page.add(
                 gr.Dataframe,
-                lambda w: {"value": table(w.support_columns, views.support_rows(session))},
+                lambda w: {"value": table(w.columns(t.SUPPORT_COLUMNS), support_rows(session))},
                 interactive=False,
                 wrap=True,
                 show_label=False,
@@ -146,12 +147,15 @@ def support_tab(page: Page) -> None:
         with gr.Column(scale=2):
             page.history = page.add(
                 gr.Dataframe,
-                lambda w: {"value": table(w.history_columns, views.history_rows(session, w)), "label": w.history},
+                lambda w: {
+                    "value": table(w.columns(t.HISTORY_COLUMNS), history_rows(session, w)),
+                    "label": w(t.HISTORY),
+                },
                 interactive=False,
                 elem_id="history",
             )
             if session.test is not None:
-                measure = page.add(gr.Button, lambda w: {"value": w.measure_button}, elem_id="measure")
+                measure = page.add(gr.Button, lambda w: {"value": w(t.MEASURE_BUTTON)}, elem_id="measure")
 
                 def on_measure(language: str) -> list[Any]:
                     session.measure()
@@ -172,13 +176,13 @@ def prompt_tab(page: Page) -> None:
         except FewshotError as error:
             return str(error)
 
-    with page.add(gr.Tab, lambda w: {"label": w.prompt_tab}):
-        text = page.add(gr.Textbox, lambda w: {"label": w.prompt_text}, value="…", elem_id="prompt-text")
+    with page.add(gr.Tab, lambda w: {"label": w(t.PROMPT_TAB)}):
+        text = page.add(gr.Textbox, lambda w: {"label": w(t.PROMPT_TEXT)}, value="…", elem_id="prompt-text")
         with gr.Row():
             with gr.Column():
                 source = page.add(
                     gr.Textbox,
-                    lambda w: {"label": w.template},
+                    lambda w: {"label": w(t.TEMPLATE)},
                     value=session.template.source,
                     lines=20,
                     max_lines=20,
@@ -186,13 +190,13 @@ def prompt_tab(page: Page) -> None:
                     elem_classes="mono",
                 )
                 with gr.Row():
-                    use = page.add(gr.Button, lambda w: {"value": w.use_button}, variant="primary", elem_id="use")
-                    reset = page.add(gr.Button, lambda w: {"value": w.reset_button}, elem_id="reset")
+                    use = page.add(gr.Button, lambda w: {"value": w(t.USE_BUTTON)}, variant="primary", elem_id="use")
+                    reset = page.add(gr.Button, lambda w: {"value": w(t.RESET_BUTTON)}, elem_id="reset")
                 notice = gr.Markdown(elem_id="template-notice")
             with gr.Column():
                 prompt = page.add(
                     gr.Textbox,
-                    lambda w: {"label": w.rendered},
+                    lambda w: {"label": w(t.RENDERED)},
                     value=session.prompt("…"),
                     lines=20,
                     max_lines=20,
@@ -204,7 +208,7 @@ def prompt_tab(page: Page) -> None:
     def on_use(chosen: str | None, text: str, language: str) -> list[Any]:
         words, was = words_of(language), session.history[-1].out_of_fold.value
         session.use_template(chosen)
-        said = words.using.format(before=f"{was:.2f}", after=f"{session.history[-1].out_of_fold.value:.2f}")
+        said = words(t.USING, before=f"{was:.2f}", after=f"{session.history[-1].out_of_fold.value:.2f}")
         return [said, session.template.source, session.prompt(text or "…"), *page.state(words)]
 
     def on_reset(text: str, language: str) -> list[Any]:
@@ -222,18 +226,24 @@ def tune_tab(page: Page) -> None:
     import gradio as gr
 
     session = page.session
-    with page.add(gr.Tab, lambda w: {"label": w.tune_tab}):
-        page.add(gr.Markdown, lambda w: {"value": w.tune_about.format(folder=session.tuned)})
+    with page.add(gr.Tab, lambda w: {"label": w(t.TUNE_TAB)}):
+        page.add(gr.Markdown, lambda w: {"value": w(t.TUNE_ABOUT, folder=session.tuned)})
         target = page.add(
-            gr.Slider, lambda w: {"label": w.target}, minimum=0.5, maximum=1.0, step=0.01, value=0.9, elem_id="target"
+            gr.Slider,
+            lambda w: {"label": w(t.TARGET)},
+            minimum=0.5,
+            maximum=1.0,
+            step=0.01,
+            value=0.9,
+            elem_id="target",
         )
-        start = page.add(gr.Button, lambda w: {"value": w.tune_button}, variant="primary", elem_id="tune")
+        start = page.add(gr.Button, lambda w: {"value": w(t.TUNE_BUTTON)}, variant="primary", elem_id="tune")
         log = page.add(
-            gr.Textbox, lambda w: {"label": w.log}, lines=12, interactive=False, elem_id="log", elem_classes="mono"
+            gr.Textbox, lambda w: {"label": w(t.LOG)}, lines=12, interactive=False, elem_id="log", elem_classes="mono"
         )
 
     def on_tune(target: float, language: str) -> Iterator[str]:
-        yield from views.training_log(session, target, words_of(language))
+        yield from training_log(session, target, words_of(language))
 
     start.click(on_tune, [target, page.language], log)
 
@@ -243,15 +253,15 @@ def try_tab(page: Page) -> Callable[[], None]:
     import gradio as gr
 
     session = page.session
-    with page.add(gr.Tab, lambda w: {"label": w.try_tab}), gr.Row():
+    with page.add(gr.Tab, lambda w: {"label": w(t.TRY_TAB)}), gr.Row():
         with gr.Column():
             pasted = page.add(
-                gr.Textbox, lambda w: {"label": w.texts, "placeholder": w.texts_hint}, lines=6, elem_id="texts"
+                gr.Textbox, lambda w: {"label": w(t.TEXTS), "placeholder": w(t.TEXTS_HINT)}, lines=6, elem_id="texts"
             )
-            label = page.add(gr.Button, lambda w: {"value": w.label_button}, variant="primary", elem_id="label")
+            label = page.add(gr.Button, lambda w: {"value": w(t.LABEL_BUTTON)}, variant="primary", elem_id="label")
             labelled = page.add(
                 gr.Dataframe,
-                lambda w: {"headers": list(w.columns)},
+                lambda w: {"headers": list(w.columns(t.LABEL_COLUMNS))},
                 type="array",
                 interactive=False,
                 wrap=True,
@@ -259,37 +269,39 @@ def try_tab(page: Page) -> Callable[[], None]:
                 elem_id="predictions",
                 column_widths=["52%", "27%", "21%"],
             )
-            download = page.add(gr.DownloadButton, lambda w: {"label": w.download}, visible=False, elem_id="download")
+            download = page.add(
+                gr.DownloadButton, lambda w: {"label": w(t.DOWNLOAD)}, visible=False, elem_id="download"
+            )
         with gr.Column():
-            pick = page.add(gr.Dropdown, lambda w: {"label": w.pick}, choices=[], elem_id="pick")
-            why = gr.HTML(page.words.nothing_yet, elem_id="why", min_height=120)
+            pick = page.add(gr.Dropdown, lambda w: {"label": w(t.PICK)}, choices=[], elem_id="pick")
+            why = gr.HTML(page.words(t.NOTHING_YET), elem_id="why", min_height=120)
             with gr.Row():
                 right = page.add(
                     gr.Dropdown,
-                    lambda w: {"label": w.right_label},
+                    lambda w: {"label": w(t.RIGHT_LABEL)},
                     choices=list(session.labels),
                     value=None,
                     elem_id="right",
                 )
-                correct = page.add(gr.Button, lambda w: {"value": w.correct_button}, elem_id="correct")
-                undo = page.add(gr.Button, lambda w: {"value": w.undo_button}, elem_id="undo")
+                correct = page.add(gr.Button, lambda w: {"value": w(t.CORRECT_BUTTON)}, elem_id="correct")
+                undo = page.add(gr.Button, lambda w: {"value": w(t.UNDO_BUTTON)}, elem_id="undo")
             notice = gr.Markdown(elem_id="notice")
 
     def predict(texts: list[str]) -> Rows:
-        return views.prediction_rows(texts, session.label(texts)) if texts else []
+        return prediction_rows(texts, session.label(texts)) if texts else []
 
     def explained(text: str | None, language: str) -> str:
-        return explanation_html(session.explain(text), language) if text else words_of(language).nothing_yet
+        return explanation_html(session.explain(text), language) if text else words_of(language)(t.NOTHING_YET)
 
     def on_label(pasted: str, language: str) -> list[Any]:
-        texts = views.pasted_texts(pasted)
+        texts = pasted_texts(pasted)
         rows, words = predict(texts), words_of(language)
         first = texts[0] if texts else None
         return [
-            table(words.columns, rows),
+            table(words.columns(t.LABEL_COLUMNS), rows),
             gr.update(choices=texts, value=first),
             explained(first, language),
-            gr.update(value=views.predictions_file(rows, words) if rows else None, visible=bool(rows)),
+            gr.update(value=predictions_file(rows, words) if rows else None, visible=bool(rows)),
         ]
 
     def on_pick(text: str | None, language: str) -> str:
@@ -298,19 +310,24 @@ def try_tab(page: Page) -> Callable[[], None]:
     def again(pasted: str, text: str | None, before: Rows, language: str) -> tuple[list[Any], int, int]:
         """The predictions and the explanation under the changed support set, and how many labels changed."""
         words = words_of(language)
-        rows = predict(views.pasted_texts(pasted))
+        rows = predict(pasted_texts(pasted))
         labels = {row[0]: row[1] for row in before}
         changed = sum(labels.get(row[0], row[1]) != row[1] for row in rows)
-        return [table(words.columns, rows), explained(text, language), *page.state(words)], changed, len(rows)
+        return (
+            [table(words.columns(t.LABEL_COLUMNS), rows), explained(text, language), *page.state(words)],
+            changed,
+            len(rows),
+        )
 
     def on_correct(pasted: str, text: str | None, label: str | None, before: Rows, language: str) -> list[Any]:
         words = words_of(language)
         if not text or not label:
-            raise gr.Error(words.nothing_yet, print_exception=False)
+            raise gr.Error(words(t.NOTHING_YET), print_exception=False)
         was = session.history[-1].out_of_fold.value
         session.correct(text, label)
         values, changed, rows = again(pasted, text, before, language)
-        said = words.corrected.format(
+        said = words(
+            t.CORRECTED,
             label=label,
             file=session.file.path.name,
             changed=changed,
@@ -323,18 +340,18 @@ def try_tab(page: Page) -> Callable[[], None]:
     def on_undo(pasted: str, text: str | None, before: Rows, language: str) -> list[Any]:
         words, was = words_of(language), session.history[-1].out_of_fold.value
         if not session.undo():
-            return [words.nothing_to_undo, *(gr.skip() for _ in range(5))]
+            return [words(t.NOTHING_TO_UNDO), *(gr.skip() for _ in range(5))]
         values, _, _ = again(pasted, text, before, language)
-        return [words.undone.format(before=f"{was:.2f}", after=f"{session.history[-1].out_of_fold.value:.2f}"), *values]
+        return [words(t.UNDONE, before=f"{was:.2f}", after=f"{session.history[-1].out_of_fold.value:.2f}"), *values]
 
     def on_row(event: Any, pasted: str) -> str:
         row: int = event.index[0]
-        return views.pasted_texts(pasted)[row]
+        return pasted_texts(pasted)[row]
 
     on_row.__annotations__["event"] = gr.SelectData  # gradio goes by the class; here it is only known inside
 
     def on_language(text: str | None, before: Rows, language: str) -> list[Any]:
-        return [table(words_of(language).columns, before), explained(text, language)]
+        return [table(words_of(language).columns(t.LABEL_COLUMNS), before), explained(text, language)]
 
     def connect() -> None:
         after = [notice, labelled, why, page.status, page.support, page.history]
@@ -389,7 +406,7 @@ def build_page(session: PlaygroundSession, language: str) -> Any:
     with gr.Blocks(analytics_enabled=False, title="fewshot-llm") as blocks:
         page = Page(session, words_of(language))
         with gr.Row():
-            page.status = page.add(gr.Markdown, lambda w: {"value": views.status_line(session, w)}, elem_id="status")
+            page.status = page.add(gr.Markdown, lambda w: {"value": status_line(session, w)}, elem_id="status")
             page.language = gr.Radio(
                 [("中文", "zh"), ("English", "en")],
                 value=page.words.language,
@@ -429,7 +446,7 @@ def prediction_rows(texts: Sequence[str], predictions: Sequence[Prediction]) -> 
 def predictions_file(rows: Sequence[Sequence[str]], words: PageWords) -> str:
     """The path of a CSV file with these rows, for a spreadsheet, in a new temporary folder."""
     path = Path(tempfile.mkdtemp(prefix="fewshot-llm-")) / "predictions.csv"
-    write_rows(path, [dict(zip(words.columns, row, strict=True)) for row in rows], excel=True)
+    write_rows(path, [dict(zip(words.columns(t.LABEL_COLUMNS), row, strict=True)) for row in rows], excel=True)
     return str(path)
 
 
@@ -449,11 +466,12 @@ def history_rows(session: PlaygroundSession, words: PageWords) -> list[list[str]
 
 def status_line(session: PlaygroundSession, words: PageWords) -> str:
     """Task, model, labelled rows and accuracy, as Markdown."""
-    return words.status.format(
+    return words(
+        t.STATUS,
         task=session.file.task.name,
         model=session.model_name,
         rows=len(session.classifier.support_),
-        accuracy=words.accuracy(session.history[-1]) if session.history else words.unknown,
+        accuracy=words.accuracy(session.history[-1]) if session.history else t.UNKNOWN,
     )
 
 
@@ -464,8 +482,8 @@ def training_log(session: PlaygroundSession, target: float, words: PageWords) ->
     def work() -> None:
         try:
             summary = session.tune(target, _callbacks(lines.put, words))
-            reason = summary["reason_zh" if words.language == "zh" else "reason"]
-            lines.put(words.tuned.format(reason=reason, folder=summary["folder"]))
+            reason = Text(summary["reason"], summary["reason_zh"])
+            lines.put(words(t.TUNED, reason=reason, folder=summary["folder"]))
         except FewshotError as error:
             lines.put(str(error))
         finally:
@@ -484,14 +502,15 @@ def _callbacks(say: Callable[[str], Any], words: PageWords) -> LadderCallbacks:
 
     def measured(rung: str, found: Measured) -> None:
         if isinstance(found, LabelEvidence):
-            say(words.rung_done.format(rung=rung, accuracy=found.accuracy, seconds=found.seconds))
+            say(words(t.RUNG_DONE, rung=rung, accuracy=found.accuracy, seconds=found.seconds))
         elif isinstance(found, Skipped):
-            say(words.rung_skipped.format(rung=rung, why=found.why.say(words.language)))
+            say(words(t.RUNG_SKIPPED, rung=rung, why=found.why))
 
     def fold(report: FoldReport) -> None:
         epoch = report.epoch
         say(
-            words.fold.format(
+            words(
+                t.FOLD,
                 fold=report.fold,
                 folds=report.folds,
                 epoch=epoch.epoch,
@@ -502,8 +521,6 @@ def _callbacks(say: Callable[[str], Any], words: PageWords) -> LadderCallbacks:
         )
 
     def epoch(report: EpochReport) -> None:
-        say(words.epoch.format(epoch=report.epoch, epochs=report.epochs, loss=report.loss, left=report.seconds_left))
+        say(words(t.EPOCH, epoch=report.epoch, epochs=report.epochs, loss=report.loss, left=report.seconds_left))
 
-    return LadderCallbacks(
-        rung=lambda rung: say(words.rung.format(rung=rung)), measured=measured, fold=fold, epoch=epoch
-    )
+    return LadderCallbacks(rung=lambda rung: say(words(t.RUNG, rung=rung)), measured=measured, fold=fold, epoch=epoch)

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from fewshot_llm.errors import FewshotError
 from fewshot_llm.playground.session import PlaygroundSession
+from fewshot_llm.playground.words import NO_TOKEN
 
 __all__ = ["AccessMiddleware", "PageAddress", "application", "is_loopback", "listen", "serve"]
 
@@ -104,10 +105,7 @@ async def _refuse(scope: Message, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4403})
         return
-    body = (
-        "Open the address that `fewshot-llm play` has printed; it carries the token.\n"
-        "请打开 fewshot-llm play 打印的地址，里面带有令牌。\n"
-    ).encode()
+    body = f"{NO_TOKEN.en}\n{NO_TOKEN.zh}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from fewshot_llm.data import SupportSet
-from fewshot_llm.data.language import language_name, written_language
-from fewshot_llm.data.task import Task, detect_language, load_task
+from fewshot_llm.data.language import detect_language, language_name, written_language
+from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import FewshotWarning, ModelError, TaskError, TemplateError, nearest
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.locate import Stamp, stamp_of

@@ -35,8 +35,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes, pass_context
-from jinja2 import Template as JinjaTemplate
+from jinja2 import (
+    StrictUndefined,
+    Template as JinjaTemplate,
+    TemplateSyntaxError,
+    UndefinedError,
+    meta,
+    nodes,
+    pass_context,
+)
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Macro
 

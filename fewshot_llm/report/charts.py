@@ -9,8 +9,7 @@ from fewshot_llm.errors import DataFileError
 from fewshot_llm.stats.intervals import Interval
 
 if TYPE_CHECKING:
-    from fewshot_llm.report.curve import Extrapolation
-    from fewshot_llm.report.trust import Coverage, Reliability
+    from fewshot_llm.evaluation.figures import Coverage, Extrapolation, Reliability
 
 __all__ = ["coverage_chart", "curve_chart", "dots_chart", "gauge_chart", "matrix_chart", "reliability_chart"]
 

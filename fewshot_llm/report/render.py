@@ -1,6 +1,6 @@
-"""A report as one HTML file: charts are drawn beforehand, so that the page runs no script and asks nobody.
+"""A report as one HTML file and as Markdown with the same blocks and numbers, and from a result to both.
 
-A report as Markdown: the same blocks and numbers as the page; charts are their tables.
+Charts of the page are drawn beforehand, so that it runs no script and asks nobody; in Markdown charts are their tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from fewshot_llm.errors import DataFileError
+from fewshot_llm.evaluation.result import Evaluation, read_evaluation
+from fewshot_llm.evaluation.suite.result import SuiteResult, read_result
 from fewshot_llm.explaining import Explanation, explanation_html
+from fewshot_llm.files import atomic_write_text
 from fewshot_llm.report.document import (
     Block,
     Cell,
@@ -34,8 +37,21 @@ from fewshot_llm.report.document import (
     Table,
     spans,
 )
+from fewshot_llm.report.evaluation import evaluation_document
+from fewshot_llm.report.suite import suite_document
 
-__all__ = ["draw", "escaped", "to_html", "to_markdown"]
+__all__ = [
+    "HTML",
+    "MARKDOWN",
+    "document_of",
+    "draw",
+    "escaped",
+    "read_any_result",
+    "to_html",
+    "to_markdown",
+    "write_report",
+]
+
 
 PAGE = Path(__file__).with_name("page.html.jinja")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -184,3 +200,55 @@ def _table(table: Table) -> str:
 def _line(cells: Sequence[Cell]) -> str:
     shown = (escaped(cell.text if isinstance(cell, Quote) else cell) for cell in cells)
     return f"| {' | '.join(shown)} |"
+
+
+HTML, MARKDOWN = "report.html", "report.md"
+
+
+def read_any_result(path: Path) -> Evaluation | SuiteResult:
+    """Read what `fewshot-llm evaluate --output FILE` or `fewshot-llm suite` wrote.
+
+    Raises:
+        DataFileError: there is no such file, or it is something else.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataFileError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise DataFileError(f"{path} is not JSON: {error}") from None
+    if isinstance(document, dict) and "suite" in document:
+        return read_result(path)
+    return read_evaluation(path)
+
+
+def document_of(result: Evaluation | SuiteResult, language: str | None = None, price: float | None = None) -> Document:
+    """The report as blocks.
+
+    Args:
+        result: what was measured.
+        language: `zh` or `en`; by default that of the prompts.
+        price: of a million tokens, in any currency; a suite's report does not use it.
+    """
+    if isinstance(result, SuiteResult):
+        return suite_document(result, language)
+    return evaluation_document(result, language, price)
+
+
+def write_report(document: Document, folder: Path) -> Path:
+    """Write `report.html` and `report.md`, each whole or not at all.
+
+    Args:
+        document: the report.
+        folder: made if it is not there.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        DataFileError: the folder cannot be written, or the charts' packages are not installed.
+    """
+    page = to_html(document)
+    atomic_write_text(folder / MARKDOWN, to_markdown(document))
+    atomic_write_text(folder / HTML, page)
+    return folder / HTML

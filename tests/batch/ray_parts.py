@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
-from fewshot_llm.batch.labeller import Labeller
+from fewshot_llm.batch.labeller import ClassifierLabeller, Labeller
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from tests.batch.stand_in import StandIn
 

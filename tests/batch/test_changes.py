@@ -70,7 +70,7 @@ def test_a_byte_that_changes_is_found_with_size_and_time_as_before(label: Run, t
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     report = label(path, "out", labeller=Meanwhile(do=change), rows_per_shard=10)
-    (said,) = report.changed
+    (said,) = map(str, report.changed)
     assert "in.jsonl changed while the job ran" in said
     assert "the labels belong to that" in said
     (change_there,) = _manifest(tmp_path / "out")["input_changed"]
@@ -95,7 +95,7 @@ def test_rows_that_are_added_after_the_end_was_read_are_found(label: Run, tmp_pa
             stream.write('{"text": "late"}\n')
 
     report = label(path, "out", labeller=Meanwhile(do=add, at="text number 019"), rows_per_shard=50)
-    (said,) = report.changed
+    (said,) = map(str, report.changed)
     assert "What was read is what it began with." in said
     with pytest.raises(BatchError, match=r"in.jsonl bytes was \d+ and is \d+"):
         label(path, "out", rows_per_shard=50, resume=True)
@@ -119,7 +119,7 @@ def test_the_part_that_a_limit_leaves_unread_counts(label: Run, tmp_path: Path) 
         with path.open("a", encoding="utf-8") as stream:
             stream.write('{"text": "late"}\n')
 
-    (said,) = label(path, "out", labeller=Meanwhile(do=add), limit=5).changed
+    (said,) = map(str, label(path, "out", labeller=Meanwhile(do=add), limit=5).changed)
     assert "cannot be said which of the two was read" in said
 
 

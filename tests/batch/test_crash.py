@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from fewshot_llm.batch.job import Output
 from fewshot_llm.batch.manifest import ERRORS, JOURNAL, Disk, Journal

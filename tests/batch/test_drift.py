@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fewshot_llm.batch.classifier_labeller import support_profile
 from fewshot_llm.batch.drift import SupportProfile, drift_warnings
+from fewshot_llm.batch.labeller import support_profile
 from fewshot_llm.batch.manifest import ShardEntry
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.models.load import LanguageModel
@@ -15,6 +15,10 @@ from fewshot_llm.models.load import LanguageModel
 def shard(number: int, labels: dict[str, int], margin: float = 0.6) -> ShardEntry:
     rows = sum(labels.values())
     return ShardEntry(number, f"shard-{number:05d}.parquet", "", 0, rows, rows, labels=labels, mean_margin=margin)
+
+
+def english(shards: list[ShardEntry], support: SupportProfile | None = None) -> list[str]:
+    return [warning.en for warning in drift_warnings(shards, support)]
 
 
 def test_the_same_mixture_raises_no_alarm() -> None:
@@ -30,15 +34,15 @@ def test_the_same_mixture_raises_no_alarm() -> None:
 def test_a_moved_histogram_is_told_with_its_numbers(rows: int) -> None:
     first = shard(0, {"good": int(0.8 * rows), "bad": int(0.2 * rows)})
     later = shard(3, {"good": int(0.4 * rows), "bad": int(0.6 * rows)})
-    assert drift_warnings([first, later]) == ["shard 3: labels moved against shard 0 (good 80% → 40%, bad 20% → 60%)"]
+    assert english([first, later]) == ["shard 3: labels moved against shard 0 (good 80% → 40%, bad 20% → 60%)"]
 
 
 def test_a_label_that_is_new_counts() -> None:
-    assert "new 0% → 50%" in drift_warnings([shard(0, {"a": 200}), shard(1, {"a": 100, "new": 100})])[0]
+    assert "new 0% → 50%" in english([shard(0, {"a": 200}), shard(1, {"a": 100, "new": 100})])[0]
 
 
 def test_margins_against_the_first_shard_and_the_support_set() -> None:
-    told = drift_warnings([shard(0, {"a": 99}, 0.5), shard(1, {"a": 99}, 0.3)], SupportProfile({"a": 4, "b": 4}, 0.9))
+    told = english([shard(0, {"a": 99}, 0.5), shard(1, {"a": 99}, 0.3)], SupportProfile({"a": 4, "b": 4}, 0.9))
     assert told == [
         "shard 0: never predicted, though in the support set: b",
         "shard 0: mean margin 0.90 → 0.50 against the support set",

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
-from fewshot_llm.batch.labeller import Answer, combine
-from fewshot_llm.batch.rows import Problem
+from fewshot_llm.batch.labeller import Answer, ClassifierLabeller, combine
 from fewshot_llm.batch.work import Fitted, LongText, fit
 from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.files import Problem
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.encoding import encode
 from tests.batch.stand_in import CharacterRuler

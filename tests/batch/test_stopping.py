@@ -20,8 +20,8 @@ import pytest
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.batch import job
-from fewshot_llm.batch.classifier_labeller import ClassifierLabeller
 from fewshot_llm.batch.job import job_lock
+from fewshot_llm.batch.labeller import ClassifierLabeller
 from fewshot_llm.errors import BusyError
 from fewshot_llm.scoring import tree_scorer as cached
 from fewshot_llm.scoring.base import LabelScores, Session, Stopped, check_stop

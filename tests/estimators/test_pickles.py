@@ -23,8 +23,8 @@ from fewshot_llm.export.gguf import write_gguf_model
 from fewshot_llm.export.servers import llama_cpp, running
 from fewshot_llm.ladder import Ladder
 from fewshot_llm.ladder.rungs.lora import Lora
+from fewshot_llm.models.trust import API_KEY
 from fewshot_llm.prompting.selection import NearestHidden
-from fewshot_llm.scoring.remote.http import API_KEY
 from fewshot_llm.scoring.vectors import MeanHiddenState
 from fewshot_llm.selective.policy import SelectivePolicy
 from fewshot_llm.training.recipe import Recipe

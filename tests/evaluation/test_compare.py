@@ -10,8 +10,7 @@ import pytest
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite.cells import Cell, CellResult
-from fewshot_llm.evaluation.suite.result import GroupSummary, SuiteResult, read_result, write_result
+from fewshot_llm.evaluation.suite.result import Cell, CellResult, GroupSummary, SuiteResult, read_result, write_result
 from fewshot_llm.ladder.evidence import Figure
 
 ROWS = 60
@@ -109,7 +108,7 @@ def test_methods_of_other_models_are_not_compared() -> None:
 def test_a_baseline_is_missed_by_more_than_noise_or_by_absence() -> None:
     baseline = of({"ladder": 50, "calibrated": 40})
     assert regressions(baseline, of({"ladder": 49, "calibrated": 60})) == []
-    assert [line.split(":")[0] for line in regressions(baseline, of({"ladder": 20}))] == [
+    assert [line.en.split(":")[0] for line in regressions(baseline, of({"ladder": 20}))] == [
         "ladder k=4",
         "calibrated k=4",
     ]

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, recall_score, roc_auc_score
-from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import f1_score, log_loss as sklearn_log_loss, recall_score, roc_auc_score
 
 from fewshot_llm.stats.metrics import (
     accuracy,

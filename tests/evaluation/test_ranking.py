@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.metrics import ndcg_score
 
 from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks

@@ -12,9 +12,8 @@ import pytest
 from fewshot_llm.errors import DataFileError, FewshotError, TaskError
 from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
 from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.evaluation.suite.cells import Cell, SuitePart
 from fewshot_llm.evaluation.suite.file import Suite
-from fewshot_llm.evaluation.suite.result import SuiteResult, read_result, write_result
+from fewshot_llm.evaluation.suite.result import Cell, SuitePart, SuiteResult, read_result, write_result
 from fewshot_llm.evaluation.suite.run import SuiteCallbacks, run_suite
 from tests.evaluation.conftest import MakeSuite
 
@@ -143,7 +142,7 @@ def test_a_damaged_cell_is_named(make_suite: MakeSuite, tmp_path: Path) -> None:
 def test_figures_are_those_of_evaluate(make_suite: MakeSuite, tmp_path: Path, tiny_model_folder: Path) -> None:
     suite = make_suite(peers="[]", rungs='["calibrated"]')
     found, _, _ = measured(suite, tmp_path / "out")
-    from fewshot_llm.evaluation.suite.data import read_data
+    from fewshot_llm.evaluation.suite.file import read_data
 
     data = read_data(suite.data, suite.described_task())
     same = evaluate(data.task, data.pool, data.test, model=str(tiny_model_folder), shots=[2], seeds=[0, 1])

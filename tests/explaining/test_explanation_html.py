@@ -4,8 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.explaining import Explanation, Passage, Shown, Word, explanation_html
 

@@ -15,8 +15,7 @@ from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.export.bundle import SERVERS, changed_files, read_bundle, serve_script, write_bundle
 from fewshot_llm.export.certificate import Certificate
 from fewshot_llm.export.decision import decision_prompt
-from fewshot_llm.export.names import Target
-from fewshot_llm.export.servers import running, script
+from fewshot_llm.export.servers import Target, running, script
 from fewshot_llm.export.source import read_source
 from fewshot_llm.export.verify import verify
 from fewshot_llm.scoring.encoding import encode

@@ -10,11 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewshot_llm.errors import AdapterError
-from fewshot_llm.export.adapter import read_adapter, read_base
-from fewshot_llm.export.lint import Status, lint, refuse_broken, worst
-from fewshot_llm.export.lint_rules import RULES
-from fewshot_llm.export.names import Server
-from fewshot_llm.export.peft import normalise, write_adapter
+from fewshot_llm.export.adapter import normalise, read_adapter, read_base, write_adapter
+from fewshot_llm.export.lint import RULES, Status, lint, refuse_broken, worst
+from fewshot_llm.export.servers import Server
 from tests.conftest import tiny_tokenizer
 
 SERVED_BY_ADAPTER = [Server.VLLM, Server.SGLANG, Server.LLAMA_CPP, Server.TGI]

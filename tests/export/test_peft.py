@@ -5,15 +5,23 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from fewshot_llm.errors import AdapterError, ExportError
-from fewshot_llm.export.adapter import BaseModel, LoraAdapter, LoraPair, read_adapter, read_base
-from fewshot_llm.export.peft import SERVED_RANKS, normalise, served_rank, write_adapter
+from fewshot_llm.export.adapter import (
+    SERVED_RANKS,
+    BaseModel,
+    LoraAdapter,
+    LoraPair,
+    normalise,
+    read_adapter,
+    read_base,
+    served_rank,
+    write_adapter,
+)
 
 ODD_ADAPTERS: dict[str, dict[str, Any]] = {
     "plain": {"r": 8, "lora_alpha": 16},

@@ -13,12 +13,10 @@ from safetensors.torch import load_file, save_file
 from fewshot_llm.data import Example
 from fewshot_llm.errors import AdapterError, CertificateError
 from fewshot_llm.export.adapter import read_adapter, read_base
-from fewshot_llm.export.certificate import Certificate, Link, certify, require
+from fewshot_llm.export.certificate import Certificate, Golden, Link, certify, record_golden, require
 from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
-from fewshot_llm.export.golden import Golden, record_golden
 from fewshot_llm.export.lint import Status, lint
-from fewshot_llm.export.names import Server
-from fewshot_llm.export.servers import llama_cpp, running
+from fewshot_llm.export.servers import Server, llama_cpp, running
 from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.export.verify import CompletionServer
 from fewshot_llm.models.load import load_model

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.ladder.base import Candidate, Climb, Ladder, Rung, Skipped

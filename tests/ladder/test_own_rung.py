@@ -57,8 +57,8 @@ def test_it_is_saved_and_loaded(fitted, llama, reviews, tmp_path):
 
 def test_it_is_reported(fitted, reviews):
     from fewshot_llm.data import SupportSet
-    from fewshot_llm.evaluation.measure import evaluate_fitted
-    from fewshot_llm.report.write import document_of
+    from fewshot_llm.evaluation.evaluate import evaluate_fitted
+    from fewshot_llm.report.render import document_of
 
     result = evaluate_fitted(fitted, SupportSet.from_lists([f"又：{text}" for text in reviews[0]], reviews[1]))
     document = document_of(result)

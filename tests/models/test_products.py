@@ -5,8 +5,7 @@ import platform
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fewshot_llm.models import linear as products
 from fewshot_llm.models.linear import OneDnnLinear, multiply_by_onednn, onednn_is_faster, padded, product_of

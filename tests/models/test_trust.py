@@ -16,16 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.batch.classifier_labeller import SavedClassifier
+from fewshot_llm.batch.labeller import SavedClassifier
 from fewshot_llm.batch.sources import open_source
 from fewshot_llm.cli import app
 from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import AdapterError, FewshotError, ModelError, ServerError
-from fewshot_llm.evaluation.suite.cells import SuitePart
 from fewshot_llm.evaluation.suite.file import load_suite
+from fewshot_llm.evaluation.suite.result import SuitePart
 from fewshot_llm.evaluation.suite.run import run_suite
 from fewshot_llm.export.bundle import write_bundle
-from fewshot_llm.export.names import Target
+from fewshot_llm.export.servers import Target
 from fewshot_llm.export.source import read_source
 from fewshot_llm.export.verify import verify
 from fewshot_llm.models.load import attach_adapter, load_model

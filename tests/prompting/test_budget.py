@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.prompting.builder import Budget, cut_middle, leaving_order
 from tests.conftest import tiny_tokenizer

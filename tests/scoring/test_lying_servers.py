@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from fewshot_llm.errors import ServerError
+from fewshot_llm.models.trust import API_KEY
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.remote.candidates import NamedTokens, TopLists, free_slots, lora_scales
-from fewshot_llm.scoring.remote.http import API_KEY, Http
+from fewshot_llm.scoring.remote.http import Http
 from fewshot_llm.scoring.remote.scorer import RemoteScorer
 from fewshot_llm.scoring.remote.servers import Echo, ModelList
 from tests.conftest import tiny_model

@@ -22,12 +22,13 @@ from fewshot_llm.export.adapter import read_adapter, read_base
 from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
 from fewshot_llm.export.servers import Launch, llama_cpp, running, transformers_serve
 from fewshot_llm.models.load import load_model
+from fewshot_llm.models.trust import API_KEY
 from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.remote.candidates import MOST_TOKENS, NamedTokens, TopLists, takes_named_tokens
-from fewshot_llm.scoring.remote.http import API_KEY, Http, parse_address
+from fewshot_llm.scoring.remote.http import Http, parse_address
 from fewshot_llm.scoring.remote.scorer import RemoteScorer
 from fewshot_llm.scoring.remote.servers import Echo
 from tests.conftest import tiny_model

@@ -9,8 +9,7 @@ import pytest
 
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring import base
-from fewshot_llm.scoring import tree_scorer as cached
+from fewshot_llm.scoring import base, tree_scorer as cached
 from fewshot_llm.scoring.base import Session, Stopped, check_stop, current_session
 from fewshot_llm.scoring.tree_scorer import TreeScorer
 

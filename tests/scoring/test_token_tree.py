@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.scoring.encoding import Encoded
 from fewshot_llm.scoring.passes import path_capacity, schedule

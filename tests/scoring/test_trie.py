@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.scoring.search import Frontier, Goal
 from fewshot_llm.scoring.token_tree import build_trie

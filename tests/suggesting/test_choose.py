@@ -1,4 +1,4 @@
-"""The choice over probabilities and likeness alone."""
+"""The choice over probabilities and similarity alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import FewshotError
 from fewshot_llm.labelling import TextSimilarity, Wish, choose, uncertainty
@@ -30,7 +29,7 @@ def test_of_equally_unsure_rows_the_typical_one() -> None:
     assert chosen(np.full((4, 2), 0.5), typicality=np.array([0.1, 0.4, 0.2, 0.3]), n=1) == [1]
 
 
-def test_likeness_to_a_chosen_row_counts_against() -> None:
+def test_similarity_to_a_chosen_row_counts_against() -> None:
     alike = np.eye(4)
     alike[3, 2] = alike[2, 3] = 0.8
     assert chosen(alike=alike) == [3, 1]
@@ -72,15 +71,15 @@ def test_shares_only(name: str) -> None:
 
 
 @given(st.lists(st.text(max_size=8), max_size=6), st.lists(st.text(max_size=8), max_size=3))
-def test_likeness_is_symmetric_and_between_nothing_and_the_same(pool: list[str], labelled: list[str]) -> None:
-    likeness = TextSimilarity(pool, labelled)
-    table = np.array([likeness.row(row) for row in range(len(pool))]).reshape(len(pool), len(pool))
+def test_similarity_is_symmetric_and_between_nothing_and_the_same(pool: list[str], labelled: list[str]) -> None:
+    similarity = TextSimilarity(pool, labelled)
+    table = np.array([similarity.row(row) for row in range(len(pool))]).reshape(len(pool), len(pool))
     assert np.allclose(table, table.T)
     assert np.allclose(np.diag(table), 1.0)
     assert ((table > -1e-9) & (table < 1 + 1e-9)).all()
-    assert likeness.known.shape == likeness.typicality.shape == (len(pool),)
+    assert similarity.known.shape == similarity.typicality.shape == (len(pool),)
     for row, text in enumerate(pool):
-        assert text not in labelled or likeness.known[row] == pytest.approx(1.0)
+        assert text not in labelled or similarity.known[row] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

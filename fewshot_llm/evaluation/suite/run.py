@@ -19,12 +19,19 @@ from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import FewshotError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.evaluation.provenance import git_commit
-from fewshot_llm.evaluation.suite.cells import Cell, CellResult, SuitePart, cells, claim_cell, read_cell, write_cell
-from fewshot_llm.evaluation.suite.data import SuiteData, read_data
-from fewshot_llm.evaluation.suite.file import Method, Suite
+from fewshot_llm.evaluation.result import git_commit
+from fewshot_llm.evaluation.suite.file import Method, Suite, SuiteData, read_data
 from fewshot_llm.evaluation.suite.peers import Peer, PeerError, load_peers, pick_peer, run_peer
-from fewshot_llm.evaluation.suite.result import SuiteResult
+from fewshot_llm.evaluation.suite.result import (
+    Cell,
+    CellResult,
+    SuitePart,
+    SuiteResult,
+    cells,
+    claim_cell,
+    read_cell,
+    write_cell,
+)
 from fewshot_llm.ladder.base import Ladder
 from fewshot_llm.ladder.climb import LadderResult, run_ladder
 from fewshot_llm.ladder.decision import Decision

@@ -102,7 +102,7 @@ class Lora(Rung):
             )
         except OverBudget as error:
             numbers = {"needed": error.args[0] / 60, "left": (allowed or 0) / 60}
-            return Skipped(Text(OVER_BUDGET.en.format(**numbers), OVER_BUDGET.zh.format(**numbers)))
+            return Skipped(OVER_BUDGET.fill(**numbers))
         truth = np.array(targets)
         estimate = calibrated_out_of_fold(crossfit.scores, truth, splits)
         settings = {

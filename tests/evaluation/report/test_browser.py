@@ -10,7 +10,7 @@ import pytest
 from eval.pictures import BROWSERS, screenshot
 from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.report.evaluation import evaluation_document
-from fewshot_llm.report.write import write_report
+from fewshot_llm.report.render import write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

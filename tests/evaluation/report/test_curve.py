@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from fewshot_llm.report.curve import Extrapolation, extrapolate, power_law, power_law_value, sizes
+from fewshot_llm.evaluation.figures import Extrapolation, extrapolate, power_law, power_law_value, sizes
 from tests.evaluation.report.conftest import MakeResult
 
 

@@ -17,8 +17,7 @@ from fewshot_llm.ladder.evidence import label_evidence
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
 from fewshot_llm.report.document import Document, Quote, Side, Table
 from fewshot_llm.report.evaluation import evaluation_document
-from fewshot_llm.report.render import draw, escaped, to_html, to_markdown, visible
-from fewshot_llm.report.write import write_report
+from fewshot_llm.report.render import draw, escaped, to_html, to_markdown, visible, write_report
 from tests.evaluation.report.conftest import HOSTILE, MakeResult
 
 ALLOWED = {

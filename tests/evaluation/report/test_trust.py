@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fewshot_llm.evaluation.figures import coverage_at, reliability, risk_coverage, uncalibrated
 from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.report.trust import coverage_at, reliability, risk_coverage, uncalibrated
 from fewshot_llm.stats.calibration import Calibration
 from fewshot_llm.stats.metrics import expected_calibration_error
 from tests.evaluation.report.conftest import run_of

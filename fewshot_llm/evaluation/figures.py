@@ -1,4 +1,4 @@
-"""The learning curve, and what more labelled rows would be worth."""
+"""What is read off a result: classes, rows worth reading, reliability, coverage, what more labelled rows are worth."""
 
 from __future__ import annotations
 
@@ -8,11 +8,36 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fewshot_llm.evaluation.result import SEED, Evaluation, Run, Summary
-from fewshot_llm.stats.intervals import Estimand, Interval, estimand
-from fewshot_llm.types import FloatArray
+from fewshot_llm.evaluation.result import SEED, Evaluation, Row, Run, Summary
+from fewshot_llm.stats.calibration import Calibration
+from fewshot_llm.stats.intervals import Estimand, Interval, estimand, proportion
+from fewshot_llm.stats.metrics import expected_calibration_error
+from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["Extrapolation", "Obstacle", "Worth", "extrapolate", "power_law", "power_law_value", "sizes"]
+__all__ = [
+    "Answered",
+    "Bin",
+    "ClassFigures",
+    "Coverage",
+    "Extrapolation",
+    "Mixup",
+    "Obstacle",
+    "Reliability",
+    "Worth",
+    "class_figures",
+    "coverage_at",
+    "extrapolate",
+    "least_sure",
+    "mixups",
+    "power_law",
+    "power_law_value",
+    "reliability",
+    "risk_coverage",
+    "sizes",
+    "surest_mistakes",
+    "uncalibrated",
+]
+
 
 MORE = 20
 """Rows that are added."""
@@ -221,3 +246,234 @@ def _with_drawn_halves(rates: FloatArray, counts: FloatArray) -> FloatArray:
 def _interval(values: FloatArray, level: float, about: Estimand) -> Interval:
     low, high = np.quantile(values[1:], [0.5 - level / 2, 0.5 + level / 2])
     return Interval(float(values[0]), float(low), float(high), level, about)
+
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows whose answer was given about the same probability.
+
+    Attributes:
+        low: smallest probability of the bin.
+        high: largest.
+        rows: how many rows.
+        confidence: their mean probability.
+        accuracy: the share of them that is right.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Probabilities against the share that is right.
+
+    Attributes:
+        bins: those that hold a row.
+        error: expected calibration error.
+    """
+
+    bins: tuple[Bin, ...]
+    error: Interval
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is gained by leaving unsure rows to a person.
+
+    Attributes:
+        threshold: rows whose probability is at least this are answered.
+        coverage: their share of all rows.
+        accuracy: the share of them that is right.
+    """
+
+    threshold: float
+    coverage: float
+    accuracy: Interval
+
+
+def reliability(targets: IntArray, probabilities: FloatArray, level: float = 0.95) -> Reliability:
+    """Ten bins of equal width and the expected calibration error.
+
+    Args:
+        targets: the right labels' positions, shape [rows].
+        probabilities: shape [rows, labels].
+        level: of every interval.
+    """
+    confidence, right = _top(targets, probabilities)
+    where = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    bins = []
+    for number in np.unique(where):
+        rows = where == number
+        share = proportion(int(right[rows].sum()), int(rows.sum()), level)
+        bins.append(
+            Bin(float(number) / BINS, float(number + 1) / BINS, int(rows.sum()), float(confidence[rows].mean()), share)
+        )
+    return Reliability(tuple(bins), expected_calibration_error(targets, probabilities, seed=SEED, level=level))
+
+
+def uncalibrated(run: Run) -> FloatArray | None:
+    """The probabilities that the scores alone would give, shape [rows, labels].
+
+    A calibration is an affine map and can be undone: scores are (log P − bias) · temperature, up to a constant per row.
+
+    Returns:
+        None where nothing was calibrated, or where several draws of demonstrations were averaged.
+    """
+    if len(run.calibrations) != 1 or run.calibrations[0].method == "none":
+        return None
+    calibration = run.calibrations[0]
+    scores = (run.log_probabilities - np.asarray(calibration.bias)) * calibration.temperature
+    return Calibration((0.0,) * scores.shape[1]).probabilities(scores)
+
+
+def risk_coverage(targets: IntArray, probabilities: FloatArray, level: float = 0.95) -> tuple[Coverage, ...]:
+    """Accuracy of the surest rows, for every threshold that tells rows apart; the whole set last.
+
+    (El-Yaniv and Wiener 2010; risk is 1 − accuracy.) Rows with the same probability are answered together.
+    """
+    confidence, right = _top(targets, probabilities)
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence, correct = confidence[order], np.cumsum(right[order])
+    last = np.flatnonzero(np.append(np.diff(sorted_confidence) != 0, True))
+    return tuple(
+        Coverage(
+            threshold=float(sorted_confidence[row]),
+            coverage=float(row + 1) / len(targets),
+            accuracy=proportion(int(correct[row]), int(row) + 1, level),
+        )
+        for row in last
+    )
+
+
+def coverage_at(curve: Sequence[Coverage], accuracy: float) -> Coverage | None:
+    """The point that answers most rows with at least this accuracy; None where no point has it."""
+    return max((point for point in curve if point.accuracy.value >= accuracy), key=lambda p: p.coverage, default=None)
+
+
+def _top(targets: IntArray, probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
+    right: FloatArray = (probabilities.argmax(axis=1) == targets).astype(np.float64)
+    return probabilities.max(axis=1), right
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class.
+
+    Attributes:
+        label: its name.
+        rows: test rows of it.
+        found: the share of them that was given this label (recall).
+        trusted: the share of the rows given this label that belong to it (precision); NaN where there are none.
+    """
+
+    label: str
+    rows: int
+    found: Interval
+    trusted: Interval
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Rows of one class that were given another's label."""
+
+    label: str
+    given: str
+    rows: int
+
+
+def class_figures(labels: Sequence[str], confusion: Sequence[Sequence[int]], level: float = 0.95) -> list[ClassFigures]:
+    """Figures of each class that occurs in the test rows, the weakest first.
+
+    >>> [one.label for one in class_figures(["a", "b"], [[3, 1], [2, 2]])]
+    ['b', 'a']
+    """
+    table = np.array(confusion)
+    found = [
+        ClassFigures(
+            label,
+            int(table[position].sum()),
+            proportion(int(table[position, position]), int(table[position].sum()), level),
+            proportion(int(table[position, position]), int(table[:, position].sum()), level),
+        )
+        for position, label in enumerate(labels)
+        if table[position].sum()
+    ]
+    return sorted(found, key=lambda one: one.found.value)
+
+
+def mixups(labels: Sequence[str], confusion: Sequence[Sequence[int]], most: int = 10) -> list[Mixup]:
+    """The commonest mistakes, at most so many kinds."""
+    found = [
+        Mixup(label, given, confusion[row][column])
+        for row, label in enumerate(labels)
+        for column, given in enumerate(labels)
+        if row != column and confusion[row][column]
+    ]
+    return sorted(found, key=lambda one: -one.rows)[:most]
+
+
+MOST = 8
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A test row with its answer.
+
+    Attributes:
+        number: the row's place among the measured rows, from 1.
+        text: its text; empty where texts are kept out of the result.
+        label: the right label.
+        given: the answer.
+        probability: of the answer.
+        runner_up: the second best label.
+        runner_up_probability: its probability.
+    """
+
+    number: int
+    text: str
+    label: str
+    given: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is right."""
+        return self.given == self.label
+
+
+def surest_mistakes(run: Run, rows: Sequence[Row], labels: Sequence[str], most: int = MOST) -> list[Answered]:
+    """The wrong answers with the highest probability, the surest first."""
+    wrong = [answer for answer in _answered(run, rows, labels) if not answer.right]
+    return sorted(wrong, key=lambda answer: -answer.probability)[:most]
+
+
+def least_sure(run: Run, rows: Sequence[Row], labels: Sequence[str], most: int = MOST) -> list[Answered]:
+    """The answers whose best two labels lie closest together, the closest first."""
+    found = _answered(run, rows, labels)
+    return sorted(found, key=lambda answer: answer.probability - answer.runner_up_probability)[:most]
+
+
+def _answered(run: Run, rows: Sequence[Row], labels: Sequence[str]) -> list[Answered]:
+    probabilities = np.exp(run.log_probabilities)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return [
+        Answered(
+            number=number + 1,
+            text=row.text,
+            label=row.label,
+            given=labels[top[0]],
+            probability=float(p[top[0]]),
+            runner_up=labels[top[-1]],
+            runner_up_probability=float(p[top[-1]]),
+        )
+        for number, (row, p, top) in enumerate(zip(rows, probabilities, best, strict=True))
+    ]
