@@ -39,6 +39,7 @@ __all__ = [
     "command",
     "flag",
     "help_language",
+    "line_breaks",
     "options_of",
     "read_catalogue",
     "typer_function",
@@ -49,6 +50,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 HELP = Path(__file__).with_name("help.toml")
 REQUIRED = inspect.Parameter.empty
 WIDE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”…]"
+OPENS, CLOSES = r"\[（“《", r"\]，。；：、！？）”》…"
+PIECE = re.compile(rf"\s+|[{OPENS}]*(?:{WIDE}|(?:(?!{WIDE})\S)+)[{CLOSES}]*\s*")
+"""What stays in one line: a word, or one Chinese character, with the marks that belong to it and the spaces behind."""
 BREAK = re.compile(rf"(?<={WIDE})\n(?={WIDE})")
 
 
@@ -387,13 +391,55 @@ def _speaking(kind: type[Any], catalogue: Catalogue) -> type[Any]:
 
 @contextmanager
 def _frame(catalogue: Catalogue) -> Iterator[None]:
-    """Within it, what typer writes around the texts (`[required]`, `Options`) is in the catalogue's language."""
+    """Within it, what typer writes around the texts (`[required]`, `Options`) is in the catalogue's language.
+
+    Rich breaks lines at spaces alone, and cuts off what does not fit; Chinese may be broken between any two characters.
+    """
+    import rich.text
     from typer import rich_utils
 
-    wanted = {name: catalogue.text(entry) for name, entry in catalogue.entries["frame"].items()}
-    usual = {name: getattr(rich_utils, name) for name in wanted}
-    vars(rich_utils).update(wanted)
+    wanted: dict[str, Any] = {name: catalogue.text(entry) for name, entry in catalogue.entries["frame"].items()}
+    places = [(vars(rich_utils), wanted)]
+    if catalogue.language == "zh":
+        places.append((vars(rich.text), {"divide_line": line_breaks}))
+    usual = [(place, {name: place[name] for name in changed}) for place, changed in places]
+    for place, changed in places:
+        place.update(changed)
     try:
         yield
     finally:
-        vars(rich_utils).update(usual)
+        for place, before in usual:
+            place.update(before)
+
+
+def line_breaks(text: str, width: int, fold: bool = True) -> list[int]:
+    """Where a paragraph is broken into lines: at spaces and between Chinese characters, never before a comma.
+
+    Args:
+        text: the paragraph.
+        width: of a line, in the cells of a terminal; a Chinese character takes two.
+        fold: has no meaning: a word that is longer than a line is always broken.
+
+    Returns:
+        The positions at which a new line begins.
+
+    >>> line_breaks("用 --top-k 时，其余不打分。", 14)
+    [10, 16]
+    """
+    from rich.cells import cell_len
+
+    breaks, used = [], 0
+    for piece in PIECE.finditer(text):
+        length = cell_len(piece[0])
+        if used and used + length > width:
+            breaks.append(piece.start())
+            used = 0
+        if length <= width:
+            used += length
+            continue
+        for at, character in enumerate(piece[0], start=piece.start()):
+            if used + cell_len(character) > width:
+                breaks.append(at)
+                used = 0
+            used += cell_len(character)
+    return breaks

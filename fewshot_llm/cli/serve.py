@@ -45,11 +45,12 @@ class VerifyCommand(TyperCommand):
 def export(
     adapter: ThereFolder,
     bundle: BundleOptions,
+    *,
+    model: str | None = None,
+    support: ThereMayBe = None,
+    verify_at: Annotated[str | None, flag("--verify")] = None,
     server: ServerOptions,
     trust: Annotated[TrustOptions, Without({"allow_scripts"})],
-    verify_at: Annotated[str | None, flag("--verify")] = None,
-    support: ThereMayBe = None,
-    model: str | None = None,
 ) -> None:
     """Write an adapter as what a server loads."""
     from fewshot_llm.data import SupportSet
@@ -66,16 +67,17 @@ def export(
         typer.echo(f"mended: {sentence}")
     typer.echo(f"{out}: {record.name} for {bundle.to}; start it with: sh {out / 'serve.sh'}")
     if verify_at is not None:
-        verify(out, server, trust, None if verify_at == HERE else verify_at, model)
+        verify(out, url=None if verify_at == HERE else verify_at, model=model, server=server, trust=trust)
 
 
 @command()
 def verify(
     bundle: ThereFolder,
-    server: ServerOptions,
-    trust: TrustOptions,
+    *,
     url: str | None = None,
     model: str | None = None,
+    server: ServerOptions,
+    trust: TrustOptions,
 ) -> None:
     """Check that a bundle's server answers as the toolkit does."""
     from fewshot_llm.export.certificate import QUANTISED, require
@@ -101,8 +103,9 @@ def verify(
 @command()
 def lint(
     adapter: ThereFolder,
-    trust: Annotated[TrustOptions, Only({"allow_download"})],
+    *,
     model: str | None = None,
+    trust: Annotated[TrustOptions, Only({"allow_download"})],
     servers: Annotated[list[Server] | None, flag("--server")] = None,
     as_json: Json = False,
 ) -> None:
