@@ -128,7 +128,7 @@ class Told:
 
         found = list(found)
         told = {field: column for field, column in self.columns(task, found).items() if field != "label"}
-        where = resolve_columns(found, task.fields, task.optional_fields, told, labelled=False)
+        where = resolve_columns(found, task, told, labelled=False)
         for field, others in where.rivals.items():
             typer.echo(
                 f"note: the column {where.names[field]!r} is read as {field!r}; {', '.join(map(repr, others))} could "

@@ -334,7 +334,7 @@ def rank(
     names = columns_of(known)
     label = {field: column for field, column in told.columns(described, names).items() if field == "label"}
     told.require_found()
-    column = resolve_columns(names, (), told=label, kind=described.kind, task=described.name).names["label"]
+    column = resolve_columns(names, described, label, fields=()).names["label"]
     choices = as_choices(known, [row[column] for row in known])
     usable = [row for position, row in enumerate(rows) if position not in rows.problems]
     asked = as_choices(usable)

@@ -280,14 +280,7 @@ def suggest(
     with row_progress("Looking at") as progress:
         found = choose_rows(classifier, pool, count, progress=progress)
     names = columns_of(told.labelled(files.support))
-    where = resolve_columns(
-        names,
-        described.fields,
-        described.optional_fields,
-        told.columns(described, names),
-        kind=described.kind,
-        task=described.name,
-    )
+    where = resolve_columns(names, described, told.columns(described, names))
     suggested = found.rows(where)
     written = result_names([where.names[field] for field in where.names if field != LABEL_WORDS], ADDED_COLUMNS)
     say_columns(written)
