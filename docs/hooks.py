@@ -2,7 +2,7 @@
 
 Two marks are written into a page, on a line of their own:
 
-- `<!-- command line -->`: every command with its options, as typer knows them;
+- `<!-- command line -->`: every command with its options, as typer knows them, in the page's language;
 - `<!-- file: CHANGELOG.md -->`: a Markdown file that lies outside `docs/`.
 
 Links that leave the site (`../fewshot_llm/…`, the page in the other language) become plain text on it; on the project's
@@ -34,7 +34,8 @@ FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Called by mkdocs with the text of each page."""
     if "<!-- command line -->" in markdown:
-        markdown = markdown.replace("<!-- command line -->", command_line())
+        written = command_line("zh" if page.file.src_uri.endswith(".zh.md") else "en")
+        markdown = markdown.replace("<!-- command line -->", written)
     markdown = FILE.sub(lambda found: (ROOT / found[1]).read_text(encoding="utf-8"), markdown)
     if page.file.src_uri.endswith(".zh.md"):
         markdown = joined_chinese(markdown)
@@ -83,13 +84,22 @@ def _plain(text: str) -> str:
     return SPECIAL.sub(r"\\\g<0>", text)
 
 
-def command_line() -> str:
+WORDS = {
+    "en": {"head": "| option | meaning |", "required": "**Required.**", "default": "Default: `{}`."},
+    "zh": {"head": "| 选项 | 含义 |", "required": "**必填。**", "default": "默认：`{}`。"},
+}
+
+
+def command_line(language: Literal["en", "zh"] = "en") -> str:
     """All commands as Markdown: what each is for, its arguments and options with their defaults."""
     from typer.main import get_command
 
-    from fewshot_llm.cli import app
+    from fewshot_llm.cli import make_app
 
-    return "\n\n".join(_described(name, command) for name, command in _commands("", get_command(app)))
+    words = WORDS[language]
+    return "\n\n".join(
+        _described(name, command, words) for name, command in _commands("", get_command(make_app(language)))
+    )
 
 
 def _commands(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -100,13 +110,13 @@ def _commands(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", below
 
 
-def _described(name: str, command: Any) -> str:
+def _described(name: str, command: Any, words: dict[str, str]) -> str:
     shown = [one for one in command.params if not getattr(one, "hidden", False)]
     arguments = " ".join(one.metavar or one.name.upper() for one in shown if one.param_type_name == "argument")
     usage = " ".join(["fewshot-llm", name, arguments, "[OPTIONS]"]).replace("  ", " ")
     lines = [f"## {name}", "", f"`{usage}`", "", escaped((command.help or "").strip(), in_table=False), ""]
-    lines += ["| option | meaning |", "| --- | --- |"]
-    lines += [f"| {_option(one)} | {_meaning(one)} |" for one in shown]
+    lines += [words["head"], "| --- | --- |"]
+    lines += [f"| {_option(one)} | {_meaning(one, words)} |" for one in shown]
     return "\n".join(lines)
 
 
@@ -130,11 +140,10 @@ def _choices(parameter: Any) -> str:
     return ""
 
 
-def _meaning(parameter: Any) -> str:
-    help_text = (getattr(parameter, "help", None) or "").replace("\n", " ")
-    text = escaped(help_text)
+def _meaning(parameter: Any, words: dict[str, str]) -> str:
+    text = escaped((getattr(parameter, "help", None) or "").replace("\n", " "))
     default = parameter.default
-    told = parameter.required or callable(default) or default is None or default is False or "[default" in help_text
     if parameter.required:
-        return f"{text} **Required.**"
-    return text if told else f"{text} Default: `{default}`."
+        return f"{text} {words['required']}"
+    told = callable(default) or default is None or default is False or any(one in text for one in ("[default", "[默认"))
+    return text if told else f"{text} {words['default'].format(default)}"

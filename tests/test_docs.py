@@ -149,15 +149,16 @@ def test_a_help_text_is_shown_as_it_stands(text: str) -> None:
 def test_every_help_text_of_the_command_line_is_shown_as_it_stands() -> None:
     from typer.main import get_command
 
-    from fewshot_llm.cli import app
+    from fewshot_llm.cli import make_app
 
     module = hooks()
-    texts = []
-    for _, command in module._commands("", get_command(app)):
+    texts: list[str] = []
+    commands = [one for language in ("en", "zh") for _, one in module._commands("", get_command(make_app(language)))]
+    for command in commands:
         texts += [one for one in (command.help or "").split("\n\n") if one.strip()]
         texts += [parameter.help for parameter in command.params if getattr(parameter, "help", None)]
         texts += [parameter.metavar for parameter in command.params if parameter.metavar]
-    assert len(texts) > 200
+    assert len(texts) > 400
     for text in texts:
         plain = " ".join(text.split())
         assert shown(module.escaped(plain, in_table=False)) == plain.replace("`", "")
@@ -171,3 +172,6 @@ def test_hooks_write_the_command_line_and_mend_the_text() -> None:
         assert f"\n## {command}\n" in f"\n{text}"
     assert "| `--to` `peft` `merged`" in text
     assert "| `--shots` K | Demonstrations" in text
+    text = module.command_line("zh")
+    assert "| `--shots` K | 样例数量" in text
+    assert "默认：`4`。 |" in text

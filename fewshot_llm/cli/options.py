@@ -1,106 +1,68 @@
-"""Options that commands share, each defined once so that it reads and behaves the same everywhere."""
+"""The options of all commands, in groups that commands share: typed fields and their defaults, nothing else.
+
+What people read about an option is in `help.toml`, and how a field becomes an option in `command`. Where an estimator
+has the same setting, the field has its name and its default, so that a group is handed on as keywords.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from fewshot_llm.cli.command import Without, argument, flag
+from fewshot_llm.export.servers import Storage, Target
+
 __all__ = [
-    "DATA",
-    "MODEL",
-    "PROMPT",
-    "RESULT",
-    "Adapter",
-    "AllowDownload",
-    "AllowScripts",
-    "Calibrate",
+    "AttackOptions",
+    "BatchFiles",
+    "BundleOptions",
     "CalibrationName",
-    "CutLongText",
-    "Decimal",
-    "Defence",
-    "Delimiter",
-    "Device",
-    "Dtype",
-    "Encoding",
-    "Excel",
-    "Input",
-    "Insecure",
+    "CheckedFiles",
+    "ClassifierPrompt",
+    "ClassifyResult",
+    "EscalationOptions",
+    "EvaluationFiles",
+    "EvaluationOptions",
+    "FactOptions",
     "Json",
-    "LabelColumn",
-    "Lang",
-    "Layout",
-    "MergeLabels",
-    "Model",
-    "Normalisation",
-    "Output",
-    "Overwrite",
-    "Permutations",
-    "Profiled",
-    "RankingTask",
-    "RegressionTask",
-    "Seed",
-    "Select",
+    "LabelledFile",
+    "LadderOptions",
+    "MeasuredFiles",
+    "ModelOptions",
+    "ModelResult",
+    "NumberOptions",
+    "PageOptions",
+    "PolicyOptions",
+    "PromptOptions",
+    "RankerPrompt",
+    "ReadingOptions",
+    "RedactionOptions",
+    "RegressorPrompt",
+    "ReplyOptions",
+    "ReportOptions",
+    "ResultFile",
+    "ResultJson",
+    "RowFiles",
+    "SavedModelOptions",
+    "SavedRowFiles",
     "SelectionName",
-    "Semicolon",
-    "Shots",
-    "Support",
-    "TaggingTask",
-    "Task",
-    "TemplateVersion",
-    "Test",
-    "TextColumn",
-    "Threads",
-    "Way",
+    "ServerOptions",
+    "ShardFolder",
+    "ShardOptions",
+    "SuiteCells",
+    "SuiteFolder",
+    "SupportOrSaved",
+    "TaskName",
+    "TrustOptions",
     "WayName",
 ]
 
-DATA = "Data"
-PROMPT = "Prompt"
-MODEL = "Model"
-RESULT = "Result"
-
-
-def _task(built_in: str) -> Any:
-    text = f"A built-in task ({built_in}) or a folder that holds a task.toml."
-    return typer.Argument(metavar="TASK", help=text, show_default=False)
-
-
-Task: TypeAlias = Annotated[str, _task("review-sentiment, customer-intent")]
-RegressionTask: TypeAlias = Annotated[str, _task("review-rating, price-from-title")]
-TaggingTask: TypeAlias = Annotated[str, _task("review-aspects")]
-RankingTask: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--task", metavar="TASK", help="A built-in ranking task (next-product), or a folder that holds a task.toml."
-    ),
-]
-
-Support: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--support",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        help="The few labelled rows: JSONL, JSON, CSV, TSV, Excel or Parquet by ending.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Test: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--test",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        help="Labelled rows that are only measured on, never learned from.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
+SelectionName: TypeAlias = Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"]
+CalibrationName: TypeAlias = Literal["out-of-fold", "contextual", "batch", "none"]
+WayName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
 
 
 def _there_or_dash(path: Path) -> Path:
@@ -109,304 +71,378 @@ def _there_or_dash(path: Path) -> Path:
     return path
 
 
-Input: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--input",
-        metavar="FILE",
-        allow_dash=True,
-        callback=_there_or_dash,
-        help="The rows to label: JSONL, JSON, CSV, TSV, Excel or Parquet by ending, text also .gz or .zst; - is JSONL "
-        "on standard input.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Output: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        metavar="FILE",
-        allow_dash=True,
-        help="Where the labelled rows go: JSONL, JSON, CSV or TSV (also .gz, .zst), Parquet or XLSX by ending; - is "
-        "JSONL on standard output.",
-        rich_help_panel=RESULT,
-        show_default=False,
-    ),
-]
-Overwrite: TypeAlias = Annotated[
-    bool, typer.Option("--overwrite", help="Replace --output if it exists.", rich_help_panel=RESULT)
-]
-Excel: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--excel",
-        help="Write CSV for a person's spreadsheet: it opens with the right letters, probabilities have four digits, "
-        "each label a column, and long ids stay whole. A .xlsx file is always so.",
-        rich_help_panel=RESULT,
-    ),
-]
-Semicolon: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--semicolon",
-        help="As --excel, for an Excel that writes 2,5: with ; between cells and a decimal comma.",
-        rich_help_panel=RESULT,
-    ),
-]
-Decimal: TypeAlias = Annotated[
-    Literal[".", ","] | None,
-    typer.Option(
-        "--decimal",
-        metavar="MARK",
-        help="What stands before the decimals of numbers, . or a comma. [default: each column tells]",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Profiled: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--profile",
-        help="Say how many tokens were asked for and computed, and what share of the machine's peak was reached.",
-        rich_help_panel=RESULT,
-    ),
-]
-Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print JSON for machines instead of tables.", rich_help_panel=RESULT)
-]
-TextColumn: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--text-column",
-        metavar="C",
-        help="The column that holds the text, in the files that have it; given twice where files name it differently. "
-        "[default: by its name]",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Delimiter: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--delimiter",
-        metavar="D",
-        help="Between the cells of CSV and TSV files: one character, or tab. [default: found by content]",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-Encoding: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--encoding",
-        metavar="NAME",
-        help="Of text files, for example gb18030, big5, shift_jis or cp1252. [default: found by content]",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-LabelColumn: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label-column",
-        metavar="C",
-        help="The column that holds the label, in the labelled files that have it. [default: by its name]",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
+ThereIs: TypeAlias = Annotated[Path, flag(exists=True, dir_okay=False)]
+ThereMayBe: TypeAlias = Annotated[Path | None, flag(exists=True, dir_okay=False)]
+NewFolder: TypeAlias = Annotated[Path, flag(file_okay=False)]
+MayCount: TypeAlias = Annotated[int | None, flag(min=1)]
+Count: TypeAlias = Annotated[int, flag(min=1)]
 
-MergeLabels: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--merge-labels",
-        help="Labels that differ only in case, underscores, hyphens or white space (cancel_order, Cancel order) become "
-        "the most frequent of them.",
-        rich_help_panel=DATA,
-    ),
-]
+TaskName: TypeAlias = Annotated[str, argument()]
+Json: TypeAlias = Annotated[bool, flag("--json")]
 
-Shots: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--shots",
-        metavar="K",
-        min=0,
-        help="Demonstrations: per class, or in all where they are chosen by the text; 0 shows none.",
-        rich_help_panel=PROMPT,
-    ),
-]
-Seed: TypeAlias = Annotated[
-    int, typer.Option("--seed", metavar="S", help="Fixes every random choice.", rich_help_panel=PROMPT)
-]
-Lang: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--lang",
-        metavar="L",
-        help="Language of the prompt (zh, en); auto looks at the texts.",
-        rich_help_panel=PROMPT,
-    ),
-]
-TemplateVersion: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--template-version",
-        metavar="N",
-        min=1,
-        help="Version of the prompt template. [default: the newest]",
-        rich_help_panel=PROMPT,
-        show_default=False,
-    ),
-]
-SelectionName: TypeAlias = Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"]
-Select: TypeAlias = Annotated[
-    SelectionName,
-    typer.Option(
-        "--selection",
-        help="How demonstrations are chosen: class by class, at random, most like the text by words "
-        "or by the model's hidden state, or varied.",
-        rich_help_panel=PROMPT,
-    ),
-]
-Permutations: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--permutations",
-        metavar="N",
-        min=1,
-        help="Average over N draws of the demonstrations; time grows N-fold.",
-        rich_help_panel=PROMPT,
-    ),
-]
-Normalisation: TypeAlias = Annotated[
-    Literal["sum", "mean", "pmi"],
-    typer.Option(
-        "--normalisation",
-        help="A label's score: the sum over its tokens, the mean, or what the text adds (pmi).",
-        rich_help_panel=PROMPT,
-    ),
-]
-CalibrationName: TypeAlias = Literal["out-of-fold", "contextual", "batch", "none"]
-Calibrate: TypeAlias = Annotated[
-    CalibrationName,
-    typer.Option(
-        "--calibration",
-        help="How scores become probabilities: fitted out of fold on the support set, from neutral "
-        "texts, from the rows to label, or not at all.",
-        rich_help_panel=PROMPT,
-    ),
-]
-CutLongText: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--cut-long-text",
-        help="Cut the middle out of a text that does not fit the model's context, instead of refusing it.",
-        rich_help_panel=PROMPT,
-    ),
-]
-Defence: TypeAlias = Annotated[
-    Literal["none", "standard"],
-    typer.Option(
-        "--defence",
-        help="Against texts that talk to the labeller: standard removes hidden characters and injected pieces.",
-        rich_help_panel=PROMPT,
-    ),
-]
-Layout: TypeAlias = Annotated[
-    Literal["auto", "plain", "chat"],
-    typer.Option(
-        "--layout",
-        help="One running text, or the turns of the model's own chat template; auto is plain.",
-        rich_help_panel=PROMPT,
-    ),
-]
 
-Model: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        metavar="M",
-        help="An embedded model (see `fewshot-llm models list`), a folder or a Hugging Face id; auto chooses "
-        "by language.",
-        rich_help_panel=MODEL,
-    ),
-]
-Adapter: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--adapter",
-        metavar="DIR",
-        exists=True,
-        file_okay=False,
-        help="LoRA weights to put on the model.",
-        rich_help_panel=MODEL,
-        show_default=False,
-    ),
-]
-AllowDownload: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--allow-download",
-        help="Fetch a model that a folder or file names, where it is not in the cache; a typed --model needs no leave.",
-        rich_help_panel=MODEL,
-    ),
-]
-AllowScripts: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--allow-scripts",
-        help="Run scripts that lie in the folder: a suite's peers, or a bundle's serve.sh that was changed.",
-        rich_help_panel=MODEL,
-    ),
-]
-Insecure: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--insecure",
-        help="Send FEWSHOT_API_KEY to another machine over http:// too, where it can be read on the way.",
-        rich_help_panel=MODEL,
-    ),
-]
-Device: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--device",
-        metavar="D",
-        help="cpu, cuda, cuda:1 or mps. [default: the fastest present]",
-        rich_help_panel=MODEL,
-        show_default=False,
-    ),
-]
-Dtype: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--dtype",
-        metavar="T",
-        help="float32, bfloat16 or float16. [default: float32 on a CPU, bfloat16 on a GPU]",
-        rich_help_panel=MODEL,
-        show_default=False,
-    ),
-]
-Threads: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        min=1,
-        help="CPU threads. [default: one per core]",
-        rich_help_panel=MODEL,
-        show_default=False,
-    ),
-]
-WayName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
-Way: TypeAlias = Annotated[
-    WayName,
-    typer.Option(
-        "--way",
-        help="How the model is asked about a candidate: what the history adds to its title, its title alone, yes or "
-        "no, or its letter in a list.",
-        rich_help_panel=PROMPT,
-    ),
-]
+# What is read.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How files of rows are read."""
+
+    merge_labels: bool = False
+    text_column: list[str] | None = None
+    label_column: list[str] | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFile:
+    """The few labelled rows."""
+
+    support: ThereIs
+    reading: ReadingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFiles(LabelledFile):
+    """Labelled rows and rows to label."""
+
+    input: Annotated[Path, flag(allow_dash=True, callback=_there_or_dash)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFiles(LabelledFile):
+    """Labelled rows and rows to measure on."""
+
+    test: ThereIs
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedFiles(LabelledFile):
+    """Labelled rows and, maybe, rows to measure on."""
+
+    test: ThereMayBe = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportOrSaved:
+    """The few labelled rows; none where a folder that was saved (`--adapter`) records them."""
+
+    support: Annotated[Path | None, flag(key="support-or-adapter", exists=True, dir_okay=False)] = None
+    reading: ReadingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedRowFiles(SupportOrSaved):
+    """As `RowFiles`, where a folder that was saved may stand for the labelled rows."""
+
+    input: Annotated[Path, flag(allow_dash=True, callback=_there_or_dash)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFiles(SupportOrSaved):
+    """Rows to measure on, what is measured, and the columns that a plain model may learn from."""
+
+    test: ThereIs
+    table: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFiles(SupportOrSaved):
+    """Rows to label in any number of files."""
+
+    input: list[str]
+
+
+# What is asked, and how.
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions:
+    """What every estimator asks with."""
+
+    language: Annotated[str, flag("--lang")] = "auto"
+    shots: Annotated[int, flag(min=0)] = 4
+    seed: int = 0
+    template: Annotated[int | None, flag("--template-version", min=1)] = None
+    layout: Literal["auto", "plain", "chat"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierPrompt(PromptOptions):
+    """What a classifier asks with."""
+
+    selection: SelectionName = "balanced"
+    calibration: CalibrationName = "out-of-fold"
+    normalisation: Literal["sum", "mean", "pmi"] = "sum"
+    permutations: Count = 1
+    cut_long_text: bool = False
+    defence: Literal["none", "standard"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressorPrompt(PromptOptions):
+    """What a regressor asks with."""
+
+    shots: Annotated[int, flag(min=0)] = 2
+    permutations: Count = 1
+    cut_long_text: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankerPrompt(PromptOptions):
+    """What a ranker asks with."""
+
+    way: WayName = "pmi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberOptions:
+    """What is asked of predicted numbers."""
+
+    decimal: Literal[".", ","] | None = None
+    grid: str | None = None
+    level: float = 0.9
+    target_error: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyOptions:
+    """Which replies there are, and when one is given."""
+
+    answers: ThereIs
+    min_confidence: Annotated[float, flag(min=0.0, max=1.0)] = 0.7
+    by_level: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactOptions:
+    """Which columns are said as a text, and how."""
+
+    columns: str
+    codes: str = ""
+    decimal: Literal[".", ","] | None = None
+    bins: Annotated[int, flag(min=2, max=5)] = 5
+    language: Annotated[Literal["en", "zh"], flag("--lang")] = "en"
+
+
+# What answers, and what becomes of answers.
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustOptions:
+    """What is allowed that is refused otherwise."""
+
+    allow_download: bool = False
+    allow_scripts: bool = False
+    insecure: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model answers, and how it runs.
+
+    `model` may be a server's address; `adapter` is then the folder that names the tokenizer's model.
+    """
+
+    model: str = "auto"
+    adapter: Annotated[Path | None, flag(exists=True, file_okay=False)] = None
+    device: str | None = None
+    dtype: str | None = None
+    threads: MayCount = None
+    trust: Annotated[TrustOptions, Without({"allow_scripts"})] = TrustOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModelOptions(ModelOptions):
+    """As `ModelOptions`, where the adapter's folder may stand for the labelled rows."""
+
+    adapter: Annotated[Path | None, flag(key="adapter-or-saved", exists=True, file_okay=False)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscalationOptions:
+    """How far evidence may go, and in which number format the model runs."""
+
+    escalate: bool = False
+    target: float = 0.9
+    precision: Literal["bfloat16", "float16"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions:
+    """Which answers are kept back, and what errors cost."""
+
+    max_error: float | None = None
+    confidence: float = 0.9
+    calibration_rows: ThereMayBe = None
+    costs: ThereMayBe = None
+    out_of_scope: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedactionOptions:
+    """Which personal data is taken out of what is read."""
+
+    redact: bool = False
+    regions: str | None = None
+    redact_orders: bool = False
+
+
+# Where results go.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFile:
+    """A file of rows."""
+
+    output: Annotated[Path, flag(allow_dash=True)]
+    overwrite: bool = False
+    excel: bool = False
+    semicolon: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyResult(ResultFile):
+    """A file of labelled rows, and what is said of it."""
+
+    as_json: Json = False
+    profile: bool = False
+    top_k: MayCount = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultJson:
+    """A result as JSON."""
+
+    output: Annotated[Path | None, flag(allow_dash=True)] = None
+    overwrite: bool = False
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """A result as a page."""
+
+    report: Annotated[Path | None, flag(file_okay=False)] = None
+    report_lang: Annotated[Literal["zh", "en"] | None, flag("--report-lang", "--language")] = None
+    target: float = 0.9
+    price: Annotated[float | None, flag("--price-per-million-tokens", min=0)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelResult:
+    """The folder that tuning writes."""
+
+    out: NewFolder
+    overwrite: bool = False
+    as_json: Json = False
+
+
+# Options of one command or two.
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardFolder:
+    """The folder of a batch job."""
+
+    output: Annotated[Path | None, flag(file_okay=False)] = None
+    form: Annotated[Literal["parquet", "jsonl"], flag("--format")] = "parquet"
+    rows_per_shard: Count = 1000
+    prometheus: Annotated[Path | None, flag(dir_okay=False)] = None
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardOptions:
+    """How a batch job runs."""
+
+    resume: bool = False
+    limit: MayCount = None
+    dry_run: bool = False
+    price: Annotated[float | None, flag("--price-per-million-tokens", min=0.0)] = None
+    tolerate: Annotated[int, flag(min=0)] = 0
+    long_text: Literal["error", "truncate-middle", "chunk"] = "error"
+    cache: Annotated[Path | None, flag(dir_okay=False)] = None
+    engine: Literal["local", "ray"] = "local"
+    workers: Count = 1
+    ray_address: str | None = None
+    gpus_per_worker: Annotated[float, flag(min=0.0)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """Which classifiers are measured, and what is kept of it."""
+
+    shots: str = "0,4"
+    seeds: str = "0,1,2"
+    rows_per_class: MayCount = None
+    without_texts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackOptions:
+    """Which attacks, on how many rows."""
+
+    rows: Annotated[int, flag(min=2)] = 60
+    half: Literal["both", "development", "held-out"] = "both"
+    version: Annotated[int, flag("--attacks", min=1)] = 1
+    add_to: ThereMayBe = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteCells:
+    """Which part of a suite is measured now."""
+
+    only: list[str] | None = None
+    model: list[str] | None = None
+    shots: str | None = None
+    seeds: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteFolder:
+    """Where a suite's cells go, and what they are compared with."""
+
+    out: NewFolder
+    overwrite: bool = False
+    baseline: ThereMayBe = None
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderOptions:
+    """How far a ladder is climbed; the fields are the ladder's."""
+
+    target: float = 0.9
+    recipe: str | None = None
+    budget_minutes: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """Where a page is served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, flag(min=0, max=65535)] = 7860
+    token: Annotated[str | None, flag(envvar="FEWSHOT_PLAY_TOKEN")] = None
+    tuned: NewFolder = Path("tuned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleOptions:
+    """What an adapter is exported to."""
+
+    to: Target
+    out: NewFolder
+    overwrite: bool = False
+    gguf_type: Storage = Storage.F32
+    allow_base_mismatch: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How a server is compared."""
+
+    server: str | None = None
+    quantised: bool = False

@@ -9,11 +9,14 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fewshot_llm.errors import SupportError, nearest
 from fewshot_llm.files import RepeatedName
 from fewshot_llm.files.formats import distinct_names
+
+if TYPE_CHECKING:
+    from fewshot_llm.data.task import Task
 
 __all__ = ["Columns", "column_values", "is_table", "resolve_columns", "table_rows"]
 
@@ -137,23 +140,21 @@ class Columns:
 
 def resolve_columns(
     found: Iterable[str],
-    fields: Sequence[str] = ("text",),
-    optional: Sequence[str] = (),
+    task: Task | None = None,
     told: Mapping[str, str] | None = None,
+    *,
     labelled: bool = True,
-    kind: str = "classification",
-    task: str = "",
+    fields: Sequence[str] | None = None,
 ) -> Columns:
     """Find the column of each field among those that are there.
 
     Args:
         found: the table's columns.
-        fields: the fields to fill, in reading order.
-        optional: those of them that may be absent.
+        task: its fields are filled, and its kind and name tell what a label's column may be called; without one, a
+            row has a `text`.
         told: field → column, from the user; `label` and `label_words` are fields here too.
         labelled: whether a label column is needed.
-        kind: of the task: what a label's column may be called.
-        task: its name; a column that is called like a word of it goes before others.
+        fields: to fill in place of the task's.
 
     Raises:
         SupportError: a needed field has no column, or several of one name; the message says what was found.
@@ -163,6 +164,9 @@ def resolve_columns(
     """
     found = list(found)
     told = dict(told or {})
+    optional = task.optional_fields if task else ()
+    if fields is None:
+        fields = task.fields if task else ("text",)
     wanted = [*fields, *((LABEL, LABEL_WORDS) if labelled else ())]
     for field, name in told.items():
         if field not in (*fields, LABEL, LABEL_WORDS):
@@ -174,7 +178,7 @@ def resolve_columns(
     rivals: dict[str, tuple[str, ...]] = {}
     taken = set(told.values())
     for field in wanted:
-        known = _known(field, fields, kind, task)
+        known = _known(field, fields, task)
         named = [told[field]] if field in told else _by_name(known, [name for name in found if name not in taken])
         if named:
             column = next(name for name in found if name == named[0])
@@ -197,12 +201,12 @@ def resolve_columns(
     return Columns(names, tuple(guessed), rivals)
 
 
-def _known(field: str, fields: Sequence[str], kind: str, task: str) -> list[str]:
+def _known(field: str, fields: Sequence[str], task: Task | None) -> list[str]:
     """Names for a field, in order of preference."""
     names = [field, *KNOWN_NAMES.get(field, ())]
     if field == LABEL:
-        words = {_key(word) for word in task.replace("-", " ").split()}
-        names = [*LABELS_OF_KIND.get(kind, ()), *names]
+        words = {_key(word) for word in (task.name if task else "").replace("-", " ").split()}
+        names = [*LABELS_OF_KIND.get(task.kind if task else "classification", ()), *names]
         names.sort(key=lambda name: (name != LABEL, _key(name) not in words))
     elif field == "text" and "title" not in fields:
         names += TITLES

@@ -84,14 +84,7 @@ class SupportSet:
         if not rows:
             raise SupportError("There are no rows. Give at least one labelled text for each of two classes.")
         names = columns_of(rows)
-        where = resolve_columns(
-            names,
-            task.fields if task else ("text",),
-            task.optional_fields if task else (),
-            told=columns,
-            kind=task.kind if task else "classification",
-            task=task.name if task else "",
-        )
+        where = resolve_columns(names, task, columns)
         cleaned = clean(rows, where, task, merge_labels=merge_labels)
         return cls(cleaned.examples, cleaned.labels, cleaned.label_words, cleaned.report)
 
@@ -317,9 +310,7 @@ def queries(
         SupportError: no column for a field.
     """
     names = columns_of(rows)
-    where = resolve_columns(
-        names, task.fields if task else ("text",), task.optional_fields if task else (), columns, labelled=False
-    )
+    where = resolve_columns(names, task, columns, labelled=False)
     return [
         Example.of(
             {name: value if isinstance(value, list | dict) else as_text(value) for name, value in fields.items()}
@@ -342,7 +333,7 @@ def readable_rows(rows: Sequence[Mapping[str, Any]], task: Task, columns: Mappin
     if not rows:
         return []
     names = dict.fromkeys(name for row in rows for name in row)
-    where = resolve_columns(names, task.fields, task.optional_fields, columns, labelled=False).names
+    where = resolve_columns(names, task, columns, labelled=False).names
     return [at for at, row in enumerate(rows) if isinstance(query_of(row, where, task.optional_fields), dict)]
 
 

@@ -130,7 +130,7 @@ def answered(
     if not rows:
         raise SupportError("There are no labelled rows. Give a few.")
     names = columns_of(rows)
-    where = resolve_columns(names, task.fields, task.optional_fields, columns, kind=task.kind, task=task.name)
+    where = resolve_columns(names, task, columns)
     told = {field: column for field, column in where.names.items() if field in task.fields}
     return queries(rows, task, told), [row.get(where.names[LABEL]) for row in rows]
 

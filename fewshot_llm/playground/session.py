@@ -103,7 +103,7 @@ class SupportFile:
         before, rows = self.path.read_bytes(), self._rows()
         names = columns_of(rows)
         task = self.task
-        where = resolve_columns(names, task.fields, task.optional_fields, self.columns, kind=task.kind, task=task.name)
+        where = resolve_columns(names, task, self.columns)
         changed, found = [], False
         for row in rows:
             same = normalise_text(Example(where.fields(row)).text) == text

@@ -39,7 +39,9 @@ def test_errors_fail_the_command_unless_tolerated(batch: Run, shop: Path) -> Non
 def test_resume_refuses_another_prompt(batch: Run, shop: Path) -> None:
     assert batch("--input", "reviews.jsonl", "--output", "out").exit_code == 0
     before = contents(shop / "out")
-    assert batch("--input", "reviews.jsonl", "--output", "out", "--resume").exit_code == 0
+    again = batch("--input", "reviews.jsonl", "--output", "out", "--resume")
+    assert again.exit_code == 0
+    assert "in error; nothing was left to do → out" in again.stdout
     assert contents(shop / "out") == before
     result = batch("--input", "reviews.jsonl", "--output", "out", "--resume", "--seed", "1")
     assert result.exit_code == 1

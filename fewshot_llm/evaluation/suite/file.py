@@ -337,9 +337,7 @@ def _table(source: str | HubRows | ScriptRows, task: Task, data: Data, allow_dow
     rows = _read(source, allow_download)
     if not rows:
         raise SupportError(f"{source} has no rows. Name a file or a split that has some.")
-    columns = resolve_columns(
-        rows[0], task.fields, task.optional_fields, data.columns, kind=task.kind, task=task.name
-    ).names
+    columns = resolve_columns(rows[0], task, data.columns).names
     column = columns[LABEL]
     return _Table([{**row, column: data.rename.get(str(row[column]), row[column])} for row in rows], columns)
 
