@@ -99,7 +99,8 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; from fewshot_llm.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'transformers', 'sklearn', 'numpy', 'pandas', 'datasets', 'peft') if m in sys.modules])"
+        "heavy = ('torch', 'transformers', 'sklearn', 'numpy', 'pandas', 'datasets', 'peft')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
