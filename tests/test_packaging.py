@@ -68,7 +68,7 @@ def test_wheel_holds_content_below_the_package(wheel: Path) -> None:
     assert {
         "fewshot_llm/py.typed",
         "fewshot_llm/cli/help.toml",
-        "fewshot_llm/evaluation/report/page.html.jinja",
+        "fewshot_llm/report/page.html.jinja",
         "fewshot_llm/prompts/review-sentiment/task.toml",
         "fewshot_llm/prompts/review-sentiment/zh.v1.jinja",
         "fewshot_llm/prompts/customer-intent/task.toml",

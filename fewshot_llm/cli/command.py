@@ -171,7 +171,8 @@ def _taken(group: _Group, marks: list[Any]) -> _Group:
     for mark in marks:
         there = {option.name for option in _leaves(group)}
         if unknown := sorted(set(mark) - there):
-            raise TypeError(f"{group.make.__qualname__} has no option {unknown[0]!r}. It has: {', '.join(there)}.")
+            known = ", ".join(sorted(there))
+            raise TypeError(f"{group.make.__qualname__} has no option {unknown[0]!r}. It has: {known}.")
         match mark:
             case Defaults():
                 group = _changed(group, mark, there)
