@@ -26,7 +26,6 @@ from fewshot_llm.files import write_rows
 from fewshot_llm.playground import words as t
 from fewshot_llm.playground.session import PlaygroundSession
 from fewshot_llm.playground.words import PageWords, words_of
-from fewshot_llm.types import Text
 
 if TYPE_CHECKING:
     from fewshot_llm.ladder.base import LadderCallbacks, Measured
@@ -482,7 +481,7 @@ def training_log(session: PlaygroundSession, target: float, words: PageWords) ->
     def work() -> None:
         try:
             summary = session.tune(target, _callbacks(lines.put, words))
-            reason = Text(summary["reason"], summary["reason_zh"])
+            reason = summary["reason_zh" if words.language == "zh" else "reason"]
             lines.put(words(t.TUNED, reason=reason, folder=summary["folder"]))
         except FewshotError as error:
             lines.put(str(error))
