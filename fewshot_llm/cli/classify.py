@@ -125,7 +125,7 @@ def classify(
         raise typer.BadParameter("give --dtype, which asks nothing, or this, not both", param_hint="--precision")
     if top_k is not None and any(given is not None for given in (max_error, costs, out_of_scope)):
         raise typer.BadParameter("a policy needs every label's probability", param_hint="--top-k")
-    from fewshot_llm.artifacts.parts import model_record
+    from fewshot_llm.artifacts.record import model_record
     from fewshot_llm.cli.parts import ModelOptions, Told, make_classifier, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.data.task import load_task

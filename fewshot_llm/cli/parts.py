@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.options import CalibrationName, SelectionName, WayName
     from fewshot_llm.data import Finding, SupportSet
     from fewshot_llm.data.task import Task
-    from fewshot_llm.estimators.choice_ways import Way
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import Note, Rows
     from fewshot_llm.models.load import LanguageModel
+    from fewshot_llm.predictors.ranking import RankingPrompt
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote.scorer import RemoteScorer
     from fewshot_llm.stats.calibration import CalibrationMethod
@@ -320,16 +320,16 @@ def take_calibration(name: CalibrationName) -> CalibrationMethod:
             return Uncalibrated()
 
 
-def take_way(name: WayName) -> Way:
-    """The way of asking about candidates of that name."""
-    from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo
+def take_way(name: WayName) -> RankingPrompt:
+    """The ranking prompt of that name."""
+    from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
 
     match name:
         case "pmi":
-            return ByPmi()
+            return PmiPrompt()
         case "title":
-            return ByTitle()
+            return TitlePrompt()
         case "yes-no":
-            return ByYesNo()
+            return YesNoPrompt()
         case "letter":
-            return ByLetter()
+            return LetterPrompt()

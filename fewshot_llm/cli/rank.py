@@ -60,11 +60,11 @@ def rank(
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.data.columns import resolve_columns
     from fewshot_llm.data.task import load_task
-    from fewshot_llm.estimators.choice import as_choices, read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.labelling.files import add_columns
     from fewshot_llm.predictors.build import choose_language
+    from fewshot_llm.predictors.choices import as_choices, read_baskets
 
     told = Told(None, label_column, delimiter, encoding)
     described, known, rows = load_task(task), told.labelled(support), told.rows(source)
@@ -84,7 +84,7 @@ def rank(
     ranker = FewShotRanker(
         described,
         loaded,
-        way=take_way(way),
+        prompt=take_way(way),
         shots=shots,
         language=language,
         template=template_version,

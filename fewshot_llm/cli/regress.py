@@ -66,8 +66,8 @@ def regress(
     from fewshot_llm.cli.parts import ModelOptions, Told, say, warn_unreadable
     from fewshot_llm.cli.progress import waiting
     from fewshot_llm.data.task import load_task
+    from fewshot_llm.estimators.base import as_numbers
     from fewshot_llm.estimators.regressor import FewShotRegressor
-    from fewshot_llm.estimators.targets import as_numbers
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.labelling.files import add_answers, answered
     from fewshot_llm.ladder.rungs.numbers import NumberLadder

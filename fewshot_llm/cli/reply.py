@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fewshot_llm.data import Example
-    from fewshot_llm.predictors.prediction import Prediction
+    from fewshot_llm.predictors.prompted import Prediction
 
 __all__ = ["reply"]
 
@@ -97,8 +97,7 @@ def reply(
     from fewshot_llm.cli.parts import ModelOptions, Told, take_selection, warn_of, warn_unreadable
     from fewshot_llm.cli.progress import row_progress, waiting
     from fewshot_llm.data.task import Task as TaskDescription
-    from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.estimators.hierarchy import fit_levels
+    from fewshot_llm.estimators.classifier import FewShotClassifier, fit_levels
     from fewshot_llm.files import columns_of, require_writable, result_names, write_rows
     from fewshot_llm.labelling.files import add_answers
     from fewshot_llm.labelling.replies import REPLY_COLUMNS, gaps, read_answers, reply_to

@@ -12,8 +12,7 @@ from typing import Any
 from sklearn.base import clone
 
 from fewshot_llm.artifacts.folder import read_decision
-from fewshot_llm.artifacts.parts import model_record
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import SupportSet, doctor
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError

@@ -14,17 +14,15 @@ from time import perf_counter
 
 import numpy as np
 
-from fewshot_llm.artifacts.parts import model_record
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import Example, SupportSet, doctor
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.shots import shown_shots
 from fewshot_llm.evaluation.provenance import machine
 from fewshot_llm.evaluation.result import Evaluation, ExplainedRow, Figures, Row, Run, ShownPrompt, TestRows, summarise
 from fewshot_llm.explaining import explain
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.prompted import PromptedPredictor, shown_shots
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.profile import Profile
 from fewshot_llm.types import IntArray, Progress

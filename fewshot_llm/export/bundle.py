@@ -29,7 +29,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
+from fewshot_llm.artifacts.record import RECORD, ClassificationRecord
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
@@ -166,7 +166,7 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def bundle_card(bundle: Mapping[str, Any], record: ArtifactRecord) -> str:
+def bundle_card(bundle: Mapping[str, Any], record: ClassificationRecord) -> str:
     """The bundle's `README.md`, in English and Chinese."""
     target = Target(bundle["target"])
     commands = "\n".join(f"sh serve.sh {server}" for server in SERVERS[target])

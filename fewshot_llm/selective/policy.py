@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.predictors.prediction import Prediction
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.prompted import Prediction, PromptedPredictor
 from fewshot_llm.selective.costs import Costs, fit_shift, read_costs
 from fewshot_llm.selective.held_out import (
     OutOfFoldPredictions,
