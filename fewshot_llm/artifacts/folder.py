@@ -37,7 +37,7 @@ from fewshot_llm.artifacts.record import (
 )
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Kind
-from fewshot_llm.errors import AdapterError, ArtifactError, DataFileError, readable_record
+from fewshot_llm.errors import AdapterError, ArtifactError, DataFileError, FewshotError, readable_record
 from fewshot_llm.files import (
     atomic_write,
     atomic_write_json,
@@ -168,7 +168,7 @@ def load_artifact(
     )
     if not allow_base_mismatch:
         _require_same_model(folder, record, scorer)
-    with readable_record(folder / RECORD, ArtifactError):
+    with _usable(folder / RECORD):
         template = (folder / TEMPLATE).read_text(encoding="utf-8")
         parts = SavedParts(scorer, template, _read_support(folder, record), _read_baskets(folder, record))
         predictor, policy = restore(record, parts)
@@ -223,6 +223,21 @@ def recorded_calibration(adapter: str | os.PathLike[str], inference: Inference) 
             "which takes everything from the folder, or fit with other rows."
         )
     return record.calibrations[0]
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Name the file where what it records does not fit together."""
+    try:
+        with readable_record(path, ArtifactError):
+            yield
+    except ArtifactError:
+        raise
+    except FewshotError as error:
+        raise ArtifactError(
+            f"{path} records what cannot be used: {error} If it was changed since it was saved, copy the folder again; "
+            "else fit again."
+        ) from error
 
 
 @contextmanager

@@ -402,6 +402,9 @@ def _restore_ranking(record: ArtifactRecord, parts: SavedParts) -> RankingPredic
         record.task, prompt.language, parts.scorer, _template(prompt, parts), prompt.layout, prompt.seed
     )
     counts = BasketCounts.of(parts.baskets) if parts.baskets else None
+    fixed = (prompt.selection, prompt.normalisation, prompt.cut_long_text, prompt.defence)
+    if fixed != (selection_record(Everything()), "sum", False, "none"):
+        raise ValueError("prompt says something of selection, normalisation, cutting or defence that no ranking has")
     if prompt.shots != len(parts.support):
         raise ValueError("prompt.shots is not the number of support rows, all of which are shown")
     width = kind.width + (0 if counts is None else 3)

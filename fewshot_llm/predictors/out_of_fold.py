@@ -6,7 +6,7 @@ computed once. Where the selection does not depend on the query:
 
 - a row that the served prompt does not show is scored under exactly that prompt;
 - the rows that it does show are dealt into folds that hold one row of each class, and a fold's demonstrations
-  come from all rows outside it. Leave-one-out would be dearer and worse: the held row's class would be the
+  come from all rows outside it. Leave-one-out would be more expensive and worse: the held row's class would be the
   only one that is short of a demonstration, which biases the model against the right answer.
 
 A selection that depends on the query is asked once per row, with that row (and its copies) taken away. A row

@@ -102,8 +102,8 @@ class Costs:
         expected = self.expected(softmax(log_probabilities + np.asarray(shift), axis=1))
         best = expected.argmin(axis=1)
         # A tie is decided for the label: zero expected cost needs no review, even a free one.
-        dearer = expected.min(axis=1) > (math.inf if self.review is None else self.review)
-        return best, dearer
+        reviewed = expected.min(axis=1) > (math.inf if self.review is None else self.review)
+        return best, reviewed
 
 
 def read_costs(path: str | os.PathLike[str], labels: Sequence[str]) -> Costs:

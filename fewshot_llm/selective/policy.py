@@ -109,8 +109,8 @@ class FittedPolicy:
             queries: the rows.
             predictor: what gave the answers; the scope reads its support rows.
         """
-        labels, dearer = _decide(self.costs, self.shift, log_probabilities)
-        reasons: list[Reason | None] = ["review_is_cheaper" if left else None for left in dearer]
+        labels, reviewed = _decide(self.costs, self.shift, log_probabilities)
+        reasons: list[Reason | None] = ["review_is_cheaper" if left else None for left in reviewed]
         if self.contract is not None:
             for row in np.flatnonzero(~self.contract.gives(_confidences(log_probabilities, labels))):
                 reasons[row] = "unsure"

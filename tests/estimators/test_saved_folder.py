@@ -305,7 +305,7 @@ def test_odd_values_of_rows_come_back_or_are_refused(tmp_path, fields, odd):
 def test_settings_that_no_record_holds_are_refused(tmp_path, options, place):
     with pytest.warns(UserWarning, match="demonstrations") if "shots" in options else pytest.MonkeyPatch.context():
         before = classifier("zh", **options)
-    with pytest.raises(ArtifactError, match=rf"cannot be saved: prompt\.{place}"):
+    with pytest.raises(ArtifactError, match=f"cannot be saved: {place}"):
         before.save(tmp_path / "saved")
 
 
@@ -316,9 +316,9 @@ def test_a_number_that_is_no_number_is_refused(tmp_path):
         before.save(tmp_path / "saved")
 
 
-def test_numpy_integers_are_plain_numbers(tmp_path):
-    classifier("zh", seed=np.int64(4), shots=np.int64(1)).save(tmp_path / "saved")
-    assert load_estimator(tmp_path / "saved", model=tiny_model("llama")).seed == 4
+def test_a_setting_that_json_cannot_name_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"cannot be saved.*int64"):
+        classifier("zh", shots=np.int64(1)).save(tmp_path / "saved")
 
 
 # Strangers' folders
@@ -511,7 +511,7 @@ def test_an_escalated_classifier_with_an_error_contract(folder, tmp_path):
     assert (tmp_path / "saved" / "support.jsonl").is_file(), "what is out of scope is told by the rows"
     again = load_estimator(tmp_path / "saved", device="cpu")
     assert again.policy_ == before.policy_
-    assert again.decision_ == before.decision_
+    assert again.decision_.model_dump(mode="json") == before.decision_.model_dump(mode="json")
     assert again.predict_proba(ZH) == pytest.approx(before.predict_proba(ZH), abs=1e-5)
     assert [one.reason for one in again.predictions(ZH)] == [one.reason for one in before.predictions(ZH)]
     with pytest.raises(ArtifactError, match="adapter"):
@@ -535,7 +535,7 @@ def test_the_ladder_of_numbers_is_saved_with_its_decision(folder, tmp_path, targ
     ).fit(texts, stars)
     before.save(tmp_path / "saved")
     again = FewShotRegressor.load(tmp_path / "saved", device="cpu")
-    assert again.decision_ == before.decision_
+    assert again.decision_.model_dump(mode="json") == before.decision_.model_dump(mode="json")
     assert before.decision_.rung == "in-context" or target < 1
     trained = before.decision_.rung == "lora"
     assert (tmp_path / "saved" / "adapter_model.safetensors").is_file() is trained
