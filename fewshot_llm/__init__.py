@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from fewshot_llm.data import SupportSet
     from fewshot_llm.data.tabular import TableVerbalizer
     from fewshot_llm.data.task import Task, load_task
+    from fewshot_llm.estimators.base import load_estimator
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.models.load import load_model
     from fewshot_llm.predictors.numbers import Grid
-    from fewshot_llm.predictors.prediction import Prediction
+    from fewshot_llm.predictors.prompted import Prediction
 
 __all__ = [
     "FewShotClassifier",
@@ -31,6 +32,7 @@ __all__ = [
     "SupportSet",
     "TableVerbalizer",
     "Task",
+    "load_estimator",
     "load_model",
     "load_task",
 ]
@@ -42,9 +44,10 @@ _HOMES = {
     "FewShotRanker": "fewshot_llm.estimators.ranker",
     "FewShotRegressor": "fewshot_llm.estimators.regressor",
     "Grid": "fewshot_llm.predictors.numbers",
-    "Prediction": "fewshot_llm.predictors.prediction",
+    "Prediction": "fewshot_llm.predictors.prompted",
     "SupportSet": "fewshot_llm.data",
     "Task": "fewshot_llm.data.task",
+    "load_estimator": "fewshot_llm.estimators.base",
     "load_model": "fewshot_llm.models.load",
     "load_task": "fewshot_llm.data.task",
 }

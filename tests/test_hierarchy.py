@@ -8,8 +8,7 @@ import pytest
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.hierarchy import by_category, fit_levels
+from fewshot_llm.estimators.classifier import FewShotClassifier, by_category, fit_levels
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.scoring.reference import ReferenceScorer
 from fewshot_llm.scoring.tree_scorer import choose_scorer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.predictors.normalisation import MeanPerToken, PointwiseMutualInformation, Sum, as_normalisation
+from fewshot_llm.predictors.prompted import MeanPerToken, PointwiseMutualInformation, Sum, as_normalisation
 from fewshot_llm.scoring.base import LabelScores
 
 ROWS = [

@@ -9,7 +9,7 @@ import pytest
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.labelling.replies import gaps, read_answers, reply_to
-from fewshot_llm.predictors.prediction import Prediction
+from fewshot_llm.predictors.prompted import Prediction
 from fewshot_llm.selective.policy import SelectivePrediction
 
 LABELS = ("cancel", "track", "out_of_scope")

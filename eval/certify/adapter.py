@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.artifacts.folder import save_artifact
+from fewshot_llm.artifacts.kinds import Artifact
 from fewshot_llm.evaluation.suite.file import load_suite, read_data
 from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
 from fewshot_llm.models.load import load_model

@@ -12,14 +12,19 @@ from typing import Any
 
 from eval.shop.common import arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import basket_choices, read_users, split_users
-from fewshot_llm.estimators.choice import Basket
-from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo, Way
 from fewshot_llm.estimators.ranker import FewShotRanker
+from fewshot_llm.predictors.choices import Basket
+from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, RankingPrompt, TitlePrompt, YesNoPrompt
 from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks
 from fewshot_llm.types import FloatArray
 
 KNOWN_USERS = 100
-WAYS: dict[str, Way] = {"pmi": ByPmi(), "title": ByTitle(), "yes-no": ByYesNo(), "letter": ByLetter(4)}
+PROMPTS: dict[str, RankingPrompt] = {
+    "pmi": PmiPrompt(),
+    "title": TitlePrompt(),
+    "yes-no": YesNoPrompt(),
+    "letter": LetterPrompt(4),
+}
 
 
 def figures(scores: list[FloatArray], answers: list[int]) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def figures(scores: list[FloatArray], answers: list[int]) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, write."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--way", choices=WAYS, default="pmi")
+    parser.add_argument("--way", choices=PROMPTS, default="pmi")
     options = parser.parse_args()
     users, model = read_users(), open_model(options.model)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -46,7 +51,7 @@ def main() -> None:
         support = basket_choices(users, known, 1, seed)
         test = basket_choices(users, others, 2, seed + 1000)[: options.test_rows]
         baskets = [Basket(frozenset(basket), user) for user in known for basket in users[user]]
-        ranker = FewShotRanker(model=model, way=WAYS[options.way], language="en", seed=seed)
+        ranker = FewShotRanker(model=model, prompt=PROMPTS[options.way], language="en", seed=seed)
         ranker.fit(support, [choice.chosen for choice in support], baskets)
         features = ranker.features(test)
         answers = [choice.answer for choice in test]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from eval.shop.common import data_folder
-from fewshot_llm.estimators.choice import Choice
 from fewshot_llm.files import read_rows
+from fewshot_llm.predictors.choices import Choice
 
 __all__ = ["Users", "basket_choices", "read_users", "split_users"]
 

@@ -1,70 +1,105 @@
-"""What stands in a saved folder: the table of its files, and `fewshot.json` as a checked record."""
+"""What stands in a saved folder: the table of its files, and `fewshot.json` as a checked record.
+
+One record class for each kind of thing that is fitted, all with the same common part. `kinds` makes them of what was
+fitted and back. A record may be a stranger's: types, lengths, ranges and names are checked before anything is done
+with it.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
+import stat
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from fewshot_llm.data.task import Task
+from fewshot_llm.data.task import Kind, Task
 from fewshot_llm.errors import ArtifactError, readable_record
 from fewshot_llm.files import sha256_file
 from fewshot_llm.models.trust import RecordedModel
-from fewshot_llm.predictors.normalisation import NormalisationName
+from fewshot_llm.predictors.prompted import NormalisationName
 from fewshot_llm.prompting.defence import DefenceName
+from fewshot_llm.scoring.base import Scorer, local_model
 from fewshot_llm.stats.calibration import Calibration
 from fewshot_llm.training.recipe import Recipe
 
 __all__ = [
     "ADAPTER_FILES",
+    "BASKETS",
     "CARD",
     "DECISION",
     "FILES",
     "RECORD",
     "SUPPORT",
     "TEMPLATE",
+    "AnyRecord",
     "ArtifactRecord",
     "BaseRecord",
     "CalibrationRecord",
+    "ClassificationRecord",
+    "CorrectionRecord",
+    "FoldRecord",
+    "FoldsRecord",
+    "GridRecord",
+    "LineRecord",
+    "MultiLabelRecord",
+    "NumberModelRecord",
     "PromptRecord",
+    "RankingPromptRecord",
+    "RankingRecord",
+    "ReadingRecord",
+    "RegressionRecord",
+    "StepsRecord",
     "TrainingRecord",
     "check_task",
+    "explain_record_error",
     "installed_versions",
+    "model_record",
+    "parsed_record",
     "read_record",
 ]
 
-RECORD, DECISION, SUPPORT, TEMPLATE, CARD = (
+RECORD, DECISION, SUPPORT, TEMPLATE, BASKETS, CARD = (
     "fewshot.json",
     "decision.json",
     "support.jsonl",
     "template.jinja",
+    "baskets.jsonl",
     "README.md",
 )
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 FILES: Mapping[str, str] = {
-    RECORD: "task, prompt, calibration, base model, policy, versions, and the SHA-256 of every other file",
+    RECORD: "what was fitted: task, prompt, what is done with scores, base model, versions, and the SHA-256 of every "
+    "other file",
     DECISION: "the ladder's decision with every number behind it, where a ladder was climbed",
-    SUPPORT: "the support rows, where an answer still needs them",
+    SUPPORT: "the rows that demonstrations come from, where an answer still needs them",
     TEMPLATE: "the template's text",
+    BASKETS: "the baskets that a ranker counts in, where it was given some",
     ADAPTER_FILES[0]: "peft's settings of a LoRA adapter, where there is one",
     ADAPTER_FILES[1]: "its weights",
     CARD: "a model card",
 }
 """Everything that may stand in a saved folder: data only, never code, never pickle."""
 
-FORMAT = 2
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 OLD_RECORD = "classifier.json"
+MOST_BYTES = 256_000_000
+"""Of `fewshot.json`: a ranking or a grid with hundreds of thousands of rows needs less."""
+
+RankingPromptName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
+Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Position: TypeAlias = Annotated[int, Field(ge=0, lt=10**9)]
+MOST_DRAWS = 1000
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class BaseRecord(_Frozen):
@@ -86,29 +121,53 @@ class BaseRecord(_Frozen):
 
 
 class PromptRecord(_Frozen):
-    """How prompts are made, in training as in serving, and which score is read."""
+    """How prompts are made, in training as in serving, and which score is read.
+
+    Attributes:
+        task: with the labels that were fitted.
+        language: of the prompt.
+        template: name of the template, whose text is a file of its own.
+        template_version: its version.
+        layout: plain or chat.
+        labels: what is scored, in order; the labels of the task, or of the questions that are asked about it.
+        label_words: label → the words that are scored.
+        shots: demonstrations; per class or in all, as the selection says.
+        selection: its class and values.
+        normalisation: which score of a label is compared.
+        seed: the only source of chance.
+        cut_long_text: whether a text that does not fit is cut.
+        defence: against texts that talk to the labeller.
+        fingerprint: SHA-256 of everything that may change a prompt.
+    """
 
     task: dict[str, Any]
     language: str
     template: str
-    template_version: int
+    template_version: Annotated[int, Field(ge=1, le=10**6)]
     layout: Literal["plain", "chat"]
     labels: tuple[str, ...]
     label_words: dict[str, str]
-    shots: int
+    shots: Count
     selection: dict[str, Any]
     normalisation: NormalisationName
-    seed: int
+    seed: Seed
     cut_long_text: bool = False
     defence: DefenceName = "none"
     fingerprint: str
+
+    @field_validator("task")
+    @classmethod
+    def _nothing_of_the_disk(cls, task: dict[str, Any]) -> dict[str, Any]:
+        if "folder" in task:
+            raise ValueError("a recorded task names no folder")
+        return task
 
 
 class CalibrationRecord(_Frozen):
     """A `Calibration` as JSON holds it."""
 
     bias: tuple[float, ...]
-    temperature: float
+    temperature: Annotated[float, Field(gt=0)]
     method: str
 
     @property
@@ -132,32 +191,33 @@ class TrainingRecord(_Frozen):
 
 
 class ArtifactRecord(_Frozen):
-    """What `fewshot.json` holds.
+    """What `fewshot.json` holds of everything that is fitted.
+
+    A kind that is new is a subclass with a `kind` of its own, a place in `AnyRecord`, and a pair of functions in
+    `kinds.KINDS`.
 
     Attributes:
+        answers: the kind of task that it answers, and so which estimator opens it.
         prompt: how prompts are made.
-        classes: the labels as the user gave them, sorted.
-        calibrations: one per draw of demonstrations.
         base: the model.
-        adapter: SHA-256 of an adapter that came from elsewhere; empty for one that was trained here.
+        adapter: what names the adapter on the model, as it was in memory; empty without one.
         training: how the adapter came about; None without one, or where nothing is known of it.
         support_fingerprint: SHA-256 of the support rows.
         support_rows: how many rows per label.
-        policy: error contract, costs and out of scope as they were fitted; None without.
         files: SHA-256 of the other files.
         versions: of everything that may change a figure.
     """
 
-    format: Literal[2] = 2
+    answers: ClassVar[Kind]
+
+    format: Literal[3] = 3
+    kind: str
     prompt: PromptRecord
-    classes: tuple[str | bool | int | float, ...]
-    calibrations: tuple[CalibrationRecord, ...]
     base: BaseRecord
     adapter: str = ""
     training: TrainingRecord | None = None
     support_fingerprint: str
-    support_rows: dict[str, int]
-    policy: dict[str, Any] | None = None
+    support_rows: dict[str, Count]
     files: dict[str, str] = {}
     versions: dict[str, str] = {}
 
@@ -175,6 +235,182 @@ class ArtifactRecord(_Frozen):
         return Task(**self.prompt.task)
 
 
+class ClassificationRecord(ArtifactRecord):
+    """A prompt or a LoRA adapter that gives one label.
+
+    Attributes:
+        classes: the labels as the user gave them, sorted.
+        calibrations: one per draw of demonstrations.
+        policy: error contract, costs and out of scope as they were fitted; None without.
+    """
+
+    answers: ClassVar[Kind] = "classification"
+
+    kind: Literal["classification"] = "classification"
+    classes: tuple[str | bool | int | float, ...]
+    calibrations: Annotated[tuple[CalibrationRecord, ...], Field(min_length=1, max_length=MOST_DRAWS)]
+    policy: dict[str, Any] | None = None
+
+
+class ReadingRecord(_Frozen):
+    """A `LabelReading` as JSON holds it."""
+
+    slope: Annotated[float, Field(ge=0)]
+    offsets: tuple[float, ...]
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+
+
+class MultiLabelRecord(ArtifactRecord):
+    """A prompt that asks of each label whether it applies.
+
+    Attributes:
+        reading: calibration and thresholds, in the order of the task's labels.
+    """
+
+    answers: ClassVar[Kind] = "multilabel"
+
+    kind: Literal["multilabel"] = "multilabel"
+    reading: ReadingRecord
+
+
+class GridRecord(_Frozen):
+    """A `Grid` as JSON holds it."""
+
+    values: tuple[float, ...]
+    words: tuple[str, ...]
+    scale: Literal["linear", "log"]
+
+
+class LineRecord(_Frozen):
+    """intercept + slope · x."""
+
+    kind: Literal["line"] = "line"
+    intercept: float
+    slope: float
+
+
+class StepsRecord(_Frozen):
+    """Straight between knots, flat beyond the first and the last."""
+
+    kind: Literal["steps"] = "steps"
+    knots: Annotated[tuple[float, ...], Field(min_length=1)]
+    heights: tuple[float, ...]
+
+
+class CorrectionRecord(_Frozen):
+    """A `Correction` as JSON holds it."""
+
+    temperature: Annotated[float, Field(gt=0)]
+    curve: Annotated[LineRecord | StepsRecord, Field(discriminator="kind")]
+
+
+class NumberModelRecord(_Frozen):
+    """What a number is made with, besides the prompt.
+
+    Attributes:
+        corrections: one per draw of demonstrations.
+        held_out: of each row its number as its own prompts did not show it; null for a row that could not be held out.
+    """
+
+    corrections: Annotated[tuple[CorrectionRecord, ...], Field(min_length=1, max_length=MOST_DRAWS)]
+    held_out: tuple[float | None, ...]
+
+
+class FoldRecord(NumberModelRecord):
+    """A model that did not see one fold.
+
+    Attributes:
+        rows: positions of the support rows that it was fitted on.
+    """
+
+    rows: tuple[Position, ...]
+
+
+class FoldsRecord(_Frozen):
+    """What intervals are made from.
+
+    Attributes:
+        models: one per fold; none where the served model itself stands for all, as with a trained adapter.
+        fold: for each row the number of the model that did not see it.
+        residuals: its absolute error there.
+        predictions: its number.
+    """
+
+    models: tuple[FoldRecord, ...]
+    fold: tuple[Position, ...]
+    residuals: tuple[Annotated[float, Field(ge=0)], ...]
+    predictions: tuple[float, ...]
+
+
+class RegressionRecord(ArtifactRecord):
+    """A prompt or a LoRA adapter that gives a number.
+
+    Attributes:
+        grid: the numbers whose words are scored.
+        model: how scores become a number.
+        folds: what intervals are made from; None without intervals.
+        targets: the rows' numbers in their own unit.
+    """
+
+    answers: ClassVar[Kind] = "regression"
+
+    kind: Literal["regression"] = "regression"
+    grid: GridRecord
+    model: NumberModelRecord
+    folds: FoldsRecord | None
+    targets: tuple[float, ...]
+
+
+class RankingPromptRecord(_Frozen):
+    """A ranking prompt as JSON holds it.
+
+    Attributes:
+        name: which one.
+        permutations: orders of a lettered list; None where there are no letters.
+        bias: of each letter, nats.
+    """
+
+    name: RankingPromptName
+    permutations: Annotated[int, Field(ge=1, le=1000)] | None = None
+    bias: tuple[float, ...] = ()
+
+
+class RankingRecord(ArtifactRecord):
+    """A prompt that scores candidates, mixed with counts from baskets.
+
+    Attributes:
+        ranking: how candidates are asked about.
+        mix: a weight for each feature; None where the model's score stands alone.
+    """
+
+    answers: ClassVar[Kind] = "ranking"
+
+    kind: Literal["ranking"] = "ranking"
+    ranking: RankingPromptRecord
+    mix: tuple[float, ...] | None
+
+
+AnyRecord: TypeAlias = Annotated[
+    ClassificationRecord | MultiLabelRecord | RegressionRecord | RankingRecord, Field(discriminator="kind")
+]
+_RECORD: TypeAdapter[ArtifactRecord] = TypeAdapter(AnyRecord)
+R = TypeVar("R", bound=ArtifactRecord)
+
+
+def model_record(scorer: Scorer) -> dict[str, str]:
+    """What names a scorer's model: name, revision and hashes; a scorer without one is named by its fingerprint."""
+    model = local_model(scorer)
+    if model is None:
+        return {"fingerprint": scorer.fingerprint}
+    return {
+        "name": model.name,
+        "revision": model.revision,
+        "sha256": model.sha256,
+        "adapter": model.adapter,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of Python and the packages that may change a figure."""
     found = {"python": platform.python_version()}
@@ -186,12 +422,24 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def read_record(folder: Path) -> ArtifactRecord:
+@overload
+def read_record(folder: Path) -> ArtifactRecord: ...
+
+
+@overload
+def read_record(folder: Path, kind: type[R]) -> R: ...
+
+
+def read_record(folder: Path, kind: type[ArtifactRecord] = ArtifactRecord) -> ArtifactRecord:
     """Read `fewshot.json` and check that the folder is whole.
 
+    Args:
+        folder: what was saved.
+        kind: what it has to be; by default anything.
+
     Raises:
-        ArtifactError: no folder, one of an earlier format, a file missing or changed since it was written, or pickled
-            weights.
+        ArtifactError: no folder, one of an earlier format or of another kind, a file missing or changed since it was
+            written, a link, or pickled weights.
     """
     if not folder.is_dir():
         raise ArtifactError(f"There is no folder {folder}. What was fitted is a folder; give its path.")
@@ -206,21 +454,24 @@ def read_record(folder: Path) -> ArtifactRecord:
             f"The folder {folder} has a {OLD_RECORD}: an earlier version of fewshot-llm wrote it. Fit again on the "
             "same rows and save."
         )
+    _require_ordinary_files(folder)
     if not (folder / RECORD).is_file():
         raise ArtifactError(
             f"The folder {folder} has no {RECORD}: it was not written by this toolkit, or only half. Fit again, or "
             "give the folder to peft or a server, which need less."
         )
-    with readable_record(folder / RECORD, ArtifactError):
-        told = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if told.get("format") == 1:
-            raise ArtifactError(
-                f"{folder / RECORD} was written by an earlier version of fewshot-llm. Fit again on the same rows."
-            )
-        record = ArtifactRecord.model_validate(told)
+    record = parsed_record(folder / RECORD)
+    if not isinstance(record, kind):
+        raise ArtifactError(
+            f"{folder / RECORD} is of the kind {record.kind!r}, and this needs one that answers {kind.answers} tasks. "
+            f"Give another folder, or open this one with fewshot_llm.load_estimator({str(folder)!r})."
+        )
     for name, digest in record.files.items():
-        if name not in FILES:
-            raise ArtifactError(f"{folder / RECORD} names a file {name!r}, which has no place in such a folder.")
+        if name not in FILES or name == RECORD:
+            raise ArtifactError(
+                f"{folder / RECORD} names a file {name!r}, which has no place in such a folder. It was changed since "
+                "it was saved: copy the folder again, or fit again."
+            )
         if not (folder / name).is_file():
             raise ArtifactError(f"The folder {folder} has no {name}; copy it again as a whole.")
         if sha256_file(folder / name) != digest:
@@ -229,6 +480,54 @@ def read_record(folder: Path) -> ArtifactRecord:
                 "the whole folder again, or fit again."
             )
     return record
+
+
+def parsed_record(path: Path) -> ArtifactRecord:
+    """A `fewshot.json` by itself, checked.
+
+    Raises:
+        ArtifactError: it is of an earlier format, or something in it is not as this toolkit writes it.
+    """
+    with readable_record(path, ArtifactError):
+        if path.stat().st_size > MOST_BYTES:
+            raise ArtifactError(f"{path} has more than {MOST_BYTES:,} bytes. Is it the right file? Copy it again.")
+        text = path.read_bytes()
+        told = json.loads(text)
+        if isinstance(told, dict) and told.get("format") in (1, 2):
+            raise ArtifactError(
+                f"{path} was written by an earlier version of fewshot-llm. Fit again on the same rows, and save."
+            )
+        try:
+            return _RECORD.validate_json(text)
+        except ValidationError as error:
+            raise ArtifactError(
+                f"{path} is damaged or of another version: {explain_record_error(error)}. Copy the folder again as it "
+                "was saved, or fit again."
+            ) from error
+
+
+def explain_record_error(error: ValidationError) -> str:
+    """The first thing that is wrong with a record: where it stands and what was expected."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the record"
+    found = repr(first["input"])
+    return f"{where} is {found if len(found) <= 80 else found[:79] + '…'} ({first['msg']})"
+
+
+def _require_ordinary_files(folder: Path) -> None:
+    """Refuse links that lead out of the folder, pipes and devices in the place of its files."""
+    home = folder.resolve()
+    for name in FILES:
+        path = folder / name
+        if not path.is_symlink() and not path.exists():
+            continue
+        if path.resolve().parent != home:
+            raise ArtifactError(
+                f"{path} is a link to a file outside of its folder, which is not read. Copy the folder with its files "
+                "(cp -rL)."
+            )
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise ArtifactError(f"{path} is no ordinary file. Copy the folder again as it was saved.")
 
 
 def check_task(record: ArtifactRecord, task: Task) -> None:

@@ -66,7 +66,7 @@ from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import BatchError, ServerError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.files import result_names
-from fewshot_llm.predictors.normalisation import Sum
+from fewshot_llm.predictors.prompted import Sum
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.remote.candidates import in_order

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
         ClassifierPrompt,
         ModelOptions,
         PolicyOptions,
+        RankingPromptName,
         ReadingOptions,
         RedactionOptions,
         SelectionName,
-        WayName,
     )
     from fewshot_llm.data import Finding, SupportSet
     from fewshot_llm.data.redaction import Redactor
     from fewshot_llm.data.task import Task
-    from fewshot_llm.estimators.choice_ways import Way
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import Note, Rows
     from fewshot_llm.models.load import LanguageModel
+    from fewshot_llm.predictors.ranking import RankingPrompt
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote.scorer import RemoteScorer
     from fewshot_llm.selective.policy import SelectivePolicy
@@ -52,8 +52,8 @@ __all__ = [
     "settings_of",
     "take_calibration",
     "take_policy",
+    "take_ranking_prompt",
     "take_selection",
-    "take_way",
     "warn_of",
     "warn_unreadable",
 ]
@@ -253,8 +253,8 @@ def settings_of(options: Any, model: LanguageModel | RemoteScorer) -> dict[str, 
         settings["selection"] = take_selection(settings["selection"], model)
     if "calibration" in settings:
         settings["calibration"] = take_calibration(settings["calibration"])
-    if "way" in settings:
-        settings["way"] = take_way(settings["way"])
+    if "prompt" in settings:
+        settings["prompt"] = take_ranking_prompt(settings["prompt"])
     return settings
 
 
@@ -456,16 +456,16 @@ def take_calibration(name: CalibrationName) -> CalibrationMethod:
             return Uncalibrated()
 
 
-def take_way(name: WayName) -> Way:
-    """The way of asking about candidates of that name."""
-    from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo
+def take_ranking_prompt(name: RankingPromptName) -> RankingPrompt:
+    """The way of asking about candidates that has this name."""
+    from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
 
     match name:
         case "pmi":
-            return ByPmi()
+            return PmiPrompt()
         case "title":
-            return ByTitle()
+            return TitlePrompt()
         case "yes-no":
-            return ByYesNo()
+            return YesNoPrompt()
         case "letter":
-            return ByLetter()
+            return LetterPrompt()

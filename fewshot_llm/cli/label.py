@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.build import Told
     from fewshot_llm.data import Example
     from fewshot_llm.data.task import Task
-    from fewshot_llm.predictors.prediction import Prediction
-    from fewshot_llm.predictors.prompted import Inference
+    from fewshot_llm.predictors.prompted import Inference, Prediction
+    from fewshot_llm.scoring.base import Scorer
+    from fewshot_llm.scoring.passes import Profile
 
 __all__ = ["classify", "rank", "regress", "reply", "tag"]
 
@@ -62,7 +63,7 @@ def classify(
     """Label the rows of a file."""
     form = rows_output(output, files.input, files.support)
     _check_together(files, output, policy, model, how_far)
-    from fewshot_llm.artifacts.parts import model_record
+    from fewshot_llm.artifacts.record import model_record
     from fewshot_llm.cli.build import Told, fit_policy, load_chosen, make_redactor, open_classifier, warn_unreadable
     from fewshot_llm.cli.failure import say_columns
     from fewshot_llm.cli.output import policy_summary, row_progress, waiting
@@ -72,6 +73,7 @@ def classify(
     from fewshot_llm.labelling.files import RESULT_COLUMNS, SELECTIVE_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.ladder.base import Ladder
     from fewshot_llm.prompting.defence import as_defence
+    from fewshot_llm.scoring.passes import profile_of
 
     told, precision, top_k = Told(files.reading), how_far.precision, output.top_k
     rows, columns = told.unlabelled(load_task(task), files.input)
@@ -100,7 +102,7 @@ def classify(
         fit_policy(classifier, opened.policy, quiet=output.as_json)
     inference = classifier.predictor_.inference
     scorer = inference.scorer
-    fitted = getattr(scorer, "profile", None)
+    fitted = profile_of(scorer)
     started = time.perf_counter()
     with row_progress("Labelling") as progress:
         labelled = label_rows(
@@ -170,11 +172,13 @@ def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns
     return [] if defence is None or not rows else defence.changed(queries(rows, inference.builder.task, columns))
 
 
-def _profile(scorer: Any, before: Any) -> dict[str, float] | None:
-    """What labelling cost; none from a server, which keeps its own books."""
-    from fewshot_llm.scoring.passes import describe_profile
+def _profile(scorer: Scorer, before: Profile) -> dict[str, float] | None:
+    """What labelling cost, without what fitting did; None for a scorer that keeps no books."""
+    from fewshot_llm.scoring.base import local_model
+    from fewshot_llm.scoring.passes import describe_profile, profile_of
 
-    return None if before is None else describe_profile(scorer.profile - before, scorer.language_model)
+    model = local_model(scorer)
+    return None if model is None else describe_profile(profile_of(scorer) - before, model)
 
 
 def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
@@ -231,8 +235,8 @@ def regress(
     form = rows_output(output, files.input, files.support)
     from fewshot_llm.cli.build import Told, open_chosen, settings_of
     from fewshot_llm.cli.output import save_rows, waiting
+    from fewshot_llm.estimators.base import as_numbers
     from fewshot_llm.estimators.regressor import FewShotRegressor
-    from fewshot_llm.estimators.targets import as_numbers
     from fewshot_llm.files import require_writable
     from fewshot_llm.labelling.files import add_answers
     from fewshot_llm.ladder.rungs.numbers import NumberLadder
@@ -321,11 +325,11 @@ def rank(
     from fewshot_llm.cli.output import save_rows, waiting
     from fewshot_llm.data.columns import resolve_columns
     from fewshot_llm.data.task import load_task
-    from fewshot_llm.estimators.choice import as_choices, read_baskets
     from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.files import columns_of, require_writable
     from fewshot_llm.labelling.files import add_columns
     from fewshot_llm.predictors.build import choose_language
+    from fewshot_llm.predictors.choices import as_choices, read_baskets
 
     told = Told(files.reading)
     described, known, rows = load_task(task), told.labelled(files.support), told.rows(files.input)
@@ -376,8 +380,7 @@ def reply(
     from fewshot_llm.artifacts.folder import trained_on
     from fewshot_llm.cli.build import Told, make_redactor, open_chosen, settings_of, warn_of
     from fewshot_llm.cli.output import row_progress, save_rows, waiting
-    from fewshot_llm.estimators.classifier import FewShotClassifier
-    from fewshot_llm.estimators.hierarchy import fit_levels
+    from fewshot_llm.estimators.classifier import FewShotClassifier, fit_levels
     from fewshot_llm.files import require_writable
     from fewshot_llm.labelling.files import add_answers
     from fewshot_llm.labelling.replies import REPLY_COLUMNS, gaps, read_answers, reply_to

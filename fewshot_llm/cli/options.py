@@ -38,6 +38,7 @@ __all__ = [
     "PolicyOptions",
     "PromptOptions",
     "RankerPrompt",
+    "RankingPromptName",
     "ReadingOptions",
     "RedactionOptions",
     "RegressorPrompt",
@@ -57,12 +58,11 @@ __all__ = [
     "SupportOrSaved",
     "TaskName",
     "TrustOptions",
-    "WayName",
 ]
 
 SelectionName: TypeAlias = Literal["balanced", "random", "nearest", "nearest-hidden", "diverse"]
 CalibrationName: TypeAlias = Literal["out-of-fold", "contextual", "batch", "none"]
-WayName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
+RankingPromptName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
 
 
 def _there_or_dash(path: Path) -> Path:
@@ -193,7 +193,7 @@ class RegressorPrompt(PromptOptions):
 class RankerPrompt(PromptOptions):
     """What a ranker asks with."""
 
-    way: WayName = "pmi"
+    prompt: Annotated[RankingPromptName, flag("--way")] = "pmi"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,41 +1,59 @@
-"""What scikit-learn hands over (lists, arrays, frames) becomes examples and label names.
+"""What every estimator that reads texts has in common.
 
-What every estimator that reads texts has in common: scikit-learn's contract, and pickles without weights.
+What scikit-learn hands over (lists, arrays, frames) becomes examples, label names and numbers. Parameters are shared by
+clones, pickles hold no weights, and whatever was fitted is saved to a folder and loaded from it.
 """
 
 from __future__ import annotations
 
 import copy
 import io
+import math
+import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, Self
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.columns import column_values, is_table, table_rows
 from fewshot_llm.data.example import label_name
 from fewshot_llm.data.language import normalise_text
-from fewshot_llm.data.task import Task
-from fewshot_llm.errors import FewshotWarning, ServerError, SupportError
-from fewshot_llm.files.values import is_missing
+from fewshot_llm.data.task import Kind, Task, load_task
+from fewshot_llm.errors import FewshotWarning, ServerError, SupportError, TaskError
+from fewshot_llm.files.values import DecimalMark, is_missing, number_column
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.reference import ModelReference, load_referenced, reference_of, require_referenced
-from fewshot_llm.scoring.base import local_model
+from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, make_builder, make_scorer
+from fewshot_llm.predictors.prompted import ShownShots, shown_shots
+from fewshot_llm.prompting.builder import PromptBuilder
+from fewshot_llm.prompting.chat import Layout
+from fewshot_llm.prompting.selection import Selection
+from fewshot_llm.scoring.base import Scorer, local_model
 from fewshot_llm.scoring.remote.scorer import RemoteScorer
+from fewshot_llm.types import FloatArray
+
+if TYPE_CHECKING:
+    from fewshot_llm.artifacts.kinds import Artifact
 
 __all__ = [
     "TextEstimator",
     "as_examples",
+    "as_numbers",
     "as_rows",
     "as_support",
     "labelled_rows",
+    "load_estimator",
+    "require_variety",
     "sorted_classes",
     "warn_of_losses",
     "warn_of_rows",
@@ -109,6 +127,46 @@ def labelled_rows(y: Any) -> tuple[list[Any], list[int]]:
             "two classes."
         )
     return values, there
+
+
+def as_numbers(y: Any, decimal: DecimalMark | None = None) -> FloatArray:
+    """Targets as finite numbers, shape [rows]; NaN where one is missing (`None`, NaN, `NA`, an empty text).
+
+    Args:
+        y: numbers, or texts of numbers, which are read as `number_column` reads a column.
+        decimal: what stands before the decimals of texts; by default they tell.
+
+    Raises:
+        SupportError: one is no number; the message names the first. Or all are missing.
+        DataFileError: texts are written in two ways, or all of them can be read both ways.
+    """
+    values, there = labelled_rows(y)
+    rule = number_column("target", [values[position] for position in there], decimal)
+    numbers = [math.nan] * len(values)
+    for position in there:
+        value = values[position]
+        number = rule.read(value)
+        if number is None:
+            raise SupportError(
+                f"The target of row {position} is {value!r}; a regression needs a finite number for each row. Mend or "
+                "remove such rows, or use a classification task for labels."
+            )
+        numbers[position] = number
+    return np.array(numbers, dtype=np.float64)
+
+
+def require_variety(targets: FloatArray) -> None:
+    """Refuse targets that nothing can be learned from.
+
+    Raises:
+        SupportError: there are none, or all are alike.
+    """
+    if len(targets) == 0:
+        raise SupportError("There are no rows. Give at least two texts with different numbers.")
+    if len(set(targets.tolist())) < 2:
+        raise SupportError(
+            f"All {len(targets)} targets are {targets[0]:g}: there is nothing to tell apart. Add rows with others."
+        )
 
 
 def warn_of_rows(rows: Sequence[int], english: str, stacklevel: int = 3) -> None:
@@ -193,14 +251,205 @@ class _Packed:
     data: bytes
 
 
+ESTIMATORS: Mapping[Kind, tuple[str, str]] = {
+    "classification": ("fewshot_llm.estimators.classifier", "FewShotClassifier"),
+    "multilabel": ("fewshot_llm.estimators.multilabel", "FewShotMultiLabelClassifier"),
+    "regression": ("fewshot_llm.estimators.regressor", "FewShotRegressor"),
+    "ranking": ("fewshot_llm.estimators.ranker", "FewShotRanker"),
+}
+"""Which estimator answers a task, by its kind: module and class."""
+
+
 class TextEstimator(BaseEstimator):  # type: ignore[misc]
-    """Base of the estimators: parameters that are shared by clones, and input that is text.
+    """Base of the estimators: parameters that are shared by clones, input that is text, and one saved folder.
+
+    What `fit` finds is `predictor_`, which `save` writes and `load` reads.
 
     A pickle (of `pickle`, joblib, MLflow) holds no weights: a model is referred to by name or folder, revision and
     SHA-256, and is loaded again when it is first needed, from its folder or this machine's caches, never from a
     network. An adapter that is in no folder is kept in the pickle. A server is referred to by its address, without
-    the key; give it again with `attach_model`. Load only pickles that you trust: they are code.
+    the key; give it again with `attach_model`. Load only pickles that you trust: they are code. A saved folder is none.
     """
+
+    _kind: ClassVar[Kind]
+    predictor_: Any
+
+    def __init__(
+        self,
+        task: TaskLike,
+        model: ModelLike,
+        *,
+        shots: int,
+        language: str,
+        template: TemplateLike,
+        layout: LayoutName | Layout,
+        seed: int,
+        adapter: str | os.PathLike[str] | None,
+        device: str | None,
+        dtype: str | None,
+        batch_tokens: int | None,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.shots = shots
+        self.language = language
+        self.template = template
+        self.layout = layout
+        self.seed = seed
+        self.adapter = adapter
+        self.device = device
+        self.dtype = dtype
+        self.batch_tokens = batch_tokens
+
+    @property
+    def support_(self) -> SupportSet:
+        """The rows that demonstrations come from, after cleaning; its `report` says what was left out."""
+        check_is_fitted(self)
+        support: SupportSet = self.predictor_.inference.support
+        return support
+
+    @property
+    def demonstrations_(self) -> ShownShots:
+        """How many demonstrations were asked for, and how many a prompt shows."""
+        check_is_fitted(self)
+        return shown_shots(self.predictor_.inference)
+
+    def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write what was fitted as JSON, support rows and template text; the base model is only named.
+
+        Args:
+            folder: where to; made if it is not there.
+            overwrite: replace what was saved there before.
+
+        Raises:
+            AdapterError: the folder is in use.
+            ArtifactError: it holds something else, or a value cannot be saved; the message says which.
+            ModelError: a part is an object of your own that JSON cannot name.
+        """
+        from fewshot_llm.artifacts.folder import save_artifact
+        from fewshot_llm.artifacts.kinds import Artifact
+
+        check_is_fitted(self)
+        artifact = Artifact(
+            self.predictor_,
+            tuple(self.classes_.tolist()) if hasattr(self, "classes_") else (),
+            getattr(self, "policy_", None),
+            getattr(self, "decision_", None),
+            None if self.adapter is None else Path(self.adapter),
+        )
+        save_artifact(artifact, Path(folder), overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        model: ModelLike | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        allow_base_mismatch: bool = False,
+        allow_download: bool = False,
+        insecure: bool = False,
+    ) -> Self:
+        """Read what `save` or `fewshot-llm tune` wrote; it answers as the saved one did, without fitting again.
+
+        Nothing that the folder records makes the program contact anybody: a recorded address is refused, and a
+        recorded model is loaded from the disk or the cache. `model` may be whatever you trust, a server's address too.
+
+        Args:
+            folder: what was saved.
+            model: in place of the recorded one, for a model that was loaded already or lies elsewhere.
+            device: as for the class.
+            dtype: as for the class.
+            allow_base_mismatch: accept another base model than the recorded one; the calibration will not fit.
+            allow_download: fetch the recorded model where it is not in the cache.
+            insecure: where `model` is an address, allow that the key goes in clear to another machine.
+
+        Raises:
+            ArtifactError: the folder is not whole, holds something else than this class fits, was fitted with another
+                model, or names one that is not here or is an address.
+        """
+        from fewshot_llm.artifacts.folder import load_artifact
+
+        found = load_artifact(
+            Path(folder),
+            answers=cls._kind,
+            model=model,
+            device=device,
+            dtype=dtype,
+            allow_base_mismatch=allow_base_mismatch,
+            allow_download=allow_download,
+            insecure=insecure,
+        )
+        return cls._of_artifact(found, device, dtype)
+
+    @classmethod
+    def _of_artifact(cls, found: Artifact, device: str | None, dtype: str | None) -> Self:
+        from fewshot_llm.artifacts.kinds import layout_record
+
+        inference = found.predictor.inference
+        builder = inference.builder
+        parameters = {
+            "task": builder.task,
+            "model": inference.scorer if found.model is None else found.model,
+            "shots": builder.shots,
+            "language": builder.language,
+            "template": builder.template,
+            "layout": layout_record(builder.layout),
+            "seed": builder.seed,
+            "adapter": found.adapter,
+            "device": device,
+            "dtype": dtype,
+        }
+        estimator = cls(**{**parameters, **cls._parameters_of(found.predictor)})
+        estimator.predictor_ = found.predictor
+        estimator._take(found)
+        return estimator
+
+    @classmethod
+    def _parameters_of(cls, predictor: Any) -> dict[str, Any]:
+        """The parameters that only this class has, of what was loaded."""
+        return {}
+
+    def _take(self, found: Artifact) -> None:
+        """Set what is fitted besides `predictor_`."""
+
+    def _take_task(self) -> Task:
+        """The task, of this estimator's kind.
+
+        Raises:
+            TaskError: it is of another kind.
+        """
+        task = self.task if isinstance(self.task, Task) else load_task(self.task)
+        if task.kind != self._kind:
+            raise TaskError(
+                f"The task {task.name} is of the kind {task.kind}; {type(self).__name__} needs one of kind "
+                f"{self._kind}. For this one take {ESTIMATORS[task.kind][1]}."
+            )
+        return task
+
+    def _make_builder(self, task: Task, language: str, scorer: Scorer, selection: Selection | None) -> PromptBuilder:
+        return make_builder(
+            task,
+            language,
+            scorer,
+            template=self.template,
+            selection=selection,
+            shots=self.shots,
+            seed=self.seed,
+            layout=self.layout,
+            cut_long_text=getattr(self, "cut_long_text", False),
+        )
+
+    def _queries(self, X: Any) -> list[Example]:
+        check_is_fitted(self)
+        return as_examples(X, self.predictor_.inference.builder.task)
+
+    def _queries_with_text(self, X: Any) -> list[Example]:
+        """Queries; warns of those that are missing or empty."""
+        queries = self._queries(X)
+        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
+        return queries
 
     def attach_model(self, model: Any, *, allow_base_mismatch: bool = False) -> Self:
         """Give the model to an estimator that was pickled, where it is not found by itself: a server, a moved folder.
@@ -213,8 +462,6 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             ModelError: another model.
             ServerError: another server.
         """
-        from fewshot_llm.predictors.build import make_scorer
-
         if "_packed" not in self.__dict__:
             return self
         scorer: Any = make_scorer(model, "en", adapter=self.__dict__.get("adapter") if isinstance(model, str) else None)
@@ -238,6 +485,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
         self._unpack(find)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        packed = self.__dict__.get("_packed")
+        return "predictor_" in self.__dict__ or (packed is not None and "predictor_" in packed.names)
 
     def __sklearn_clone__(self) -> Self:
         # Parameters are shared, not copied: a loaded model for every fold and grid point would fill the memory.
@@ -377,3 +628,47 @@ def _load(reference: ModelReference | _ServerReference) -> LanguageModel:
         f"This estimator asks the server {reference.address}, which was read from a pickle, and nothing recorded makes "
         f"this program contact anybody. Give the address again: estimator.attach_model({reference.address!r})."
     )
+
+
+def load_estimator(
+    folder: str | os.PathLike[str],
+    *,
+    model: ModelLike | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    allow_base_mismatch: bool = False,
+    allow_download: bool = False,
+    insecure: bool = False,
+) -> TextEstimator:
+    """Whatever was saved in a folder, as the estimator that fits such a thing.
+
+    Args:
+        folder: what an estimator's `save` or `fewshot-llm tune` wrote.
+        model: as for `TextEstimator.load`, and so are the others.
+        device: where to run.
+        dtype: the weights' number format.
+        allow_base_mismatch: accept another base model than the recorded one.
+        allow_download: fetch the recorded model where it is not in the cache.
+        insecure: where `model` is an address, allow that the key goes in clear to another machine.
+
+    Raises:
+        ArtifactError: as of `TextEstimator.load`.
+
+    Example:
+        >>> from fewshot_llm import load_estimator
+        >>> load_estimator("my-ratings").predict(["物流很快"])  # doctest: +SKIP
+    """
+    from fewshot_llm.artifacts.folder import load_artifact
+
+    found = load_artifact(
+        Path(folder),
+        model=model,
+        device=device,
+        dtype=dtype,
+        allow_base_mismatch=allow_base_mismatch,
+        allow_download=allow_download,
+        insecure=insecure,
+    )
+    module, name = ESTIMATORS[found.answers]
+    estimator: type[TextEstimator] = getattr(import_module(module), name)
+    return estimator._of_artifact(found, device, dtype)

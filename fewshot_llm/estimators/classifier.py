@@ -1,11 +1,19 @@
-"""`FewShotClassifier`: labelled texts in, labels and probabilities out; a scikit-learn estimator."""
+"""`FewShotClassifier`: labelled texts in, labels and probabilities out; a scikit-learn estimator.
+
+`fit_levels`: labels in two levels, `category/intent`: P(category) first, then P(intent | category), by one scorer. With
+hundreds of intents a prompt cannot show them all. There one prompt shows the categories and one for each category its
+own intents, and P(category/intent | text) is the product. The products of a text sum to one.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +25,8 @@ from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.cleaning import alike_spellings
 from fewshot_llm.data.columns import is_table
 from fewshot_llm.data.example import label_name
-from fewshot_llm.errors import ModelError
+from fewshot_llm.data.task import Kind, Task
+from fewshot_llm.errors import ModelError, SupportError
 from fewshot_llm.estimators.base import (
     TextEstimator,
     as_examples,
@@ -28,12 +37,16 @@ from fewshot_llm.estimators.base import (
     warn_of_rows,
     without_text,
 )
-from fewshot_llm.estimators.shots import DEFAULT_SHOTS, ShownShots, shown_shots, warn_of_shots
 from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
-from fewshot_llm.predictors.normalisation import Normalisation, NormalisationName
 from fewshot_llm.predictors.out_of_fold import calibrate
-from fewshot_llm.predictors.prediction import Prediction
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.prompted import (
+    DEFAULT_SHOTS,
+    Normalisation,
+    NormalisationName,
+    Prediction,
+    PromptedPredictor,
+    warn_of_shots,
+)
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
@@ -41,11 +54,12 @@ from fewshot_llm.stats.calibration import Calibration, CalibrationMethod, OutOfF
 from fewshot_llm.types import FloatArray, Progress
 
 if TYPE_CHECKING:
+    from fewshot_llm.artifacts.kinds import Artifact
     from fewshot_llm.explaining import Explanation, Spans
     from fewshot_llm.ladder.base import Ladder
     from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
-__all__ = ["FewShotClassifier"]
+__all__ = ["SEPARATOR", "FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
 
 
 class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -61,7 +75,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         shots: demonstrations; per class for class-balanced selections, in all for the others. 0 shows none.
         selection: chooses demonstrations; `Balanced()` by default.
         calibration: `OutOfFold()` by default; or `Contextual()`, `Batch()`, `Uncalibrated()`.
-        normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.predictors.normalisation`.
+        normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.predictors.prompted`.
         language: of the prompt; `auto` looks at the texts that are fitted.
         template: a version number of the task's templates or a `Template`; by default the newest.
         layout: `plain`, `chat` (the model's own chat template), or a `Layout`; `auto` is plain.
@@ -95,6 +109,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         array(['positive'], dtype='<U8')
     """
 
+    _kind: ClassVar[Kind] = "classification"
+    predictor_: PromptedPredictor
     policy_: FittedPolicy
 
     def __init__(
@@ -123,24 +139,26 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         policy: SelectivePolicy | None = None,
         merge_labels: bool = False,
     ) -> None:
-        self.task = task
-        self.model = model
-        self.shots = shots
+        super().__init__(
+            task,
+            model,
+            shots=shots,
+            language=language,
+            template=template,
+            layout=layout,
+            seed=seed,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            batch_tokens=batch_tokens,
+        )
         self.selection = selection
         self.calibration = calibration
         self.normalisation = normalisation
-        self.language = language
-        self.template = template
-        self.layout = layout
         self.permutations = permutations
         self.labels = labels
         self.label_words = label_words
-        self.seed = seed
-        self.adapter = adapter
         self.ladder = ladder
-        self.device = device
-        self.dtype = dtype
-        self.batch_tokens = batch_tokens
         self.cut_long_text = cut_long_text
         self.defence = defence
         self.policy = policy
@@ -254,18 +272,6 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return self.predictor_.inference.builder.labels
 
     @property
-    def support_(self) -> SupportSet:
-        """The support set after cleaning; its `report` says what was left out."""
-        check_is_fitted(self)
-        return self.predictor_.inference.support
-
-    @property
-    def demonstrations_(self) -> ShownShots:
-        """How many demonstrations were asked for, and how many a prompt shows."""
-        check_is_fitted(self)
-        return shown_shots(self.predictor_.inference)
-
-    @property
     def calibrations_(self) -> tuple[Calibration, ...]:
         """One per permutation, biases in the order of `labels_`."""
         check_is_fitted(self)
@@ -332,30 +338,6 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         return self._where_text(X, search)
 
-    def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write the fitted classifier as JSON, support rows and template text; the base model is only named.
-
-        Args:
-            folder: where to; made if it is not there.
-            overwrite: replace a classifier that was saved there before.
-
-        Raises:
-            AdapterError: the folder is in use.
-            ArtifactError: it holds something else.
-            ModelError: a part of the classifier is an object that JSON cannot name.
-        """
-        from fewshot_llm.artifacts.folder import Artifact, save_artifact
-
-        check_is_fitted(self)
-        artifact = Artifact(
-            self.predictor_,
-            tuple(self.classes_.tolist()),
-            getattr(self, "policy_", None),
-            getattr(self, "decision_", None),
-            None if self.adapter is None else Path(self.adapter),
-        )
-        save_artifact(artifact, Path(folder), overwrite=overwrite)
-
     def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).
 
@@ -373,81 +355,24 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         export_classifier(self.adapter, self.support_, target, Path(folder), overwrite=overwrite)
 
     @classmethod
-    def load(
-        cls,
-        folder: str | os.PathLike[str],
-        *,
-        model: ModelLike | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        allow_base_mismatch: bool = False,
-        allow_download: bool = False,
-        insecure: bool = False,
-    ) -> FewShotClassifier:
-        """Read what `save` or `fewshot-llm tune` wrote; it answers as the saved one did, without fitting again.
+    def _parameters_of(cls, predictor: PromptedPredictor) -> dict[str, Any]:
+        from fewshot_llm.artifacts.kinds import defence_record, normalisation_name
 
-        Nothing that the folder records makes the program contact anybody: a recorded address is refused, and a
-        recorded model is loaded from the disk or the cache. `model` may be whatever you trust, a server's address too.
+        builder = predictor.inference.builder
+        return {
+            "selection": builder.selection,
+            "normalisation": normalisation_name(predictor.inference.normalisation),
+            "permutations": len(predictor.calibrations),
+            "cut_long_text": builder.cut_long_text,
+            "defence": defence_record(builder.defence),
+        }
 
-        Args:
-            folder: a saved classifier or an adapter folder.
-            model: in place of the recorded one, for a model that was loaded already or lies elsewhere.
-            device: as for the class.
-            dtype: as for the class.
-            allow_base_mismatch: accept another base model than the recorded one; the calibration will not fit.
-            allow_download: fetch the recorded model where it is not in the cache.
-            insecure: where `model` is an address, allow that the key goes in clear to another machine.
-
-        Raises:
-            ArtifactError: the folder is not whole, was fitted with another model, or names one that is not here or
-                is an address.
-        """
-        from fewshot_llm.artifacts.folder import load_artifact
-        from fewshot_llm.artifacts.parts import defence_record, layout_record, normalisation_name
-
-        found = load_artifact(
-            Path(folder),
-            model=model,
-            device=device,
-            dtype=dtype,
-            allow_base_mismatch=allow_base_mismatch,
-            allow_download=allow_download,
-            insecure=insecure,
-        )
-        inference = found.predictor.inference
-        builder = inference.builder
-        classifier = cls(
-            builder.task,
-            inference.scorer if found.model is None else found.model,
-            shots=builder.shots,
-            selection=builder.selection,
-            normalisation=normalisation_name(inference.normalisation),
-            language=builder.language,
-            template=builder.template,
-            layout=layout_record(builder.layout),
-            permutations=len(found.predictor.calibrations),
-            seed=builder.seed,
-            adapter=found.adapter,
-            device=device,
-            dtype=dtype,
-            cut_long_text=builder.cut_long_text,
-            defence=defence_record(builder.defence),
-        )
-        classifier.predictor_, classifier.classes_ = found.predictor, np.array(found.classes)
+    def _take(self, found: Artifact) -> None:
+        self.classes_ = np.array(found.classes)
         if found.policy is not None:
-            classifier.policy_ = found.policy
+            self.policy_ = found.policy
         if found.decision is not None:
-            classifier.decision_ = found.decision
-        return classifier
-
-    def _queries(self, X: Any) -> list[Example]:
-        check_is_fitted(self)
-        return as_examples(X, self.predictor_.inference.builder.task)
-
-    def _queries_with_text(self, X: Any) -> list[Example]:
-        queries = self._queries(X)
-        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
-        return queries
+            self.decision_ = found.decision
 
     def _where_text(self, X: Any, predict: Callable[[list[Example]], list[Prediction]]) -> list[Prediction]:
         queries = self._queries(X)
@@ -459,5 +384,129 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """For each of `classes_` its position in `labels_`."""
         return [self.labels_.index(label_name(value)) for value in self.classes_.tolist()]
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "predictor_")
+
+SEPARATOR = "/"
+
+
+def by_category(labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Category → its labels, whole. A label without a separator is a category of its own.
+
+    >>> by_category(["order/cancel", "order/track", "thanks"])
+    {'order': ('order/cancel', 'order/track'), 'thanks': ('thanks',)}
+    """
+    found: dict[str, list[str]] = {}
+    for label in labels:
+        found.setdefault(label.partition(SEPARATOR)[0], []).append(label)
+    return {category: tuple(members) for category, members in found.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class LevelwiseClassifier:
+    """A classifier of categories, and one of intents for each category that has several.
+
+    Attributes:
+        labels: the whole labels, category by category: columns of the probabilities.
+        top: gives the category.
+        inner: category → what gives the intent within it.
+    """
+
+    labels: tuple[str, ...]
+    top: FewShotClassifier
+    inner: Mapping[str, FewShotClassifier]
+
+    def log_probabilities(self, queries: Sequence[Example], progress: Progress | None = None) -> FloatArray:
+        """Log P(category | text) + log P(intent | category, text), nats, shape [queries, labels].
+
+        Args:
+            queries: the texts.
+            progress: called with queries finished and queries in all; a level counts for its share.
+        """
+        return self._answer(queries, progress)[0]
+
+    def predictions(self, X: object, progress: Progress | None = None) -> list[Prediction]:
+        """Label, probabilities and margin of each text, as `FewShotClassifier.predictions` gives them."""
+        queries = as_examples(X, self.top.predictor_.inference.builder.task)
+        log_probabilities, fingerprints = self._answer(queries, progress)
+        return [
+            Prediction.from_log_probabilities(self.labels, row, fingerprint)
+            for row, fingerprint in zip(log_probabilities, fingerprints, strict=True)
+        ]
+
+    def _answer(self, queries: Sequence[Example], progress: Progress | None) -> tuple[FloatArray, list[str]]:
+        asked = [self.top, *self.inner.values()]
+        answers = [
+            classifier.predictor_.answer(queries, progress and partial(_share, progress, number, len(asked)))
+            for number, classifier in enumerate(asked)
+        ]
+        first = dict(zip(self.top.labels_, answers[0].log_probabilities.T, strict=True))
+        within = {
+            (category, intent): column
+            for (category, classifier), answer in zip(self.inner.items(), answers[1:], strict=True)
+            for intent, column in zip(classifier.labels_, answer.log_probabilities.T, strict=True)
+        }
+        columns = []
+        for label in self.labels:
+            category, _, intent = label.partition(SEPARATOR)
+            columns.append(first[category] + within.get((category, intent), 0.0))
+        parts = zip(*(answer.fingerprints for answer in answers), strict=True)
+        fingerprints = [hashlib.sha256("".join(part).encode()).hexdigest() for part in parts]
+        return np.stack(columns, axis=1), fingerprints
+
+
+def _share(progress: Progress, number: int, parts: int, done: int, total: int) -> None:
+    progress((number * total + done) // parts, total)
+
+
+def fit_levels(task: Task, support: SupportSet, make: Callable[[Task], FewShotClassifier]) -> LevelwiseClassifier:
+    """Fit both levels on the same rows.
+
+    Args:
+        task: whose words are used for whole labels where it has some.
+        support: rows with labels such as `order/cancel`.
+        make: gives an unfitted classifier for a task; all of them with the same model.
+
+    Raises:
+        SupportError: there is one category only, or a category's own name is a label beside its intents.
+
+    Example:
+        >>> from fewshot_llm.scoring.tree_scorer import choose_scorer
+        >>> scorer = choose_scorer(model)  # doctest: +SKIP
+        >>> fit_levels(task, support, lambda level: FewShotClassifier(level, scorer))  # doctest: +SKIP
+    """
+    categories = by_category(support.labels)
+    if len(categories) < 2:
+        raise SupportError(
+            f"Labels level by level need at least two categories, and the labels have {len(categories)} "
+            f"({', '.join(categories)}). Write labels as category{SEPARATOR}intent, or classify in one step."
+        )
+    for category, members in categories.items():
+        if len(members) > 1 and category in members:
+            raise SupportError(
+                f"{category!r} is a label and the category of others ({members[0]!r} …). Give it an intent of its own, "
+                f"for instance {category + SEPARATOR + 'other'!r}."
+            )
+    top = _fit(
+        task, support, range(len(support)), {label: label.partition(SEPARATOR)[0] for label in support.labels}, make
+    )
+    inner = {}
+    for category, members in categories.items():
+        if len(members) > 1:
+            rows = [row for row, example in enumerate(support) if example.label in members]
+            inner[category] = _fit(task, support, rows, {m: m.partition(SEPARATOR)[2] for m in members}, make)
+    return LevelwiseClassifier(tuple(m for members in categories.values() for m in members), top, inner)
+
+
+def _fit(
+    task: Task,
+    support: SupportSet,
+    rows: Iterable[int],
+    names: Mapping[str, str],
+    make: Callable[[Task], FewShotClassifier],
+) -> FewShotClassifier:
+    """A level's classifier; `names` gives each whole label's name on that level."""
+    labels = tuple(dict.fromkeys(names.values()))
+    examples = tuple(Example(support[row].fields, names[str(support[row].label)]) for row in rows)
+    # Words belong to whole labels; a category shares its name with several and keeps its own.
+    words = {names[label]: word for label, word in support.label_words.items() if label in names}
+    level = task.with_labels(labels, words if len(labels) == len(names) else None)
+    return make(level).fit_support(SupportSet(examples, labels))

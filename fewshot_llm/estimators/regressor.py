@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import Task, load_task
-from fewshot_llm.errors import ModelError, TaskError
+from fewshot_llm.data import Example
+from fewshot_llm.data.task import Kind
+from fewshot_llm.errors import ModelError
 from fewshot_llm.estimators.base import (
     TextEstimator,
-    as_examples,
+    as_numbers,
     as_rows,
     as_support,
+    require_variety,
     warn_of_losses,
-    warn_of_rows,
-    without_text,
 )
-from fewshot_llm.estimators.shots import warn_of_shots
-from fewshot_llm.estimators.targets import as_numbers, require_variety
 from fewshot_llm.ladder.base import Climb
 from fewshot_llm.ladder.climb import climb_rungs
 from fewshot_llm.ladder.decision import Decision
@@ -33,7 +31,6 @@ from fewshot_llm.predictors.build import (
     TaskLike,
     TemplateLike,
     choose_language,
-    make_builder,
     scorer_of,
     text_language,
 )
@@ -43,14 +40,19 @@ from fewshot_llm.predictors.numbers import (
     FoldModels,
     Grid,
     Linear,
+    Monotone,
     NumberModel,
+    Steps,
     fit_fold_models,
     fit_number_model,
 )
-from fewshot_llm.predictors.prompted import Inference
+from fewshot_llm.predictors.prompted import Inference, warn_of_shots
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.types import FloatArray, Progress
+
+if TYPE_CHECKING:
+    from fewshot_llm.artifacts.kinds import Artifact
 
 __all__ = ["FewShotRegressor"]
 
@@ -85,6 +87,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         cut_long_text: cut the middle out of a text that does not fit, instead of refusing it.
 
     Attributes:
+        predictor_: `model_` and `folds_` as one thing, with the targets.
         model_: the fitted `NumberModel`: builder, scorer, support set, grid, corrections.
         folds_: the models fitted without each fold; None without intervals.
         decision_: with a ladder, what it decided and why.
@@ -95,6 +98,9 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         >>> regressor = FewShotRegressor("review-rating", "gemma3-270m").fit(texts, stars)  # doctest: +SKIP
         >>> low, high = regressor.predict_interval(["Works, but loud."], level=0.9)  # doctest: +SKIP
     """
+
+    _kind: ClassVar[Kind] = "regression"
+    predictor_: FittedNumbers
 
     def __init__(
         self,
@@ -118,23 +124,25 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         batch_tokens: int | None = None,
         cut_long_text: bool = False,
     ) -> None:
-        self.task = task
-        self.model = model
+        super().__init__(
+            task,
+            model,
+            shots=shots,
+            language=language,
+            template=template,
+            layout=layout,
+            seed=seed,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            batch_tokens=batch_tokens,
+        )
         self.grid = grid
-        self.shots = shots
         self.selection = selection
         self.correction = correction
         self.permutations = permutations
         self.interval_folds = interval_folds
         self.ladder = ladder
-        self.language = language
-        self.template = template
-        self.layout = layout
-        self.seed = seed
-        self.adapter = adapter
-        self.device = device
-        self.dtype = dtype
-        self.batch_tokens = batch_tokens
         self.cut_long_text = cut_long_text
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -159,7 +167,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
                 f"permutations is {self.permutations} and interval_folds {self.interval_folds}; expected 1 or "
                 "more, and 0 or at least 2."
             )
-        task = _regression_task(self.task)
+        task = self._take_task()
         numbers = as_numbers(y)
         there = ~np.isnan(numbers)
         require_variety(numbers[there])
@@ -178,46 +186,47 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         require_variety(targets)
 
         scorer = scorer_of(self, text_language(language, (example.text for example in support)))
-        builder = make_builder(
-            task,
-            language,
-            scorer,
-            template=self.template,
-            selection=self.selection,
-            shots=self.shots,
-            seed=self.seed,
-            layout=self.layout,
-            cut_long_text=self.cut_long_text,
-        )
+        builder = self._make_builder(task, language, scorer, self.selection)
         inference, method = Inference(builder, scorer, support), self.correction or Linear()
         if self.shots != REGRESSOR_SHOTS:
             warn_of_shots(inference, stacklevel=2)
         scaled = grid.on_scale(targets)
-        self.model_: NumberModel = fit_number_model(inference, grid, scaled, method, self.permutations)
-        self.folds_: FoldModels | None = (
+        model = fit_number_model(inference, grid, scaled, method, self.permutations)
+        folds = (
             fit_fold_models(inference, grid, scaled, method, self.permutations, self.interval_folds, self.seed)
             if self.interval_folds
             else None
         )
+        fitted = FittedNumbers(model, folds)
         self.decision_: Decision | None = None
-        if self.ladder is not None and self.folds_ is not None:
-            by, fitted = self.ladder, FittedNumbers(self.model_, self.folds_)
-            rungs = (NumberInContext(fitted, scaled), NumberLora(self.model_, scaled, method))
+        if self.ladder is not None and folds is not None:
+            by = self.ladder
+            rungs = (NumberInContext(fitted, scaled), NumberLora(model, scaled, method))
             self.decision_, kept = climb_rungs(Climb(inference, by.seed, recipe=by.recipe), rungs, by.target)
             fitted = kept.build()
-            self.model_, self.folds_ = fitted.model, fitted.folds
-        self.targets_ = targets
+        self.predictor_ = replace(fitted, targets=targets)
         return self
 
     @property
-    def support_(self) -> SupportSet:
-        """The support set after cleaning, labelled with the nearest grid numbers."""
-        check_is_fitted(self)
-        return self.model_.inference.support
+    def model_(self) -> NumberModel:
+        """Gives the numbers: builder, scorer, support set, grid, corrections."""
+        return self.predictor_.model
+
+    @property
+    def folds_(self) -> FoldModels | None:
+        """The models fitted without each fold; None without intervals."""
+        return self.predictor_.folds
+
+    @property
+    def targets_(self) -> FloatArray:
+        """The numbers of `support_`'s rows, shape [rows]."""
+        assert self.predictor_.targets is not None  # `fit` and `load` set them
+        return self.predictor_.targets
 
     def predict(self, X: Any, progress: Progress | None = None) -> FloatArray:
         """A number for each text, shape [rows]; warns of texts that are missing or empty, and answers them as empty."""
-        return self.model_.grid.from_scale(self.model_.on_scale(self._queries(X), progress))
+        queries = self._queries_with_text(X)
+        return self.model_.grid.from_scale(self.model_.on_scale(queries, progress))
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds by CV+ (Barber et al. 2021), shape [rows] each; see `prediction_intervals`.
@@ -230,7 +239,7 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             CalibrationError: too few rows for that level; the message says how many are needed.
             ModelError: fitted with `interval_folds=0`.
         """
-        queries = self._queries(X)
+        queries = self._queries_with_text(X)
         if self.folds_ is None:
             raise ModelError("This regressor was fitted with interval_folds=0. Fit it with 5 or more for intervals.")
         low, high = self.folds_.bounds(queries, level)
@@ -247,19 +256,17 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             raise ModelError("This regressor was fitted with interval_folds=0, so that no row was left out of a fit.")
         return float(np.abs(self.model_.grid.from_scale(self.folds_.predictions) - self.targets_).mean())
 
-    def _queries(self, X: Any) -> list[Example]:
-        check_is_fitted(self)
-        queries = as_examples(X, self.model_.inference.builder.task)
-        warn_of_rows(without_text(queries), "{n} texts are missing or empty; they are answered as empty texts.", 3)
-        return queries
+    @classmethod
+    def _parameters_of(cls, predictor: FittedNumbers) -> dict[str, Any]:
+        builder, model, folds = predictor.inference.builder, predictor.model, predictor.folds
+        return {
+            "grid": model.grid,
+            "selection": builder.selection,
+            "correction": Monotone() if isinstance(model.corrections[0].curve, Steps) else Linear(),
+            "permutations": len(model.corrections),
+            "interval_folds": 0 if folds is None else max(2, len(folds.models)),
+            "cut_long_text": builder.cut_long_text,
+        }
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
-
-
-def _regression_task(task: TaskLike) -> Task:
-    if not isinstance(task, Task):
-        task = load_task(task)
-    if task.kind != "regression":
-        raise TaskError(f"The task {task.name} is of the kind {task.kind}; a regressor needs one of kind regression.")
-    return task
+    def _take(self, found: Artifact) -> None:
+        self.decision_ = found.decision

@@ -14,13 +14,11 @@ import numpy as np
 from sklearn.base import clone
 
 from fewshot_llm.artifacts.folder import read_decision
-from fewshot_llm.artifacts.parts import model_record
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import Example, SupportSet, doctor
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import ScoringError, SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.shots import shown_shots
 from fewshot_llm.evaluation.figures import least_sure, surest_mistakes
 from fewshot_llm.evaluation.result import (
     Evaluation,
@@ -45,7 +43,7 @@ from fewshot_llm.predictors.build import (
     text_language,
 )
 from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.prompted import PromptedPredictor, shown_shots
 from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.stats.calibration import fit_bias_temperature
 from fewshot_llm.types import IntArray, Progress

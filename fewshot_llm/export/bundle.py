@@ -29,7 +29,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
+from fewshot_llm.artifacts.record import RECORD, ClassificationRecord
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
@@ -167,7 +167,7 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def bundle_card(bundle: BundleRecord, record: ArtifactRecord) -> str:
+def bundle_card(bundle: BundleRecord, record: ClassificationRecord) -> str:
     """The bundle's `README.md`, in English and Chinese."""
     calibration = record.calibrations[0].calibration
     return w.CARD.format(

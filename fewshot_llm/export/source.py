@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_llm.artifacts.parts import restore_selection
-from fewshot_llm.artifacts.record import SUPPORT, TEMPLATE, ArtifactRecord, read_record
+from fewshot_llm.artifacts.kinds import restore_selection
+from fewshot_llm.artifacts.record import SUPPORT, TEMPLATE, ClassificationRecord, read_record
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import AdapterError, ExportError
 from fewshot_llm.export.adapter import BaseModel, LoraAdapter, read_adapter, read_base
@@ -36,7 +36,7 @@ class ExportSource:
     """
 
     folder: Path
-    record: ArtifactRecord
+    record: ClassificationRecord
     adapter: LoraAdapter
     base: BaseModel
     support: SupportSet
@@ -83,7 +83,7 @@ def read_source(
         AdapterError: it holds no adapter, has weights that `lint` calls broken, or belongs to another base model.
         ModelError: the base model cannot be found.
     """
-    record = read_record(folder)
+    record = read_record(folder, ClassificationRecord)
     if record.prompt.defence != "none":
         raise ExportError(
             f"{folder} was trained with the defence {record.prompt.defence!r}: texts are changed before the prompt is "

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_softmax
 
-from fewshot_llm.artifacts.record import RECORD, ArtifactRecord
+from fewshot_llm.artifacts.record import RECORD, ClassificationRecord
 from fewshot_llm.errors import ExportError, ServerError, readable_record
 from fewshot_llm.export import words as w
 from fewshot_llm.export.bundle import (
@@ -259,7 +259,7 @@ def _served(folder: Path, bundle: BundleRecord, golden: Golden, asked: _Asked) -
     consent = {"insecure": asked.insecure, "send_key": asked.send_key}
     if bundle.target is Target.DECISION and bundle.decision is not None:
         with readable_record(folder / RECORD, ExportError):
-            record = ArtifactRecord.model_validate_json((folder / RECORD).read_bytes())
+            record = ClassificationRecord.model_validate_json((folder / RECORD).read_bytes())
         start, end = bundle.decision
         temperature = record.calibrations[0].calibration.temperature
         return DecisionServer(asked.address, str(folder), golden.labels, start, end, temperature, **consent)

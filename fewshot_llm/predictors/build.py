@@ -18,8 +18,7 @@ from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.locate import Stamp, stamp_of
 from fewshot_llm.models.registry import EMBEDDED, has_read, resolve_auto
 from fewshot_llm.models.trust import ModelName, RecordedModel, is_address
-from fewshot_llm.predictors.normalisation import Normalisation, NormalisationName, as_normalisation
-from fewshot_llm.predictors.prompted import Inference
+from fewshot_llm.predictors.prompted import Inference, Normalisation, NormalisationName, as_normalisation
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.defence import Defence, DefenceName, PromptShape, as_defence

@@ -402,10 +402,17 @@ class FittedNumbers:
     Attributes:
         model: gives the numbers.
         folds: what intervals are made from; None without intervals.
+        targets: the support rows' numbers in their own unit, shape [rows]; None where they are not kept.
     """
 
     model: NumberModel
     folds: FoldModels | None
+    targets: FloatArray | None = None
+
+    @property
+    def inference(self) -> Inference:
+        """What is asked, and how."""
+        return self.model.inference
 
 
 def fit_fold_models(

@@ -1,26 +1,126 @@
-"""From prompts to label scores: the builder, the scorer and the normalisation as one thing.
+"""A predictor that scores label words after a prompt: what is asked, which score is compared, and what it answers.
 
-Answers to queries: calibrated, averaged over draws of demonstrations, a chunk of prompts at a time.
+**Which score of a label is compared**: its summed log-probability, the mean per token, or PMI. Label words of unequal
+length make the sum favour short ones. The mean per token undoes that and overcorrects where a label's later tokens are
+certain once the first is given. Pointwise mutual information (Holtzman et al. 2021, "Surface Form Competition") takes
+away what the label words score after a text without content.
+
+**Answers** are calibrated and averaged over draws of demonstrations, a chunk of prompts at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from scipy.special import log_softmax
 
 from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.errors import ScoringError
-from fewshot_llm.predictors.normalisation import Normalisation, Sum
+from fewshot_llm.errors import FewshotWarning, ScoringError, nearest
 from fewshot_llm.prompting.builder import Prompt, PromptBuilder
-from fewshot_llm.scoring.base import Scorer, TopLabels, check_stop
+from fewshot_llm.scoring.base import LabelScores, Scorer, TopLabels, check_stop
 from fewshot_llm.stats.calibration import Calibration
 from fewshot_llm.types import FloatArray, IntArray, Progress
 
-__all__ = ["Inference", "LabelProbabilities", "PromptedPredictor", "Question", "TopAnswers"]
+__all__ = [
+    "DEFAULT_SHOTS",
+    "Inference",
+    "LabelProbabilities",
+    "MeanPerToken",
+    "Normalisation",
+    "NormalisationName",
+    "PointwiseMutualInformation",
+    "Prediction",
+    "PromptedPredictor",
+    "Question",
+    "ShownShots",
+    "Sum",
+    "TopAnswers",
+    "as_normalisation",
+    "shown_shots",
+    "warn_of_shots",
+]
+
+NormalisationName: TypeAlias = Literal["sum", "mean", "pmi"]
+
+
+class Normalisation(Protocol):
+    """A score for each label from what the scorer gives."""
+
+    @property
+    def neutral_texts(self) -> tuple[str, ...]:
+        """Content-free texts whose scores, under the served prompt, `scores` has to be given; often none."""
+        ...
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether labels rank as by their summed log-probabilities."""
+        ...
+
+    def scores(self, rows: Sequence[LabelScores], neutral: Sequence[LabelScores]) -> FloatArray:
+        """Label scores in nats, shape [rows, labels]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sum:
+    """log P(label words | prompt) over all the label's tokens: what the model says, unchanged."""
+
+    neutral_texts: ClassVar[tuple[str, ...]] = ()
+    keeps_order: ClassVar[bool] = True
+
+    def scores(self, rows: Sequence[LabelScores], neutral: Sequence[LabelScores] = ()) -> FloatArray:
+        """The sums, shape [rows, labels]."""
+        return np.stack([row.log_probs for row in rows])
+
+
+@dataclass(frozen=True)
+class MeanPerToken:
+    """The sum divided by the number of the label's tokens."""
+
+    neutral_texts: ClassVar[tuple[str, ...]] = ()
+    keeps_order: ClassVar[bool] = False
+
+    def scores(self, rows: Sequence[LabelScores], neutral: Sequence[LabelScores] = ()) -> FloatArray:
+        """The means, shape [rows, labels]."""
+        return np.stack([row.log_probs / row.token_counts for row in rows])
+
+
+@dataclass(frozen=True)
+class PointwiseMutualInformation:
+    """log P(words | prompt with the text) − mean log P(words | prompt with a content-free text)."""
+
+    neutral_texts: tuple[str, ...] = ("N/A",)
+    keeps_order: ClassVar[bool] = False
+
+    def scores(self, rows: Sequence[LabelScores], neutral: Sequence[LabelScores]) -> FloatArray:
+        """The differences, shape [rows, labels]."""
+        if not neutral:
+            raise ScoringError("PMI compares with the scores of content-free texts, and none were given.")
+        baseline: FloatArray = Sum().scores(neutral).mean(axis=0)
+        return Sum().scores(rows) - baseline
+
+
+def as_normalisation(value: NormalisationName | Normalisation) -> Normalisation:
+    """The object for `sum`, `mean` or `pmi`; an object is given back as it is.
+
+    >>> as_normalisation("mean")
+    MeanPerToken()
+    """
+    match value:
+        case "sum":
+            return Sum()
+        case "mean":
+            return MeanPerToken()
+        case "pmi":
+            return PointwiseMutualInformation()
+        case str():
+            raise ScoringError(f"There is no normalisation {value!r}. {nearest(value, ['sum', 'mean', 'pmi'])}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -130,6 +230,89 @@ class Inference:
 
 CHUNK = 1024
 """Queries whose prompts are in memory at once; as many as the token-tree scorer shares prefixes among."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of one text.
+
+    Attributes:
+        label: the most probable label; None for a text that is missing or empty.
+        probabilities: calibrated probability of every label, in the task's label order; they sum to 1. Of a search
+            for the top labels only those, best first, each a lower bound.
+        margin: the best probability minus the second best; 1 where there is one label.
+        abstained: whether the label should not be acted upon without a human look.
+        prompt_fingerprint: SHA-256 (hex) of what was scored; with several permutations, of all their prompts.
+        rest: at most so much probability lies on labels that are not listed; 0 where all are.
+    """
+
+    label: str | None
+    probabilities: Mapping[str, float]
+    margin: float
+    abstained: bool
+    prompt_fingerprint: str
+    rest: float = 0.0
+
+    @property
+    def probability(self) -> float:
+        """Probability of `label`; 0 where there is none."""
+        return 0.0 if self.label is None else self.probabilities[self.label]
+
+    @classmethod
+    def of_no_text(cls) -> Prediction:
+        """The prediction for a text that is missing or empty."""
+        return cls(None, {}, 0.0, abstained=True, prompt_fingerprint="")
+
+    @property
+    def reason(self) -> str | None:
+        """`empty-text` where there is no label; None where there is one. A policy has reasons of its own."""
+        return "empty-text" if self.label is None else None
+
+    @classmethod
+    def from_log_probabilities(
+        cls, labels: Sequence[str], log_probabilities: FloatArray, prompt_fingerprint: str
+    ) -> Prediction:
+        """The prediction for one text.
+
+        Args:
+            labels: in the order of `log_probabilities`.
+            log_probabilities: log P(label | text), nats, shape [labels].
+            prompt_fingerprint: of the scored prompt.
+
+        >>> Prediction.from_log_probabilities(["good", "bad"], np.log([0.75, 0.25]), "").margin
+        0.5
+        """
+        p = np.exp(log_probabilities)
+        order = np.argsort(-p, kind="stable")
+        margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
+        probabilities = dict(zip(labels, p.tolist(), strict=True))
+        return cls(labels[order[0]], probabilities, margin, abstained=False, prompt_fingerprint=prompt_fingerprint)
+
+    @classmethod
+    def from_top(cls, labels: Sequence[str], top: TopLabels, temperature: float, prompt_fingerprint: str) -> Prediction:
+        """The prediction of a search that did not score every label.
+
+        With e_i = exp(score_i / T) for the labels that were found and e_b for the bound on each of the m others,
+        P(i) lies between e_i / (Σe + m e_b), which is what is given, and e_i / Σe.
+
+        Args:
+            labels: all of them, in the order that `top.indices` counts in.
+            top: what was found.
+            temperature: what scores are divided by, T.
+            prompt_fingerprint: of the scored prompt.
+
+        >>> top = TopLabels(indices=(1,), scores=(0.0,), bound=float(np.log(0.25)))
+        >>> found = Prediction.from_top(["good", "bad"], top, 1.0, "")
+        >>> found.label, found.probability, found.rest
+        ('bad', 0.8, 0.2)
+        """
+        scores = np.array([*top.scores, top.bound]) / temperature
+        weights = np.exp(scores - scores.max())
+        others = len(labels) - len(top.indices)
+        *p, each = (weights / (weights[:-1].sum() + others * weights[-1])).tolist()
+        shares = dict(zip((labels[i] for i in top.indices), p, strict=True))
+        rival = p[1] if len(p) > 1 else each if others else 0.0
+        return cls(labels[top.indices[0]], shares, p[0] - rival, False, prompt_fingerprint, rest=others * each)
 
 
 @dataclass(frozen=True)
@@ -251,3 +434,59 @@ def _share(progress: Progress | None, before: int, asked: int, draws: int, total
 
 def _joined(digests: Sequence[str]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+DEFAULT_SHOTS = 4
+"""Nobody asked for these; a class with fewer rows is no news."""
+
+
+@dataclass(frozen=True)
+class ShownShots:
+    """What a prompt shows.
+
+    Attributes:
+        asked: the parameter `shots`.
+        per_class: whether it counts rows of each class; else rows in all.
+        available: rows of the largest class, or rows in all.
+        shown: demonstrations in a prompt, before any are left out because they do not fit the context.
+    """
+
+    asked: int
+    per_class: bool
+    available: int
+    shown: int
+
+    @property
+    def short(self) -> bool:
+        """Whether more were asked for than there are."""
+        return self.asked > self.available
+
+    @property
+    def english(self) -> str:
+        """What is shown instead."""
+        what = "of each class, and the largest class has" if self.per_class else "in all, and there are"
+        return (
+            f"{self.asked} demonstrations were asked for {what} {self.available} labelled rows: every prompt shows at "
+            f"most {self.shown}. Add rows, or ask for fewer shots."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"asked": self.asked, "per_class": self.per_class, "available": self.available, "shown": self.shown}
+
+
+def shown_shots(inference: Inference) -> ShownShots:
+    """What is shown of the support set that is served."""
+    builder, support = inference.builder, inference.support
+    if builder.selection.depends_on_query:
+        return ShownShots(builder.shots, False, len(support), min(builder.shots, len(support)))
+    shown = builder.selection.select(support, None, builder.shots, builder.seed) if builder.shots else ()
+    largest = max((len(rows) for rows in support.by_label().values()), default=0)
+    return ShownShots(builder.shots, True, largest, len(shown))
+
+
+def warn_of_shots(inference: Inference, stacklevel: int = 2) -> None:
+    """A Python warning where more demonstrations were asked for than there are."""
+    found = shown_shots(inference)
+    if found.short and found.asked != DEFAULT_SHOTS and len(inference.support):
+        warnings.warn(found.english, FewshotWarning, stacklevel=stacklevel + 1)

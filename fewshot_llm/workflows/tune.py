@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.artifacts.folder import save_artifact
+from fewshot_llm.artifacts.kinds import Artifact
 from fewshot_llm.artifacts.record import RECORD
 from fewshot_llm.data import SupportSet
 from fewshot_llm.files.atomic import folder_lock, require_free

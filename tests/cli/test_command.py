@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from fewshot_llm.cli import make_app, options
-from fewshot_llm.cli.build import settings_of, take_calibration, take_selection, take_way
+from fewshot_llm.cli.build import settings_of, take_calibration, take_ranking_prompt, take_selection
 from fewshot_llm.cli.command import (
     COMMANDS,
     HELP,
@@ -33,12 +33,12 @@ from fewshot_llm.cli.command import (
     read_catalogue,
     typer_function,
 )
-from fewshot_llm.estimators.choice_ways import ByPmi
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
 from fewshot_llm.estimators.ranker import FewShotRanker
 from fewshot_llm.estimators.regressor import FewShotRegressor
 from fewshot_llm.ladder.base import Ladder
+from fewshot_llm.predictors.ranking import PmiPrompt
 from fewshot_llm.prompting import Balanced
 from fewshot_llm.selective.policy import SelectivePolicy
 from fewshot_llm.stats.calibration import OutOfFold
@@ -147,7 +147,7 @@ class TestCommands:
             (options.ClassifierPrompt, FewShotClassifier, {"selection": Balanced(), "calibration": OutOfFold()}),
             (options.RegressorPrompt, FewShotRegressor, {}),
             (options.PromptOptions, FewShotMultiLabelClassifier, {}),
-            (options.RankerPrompt, FewShotRanker, {"way": ByPmi()}),
+            (options.RankerPrompt, FewShotRanker, {"prompt": PmiPrompt()}),
             (options.LadderOptions, Ladder, {}),
         ],
     )
@@ -179,7 +179,7 @@ class TestCommands:
         for name in set(get_args(options.SelectionName)) - {"nearest-hidden"}:
             assert take_selection(name, None)  # type: ignore[arg-type]
         assert all(map(take_calibration, get_args(options.CalibrationName)))
-        assert all(map(take_way, get_args(options.WayName)))
+        assert all(map(take_ranking_prompt, get_args(options.RankingPromptName)))
 
 
 def used() -> dict[tuple[str, str], None]:

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.artifacts.folder import save_artifact
+from fewshot_llm.artifacts.kinds import Artifact
 from fewshot_llm.errors import AdapterError, ArtifactError
 from fewshot_llm.ladder.base import Ladder
 from fewshot_llm.ladder.climb import run_ladder

@@ -7,9 +7,9 @@ import pytest
 
 from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.choice import Choice
-from fewshot_llm.estimators.choice_ways import NOTHING, ByLetter, ByPmi, ByTitle, ByYesNo, RankingContext
 from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.choices import Choice
+from fewshot_llm.predictors.ranking import NOTHING, LetterPrompt, PmiPrompt, RankingContext, TitlePrompt, YesNoPrompt
 from fewshot_llm.scoring.tree_scorer import choose_scorer
 from tests.estimators.reading_scorer import ReadingScorer, Rule
 
@@ -34,8 +34,8 @@ def likes_pairs(query: str, answers: tuple[str, ...]) -> list[float]:
 
 
 def test_pmi_takes_away_what_is_likely_anyhow() -> None:
-    alone = ByTitle().prepare(setting(likes_pairs), CHOICES[:1], [])(CHOICES, None)
-    added = ByPmi().prepare(setting(likes_pairs), CHOICES[:1], [])(CHOICES, None)
+    alone = TitlePrompt().prepare(setting(likes_pairs), CHOICES[:1], [])(CHOICES, None)
+    added = PmiPrompt().prepare(setting(likes_pairs), CHOICES[:1], [])(CHOICES, None)
     assert [c.candidates[table[:, 0].argmax()] for c, table in zip(CHOICES, alone, strict=True)] == ["paper"] * 5
     for choice, table, raw in zip(CHOICES, added, alone, strict=True):
         assert table[:, 0].argmax() == choice.answer
@@ -44,7 +44,7 @@ def test_pmi_takes_away_what_is_likely_anyhow() -> None:
 
 def test_no_history_is_one_prompt_for_all_titles() -> None:
     asked = setting(likes_pairs)
-    ByPmi().prepare(asked, [], [])(CHOICES, None)
+    PmiPrompt().prepare(asked, [], [])(CHOICES, None)
     assert isinstance(asked.scorer, ReadingScorer)
     without = [prompt for prompt in asked.scorer.prompts if NOTHING["en"] in prompt.text]
     assert len(without) == 1
@@ -56,7 +56,7 @@ def test_yes_or_no_asks_about_one_candidate_at_a_time() -> None:
         return [3.0 if f"Offered: {answer_of(query)}\n" in query else 0.0, 1.0]
 
     asked = setting(rule)
-    tables = ByYesNo().prepare(asked, CHOICES[:2], [])(CHOICES, None)
+    tables = YesNoPrompt().prepare(asked, CHOICES[:2], [])(CHOICES, None)
     assert [table[:, 0].argmax() for table in tables] == [choice.answer for choice in CHOICES]
     assert isinstance(asked.scorer, ReadingScorer)
     assert all(
@@ -73,19 +73,21 @@ def test_letters_forget_a_bias_for_a_position(permutations: int) -> None:
     spare = [
         Choice(c.history, tuple(np.roll(c.candidates, turn).tolist()), c.chosen) for c in CHOICES for turn in range(5)
     ]
-    tables = ByLetter(permutations).prepare(setting(rule), CHOICES[:1], spare)(CHOICES, None)
+    tables = LetterPrompt(permutations).prepare(setting(rule), CHOICES[:1], spare)(CHOICES, None)
     assert [table[:, 0].argmax() for table in tables] == [choice.answer for choice in CHOICES]
 
 
 def test_too_many_candidates_for_letters() -> None:
     many = Choice(("cup",), tuple(f"title {i}" for i in range(27)))
     with pytest.raises(SupportError, match="more than there are letters"):
-        ByLetter().prepare(setting(likes_pairs), [], [])([many], None)
+        LetterPrompt().prepare(setting(likes_pairs), [], [])([many], None)
 
 
-@pytest.mark.parametrize("way", [ByTitle(), ByPmi(), ByYesNo(), ByLetter(2)], ids=lambda way: type(way).__name__)
+@pytest.mark.parametrize(
+    "way", [TitlePrompt(), PmiPrompt(), YesNoPrompt(), LetterPrompt(2)], ids=lambda way: type(way).__name__
+)
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_way_works_with_a_real_model(llama: LanguageModel, way: ByTitle, language: str) -> None:
+def test_every_way_works_with_a_real_model(llama: LanguageModel, way: TitlePrompt, language: str) -> None:
     real = RankingContext(load_task("next-product"), language, choose_scorer(llama))
     tables = way.prepare(real, CHOICES[:2], CHOICES[2:4])(CHOICES[3:], None)
     assert [len(table) for table in tables] == [5, 5]

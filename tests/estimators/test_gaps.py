@@ -17,10 +17,10 @@ from fewshot_llm.data.example import as_text
 from fewshot_llm.data.tabular import missing
 from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.choice import as_titles
-from fewshot_llm.estimators.choice_ways import ByTitle
 from fewshot_llm.files.values import is_missing, typed_value
 from fewshot_llm.labelling.files import as_labels
+from fewshot_llm.predictors.choices import as_titles
+from fewshot_llm.predictors.ranking import TitlePrompt
 from fewshot_llm.prompting.fields import field_texts
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望"]
@@ -161,7 +161,7 @@ def test_a_regressor_a_tagger_and_a_ranker_say_the_same(llama):
     with pytest.warns(UserWarning, match="missing or empty"):
         assert tagger.labels_of([""]) == [()]
     with pytest.warns(UserWarning, match="from 0: 2"):
-        ranker = FewShotRanker(model=llama, way=ByTitle(), shots=2).fit(
+        ranker = FewShotRanker(model=llama, prompt=TitlePrompt(), shots=2).fit(
             CHOICES, polars.Series(["saucer", "hammer", None, "saucer", "hammer"])
         )
     assert ranker.predict(pd.DataFrame(CHOICES)).shape == (5,)

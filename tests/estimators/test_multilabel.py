@@ -7,8 +7,9 @@ import pytest
 
 from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import CalibrationError, SupportError, TaskError
-from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier, fit_reading, pair_task
+from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
 from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.multilabel import fit_reading, pair_task
 from tests.estimators.reading_scorer import ReadingScorer
 
 ASPECTS = {"delivery": "物流", "price": "价格", "quality": "质量"}

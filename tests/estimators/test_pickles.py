@@ -18,12 +18,12 @@ from sklearn.pipeline import make_pipeline
 
 from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, load_model
 from fewshot_llm.errors import ModelError, ServerError
-from fewshot_llm.estimators.choice_ways import ByLetter, ByPmi, ByTitle, ByYesNo
 from fewshot_llm.export.gguf import write_gguf_model
 from fewshot_llm.export.servers import llama_cpp, running
 from fewshot_llm.ladder import Ladder
 from fewshot_llm.ladder.rungs.lora import Lora
 from fewshot_llm.models.trust import API_KEY
+from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
 from fewshot_llm.prompting.selection import NearestHidden
 from fewshot_llm.scoring.vectors import MeanHiddenState
 from fewshot_llm.selective.policy import SelectivePolicy
@@ -131,8 +131,8 @@ def test_a_regressor_a_tagger_and_rankers(folder):
     data = pickle.dumps(tagger)
     assert len(data) < MEBIBYTE / 16
     assert np.array_equal(pickle.loads(data).predict_proba(TEXTS), tagger.predict_proba(TEXTS))
-    for way in (ByPmi(), ByTitle(), ByYesNo(), ByLetter()):
-        ranker = FewShotRanker(model=model, way=way, shots=2).fit(CHOICES, ["saucer", "hammer"] * 2)
+    for prompt in (PmiPrompt(), TitlePrompt(), YesNoPrompt(), LetterPrompt()):
+        ranker = FewShotRanker(model=model, prompt=prompt, shots=2).fit(CHOICES, ["saucer", "hammer"] * 2)
         data = pickle.dumps(ranker)
         assert len(data) < MEBIBYTE / 16
         assert pickle.loads(data).answers(CHOICES) == ranker.answers(CHOICES)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.estimators.choice import Basket, Choice
-from fewshot_llm.estimators.choice_ways import ByTitle
 from fewshot_llm.estimators.ranker import FewShotRanker
 from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.predictors.choices import Basket, Choice
+from fewshot_llm.predictors.ranking import TitlePrompt
 from tests.estimators.reading_scorer import ReadingScorer
 
 
@@ -60,7 +60,7 @@ def test_counts_are_heard_where_the_model_knows_nothing() -> None:
 
 def test_too_few_choices_leave_the_model_alone() -> None:
     rows = choices(6)
-    ranker = FewShotRanker(model=ReadingScorer(knows), language="en", way=ByTitle(), shots=2)
+    ranker = FewShotRanker(model=ReadingScorer(knows), language="en", prompt=TitlePrompt(), shots=2)
     ranker.fit(rows, chosen(rows), BASKETS)
     assert ranker.mix_ is None
     assert ranker.score(rows, chosen(rows)) == 1.0

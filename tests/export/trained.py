@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_llm.artifacts.record import (
-    ArtifactRecord,
     BaseRecord,
     CalibrationRecord,
+    ClassificationRecord,
     PromptRecord,
     TrainingRecord,
 )
@@ -44,7 +44,7 @@ def write_record(adapter: Path, base: Path, words: dict[str, str] | None = None,
     template = Template.from_source(TEMPLATE, "en", "reviews/en.v1")
     model = load_model(str(base))
     (adapter / "template.jinja").write_text(template.source, encoding="utf-8")
-    record = ArtifactRecord(
+    record = ClassificationRecord(
         prompt=PromptRecord(
             task=task.model_dump(mode="json", exclude={"folder"}),
             language="en",
@@ -61,7 +61,7 @@ def write_record(adapter: Path, base: Path, words: dict[str, str] | None = None,
         ),
         classes=tuple(sorted(words)),
         calibrations=(
-            CalibrationRecord(**{"bias": [0.0] * len(words), "temperature": 1.0, "method": "none"} | calibration),
+            CalibrationRecord(**{"bias": (0.0,) * len(words), "temperature": 1.0, "method": "none"} | calibration),
         ),
         base=BaseRecord(name=str(base), revision="", sha256=model.sha256, dtype="float32"),
         support_fingerprint="",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.artifacts.folder import save_artifact
+from fewshot_llm.artifacts.kinds import Artifact
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import load_task
 from fewshot_llm.errors import TuningError

@@ -9,7 +9,8 @@ import pytest
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.artifacts import folder as store
-from fewshot_llm.artifacts.folder import Artifact, save_artifact
+from fewshot_llm.artifacts.folder import save_artifact
+from fewshot_llm.artifacts.kinds import Artifact
 from fewshot_llm.artifacts.record import check_task, read_record
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import load_task

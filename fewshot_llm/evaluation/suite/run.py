@@ -13,8 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast, get_args
 
-from fewshot_llm.artifacts.parts import model_record
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import FewshotError

@@ -12,7 +12,7 @@ from fewshot_llm.data import folds
 from fewshot_llm.errors import TuningError
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.evidence import number_evidence
-from fewshot_llm.ladder.rungs.lora import ADAPTED, ELSEWHERE
+from fewshot_llm.ladder.rungs.lora import ADAPTED, ELSEWHERE, Tuned
 from fewshot_llm.predictors.numbers import CorrectionMethod, FittedNumbers, FoldModels, NumberModel
 from fewshot_llm.prompting.selection import Balanced
 from fewshot_llm.scoring.base import local_model
@@ -23,7 +23,7 @@ from fewshot_llm.training.lora import adapted
 from fewshot_llm.training.recipe import Recipe, load_recipe
 from fewshot_llm.types import FloatArray, Text
 
-__all__ = ["NumberInContext", "NumberLadder", "NumberLora"]
+__all__ = ["NumberInContext", "NumberLadder", "NumberLora", "TunedNumbers"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,17 @@ class NumberLadder:
     def __post_init__(self) -> None:
         if not self.target > 0:
             raise TuningError(f"The target error is {self.target}; expected more than 0, in the unit of the targets.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedNumbers(FittedNumbers):
+    """Numbers by a model that carries an adapter that was trained here.
+
+    Attributes:
+        tuned: the adapter, and what led to it.
+    """
+
+    tuned: Tuned
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,17 +134,18 @@ class NumberLora(Rung):
         builder = replace(inference.builder, shots=recipe.demonstrations, selection=Balanced())
         positions = target_positions(builder, inference.support)
         rows = row_maker(builder, inference.support, base.tokenizer)
-        adapter = fit_adapter(
+        trained = fit_adapter(
             base, rows, positions, recipe, epochs=found.epochs, seed=climb.seed, on_epoch=climb.callbacks.epoch
-        ).adapter
-        served = replace(inference, builder=builder, scorer=choose_scorer(adapted(base, adapter)))
+        )
+        served = replace(inference, builder=builder, scorer=choose_scorer(adapted(base, trained.adapter)))
         values = grid.on_scale(grid.values)
         correction = self.method.fit(found.scores, values, targets)
         model = NumberModel(served, grid, (correction,), correction.read(found.scores, values))
         # The folds' adapters are gone; their errors, around the served model, are the jackknife's intervals without
         # the +.
         spread = CrossValidationPlus(np.zeros(len(targets), dtype=np.int64), np.abs(predictions - targets))
-        return FittedNumbers(model, FoldModels((model,), spread, predictions))
+        fold = FoldModels((model,), spread, predictions)
+        return TunedNumbers(model=model, folds=fold, tuned=Tuned(trained, recipe, found))
 
 
 def _errors(model: NumberModel, predictions: FloatArray, targets: FloatArray) -> FloatArray:

@@ -13,9 +13,8 @@ import numpy as np
 from fewshot_llm.errors import TemplateError
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.evidence import label_evidence
-from fewshot_llm.predictors.normalisation import NormalisationName, as_normalisation
 from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
+from fewshot_llm.predictors.prompted import Inference, NormalisationName, PromptedPredictor, as_normalisation
 from fewshot_llm.prompting.builder import Prompt, bytes_to_read
 from fewshot_llm.prompting.selection import Balanced, Nearest, Selection
 from fewshot_llm.prompting.template import load_template

@@ -1,8 +1,7 @@
-"""`Choice`: a history and candidates, one of which comes next.
+"""`Choice`: a history and candidates, one of which comes next; and what speaks for a candidate without a model.
 
-Counts from baskets: how often a product is bought, and how often beside those of a history.
-
-How alike two titles are: what a shop without a single count knows already.
+Counts from baskets: how often a product is bought, and how often beside those of a history. Similarity of titles: what
+a shop without a single count knows already.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from fewshot_llm.files.values import is_missing
 from fewshot_llm.prompting.selection import terms
 from fewshot_llm.types import FloatArray
 
-__all__ = ["Basket", "BasketCounts", "Choice", "TitleLikeness", "as_choices", "as_titles", "read_baskets"]
+__all__ = ["Basket", "BasketCounts", "Choice", "TextSimilarity", "as_choices", "as_titles", "read_baskets"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,10 @@ class Choice:
         for name in ("history", "candidates"):
             if name not in row:
                 raise SupportError(f"A row has no {name!r}; it has {', '.join(map(str, row)) or 'nothing'}.")
-        sign = _sign(row["candidates"])
+        separator = _separator(row["candidates"])
         return cls(
-            as_titles(row["history"], sign),
-            as_titles(row["candidates"], sign),
+            as_titles(row["history"], separator),
+            as_titles(row["candidates"], separator),
             None if chosen is None else _title(chosen),
             as_text(row.get("user")),
         )
@@ -119,12 +118,12 @@ def as_choices(X: Iterable[Mapping[str, Any] | Choice], y: Sequence[Any] | None 
     return choices
 
 
-def as_titles(value: Any, sign: str = r"\|") -> tuple[str, ...]:
-    """The titles in a cell: a list, a JSON list, or titles between signs; white space is collapsed, empty ones go.
+def as_titles(value: Any, separator: str = r"\|") -> tuple[str, ...]:
+    """The titles in a cell: a list, a JSON list, or titles in one text; white space is collapsed, empty ones go.
 
     Args:
         value: the cell.
-        sign: what stands between titles, as a regular expression.
+        separator: what stands between titles, as a regular expression.
 
     >>> as_titles("tea  cup|saucer")
     ('tea cup', 'saucer')
@@ -134,14 +133,14 @@ def as_titles(value: Any, sign: str = r"\|") -> tuple[str, ...]:
     parts = value
     if isinstance(value, str):
         listed = json_list(value)
-        parts = re.split(sign, value) if listed is None else listed
+        parts = re.split(separator, value) if listed is None else listed
     return tuple(title for part in parts if (title := _title(as_text(part))))
 
 
-def _sign(candidates: Any) -> str:
+def _separator(candidates: Any) -> str:
     """What stands between titles: the first of `|`, `;` and `、` that a row's candidates hold, of which are two."""
-    signs = (r"\|", "[;；]", "、")
-    return next((sign for sign in signs if isinstance(candidates, str) and re.search(sign, candidates)), signs[0])
+    known = (r"\|", "[;；]", "、")
+    return next((one for one in known if isinstance(candidates, str) and re.search(one, candidates)), known[0])
 
 
 def _title(text: str) -> str:
@@ -183,6 +182,14 @@ class BasketCounts:
                 holding[title].append(number)
         return cls(tuple(users), {title: tuple(numbers) for title, numbers in holding.items()})
 
+    def baskets(self) -> list[Basket]:
+        """The baskets that were counted, in order."""
+        titles: list[set[str]] = [set() for _ in self.users]
+        for title, numbers in self.holding.items():
+            for number in numbers:
+                titles[number].add(title)
+        return [Basket(frozenset(held), user) for held, user in zip(titles, self.users, strict=True)]
+
     def features(self, choice: Choice) -> FloatArray:
         r"""Log popularity and log co-occurrence of each candidate, shape [candidates, 2].
 
@@ -218,28 +225,28 @@ def read_baskets(path: Path) -> list[Basket]:
 
 
 @dataclass(frozen=True, eq=False)
-class TitleLikeness:
-    """Shared words of titles, the rare ones first (cosine of sets of words with TF-IDF weights).
+class TextSimilarity:
+    """Cosine of two short texts' sets of words with TF-IDF weights: shared words, the rare ones first.
 
     Attributes:
-        titles: from which it is learned which words are rare.
+        texts: from which it is learned which words are rare.
 
     Example:
-        >>> likeness = TitleLikeness(("RED MUG", "RED PLATE", "BLUE MUG", "RED LAMP"))
-        >>> likeness.between("BLUE MUG", "MUG RED") > likeness.between("RED LAMP", "RED PLATE")
+        >>> similarity = TextSimilarity(("RED MUG", "RED PLATE", "BLUE MUG", "RED LAMP"))
+        >>> similarity.between("BLUE MUG", "MUG RED") > similarity.between("RED LAMP", "RED PLATE")
         True
     """
 
-    titles: tuple[str, ...] = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, titles: Iterable[str]) -> TitleLikeness:
-        """From titles, each counted once."""
-        return cls(tuple(sorted(set(titles))))
+    def of(cls, texts: Iterable[str]) -> TextSimilarity:
+        """From texts, each counted once."""
+        return cls(tuple(sorted(set(texts))))
 
     @cached_property
     def _frequency(self) -> Counter[str]:
-        return Counter(term for title in self.titles for term in set(terms(title)))
+        return Counter(term for text in self.texts for term in set(terms(text)))
 
     def between(self, one: str, other: str) -> float:
         """From 0, no word shared, to 1, the same words."""
@@ -248,8 +255,8 @@ class TitleLikeness:
         return self._weight(left & right) / math.sqrt(size) if size else 0.0
 
     def features(self, choice: Choice) -> FloatArray:
-        """Likeness of each candidate to the most similar title of the history, shape [candidates, 1]."""
+        """Similarity of each candidate to the most similar title of the history, shape [candidates, 1]."""
         return np.array([[max(self.between(new, old) for old in choice.history)] for new in choice.candidates])
 
     def _weight(self, words: set[str]) -> float:
-        return sum(math.log((len(self.titles) + 1) / (self._frequency[word] + 0.5)) ** 2 for word in words)
+        return sum(math.log((len(self.texts) + 1) / (self._frequency[word] + 0.5)) ** 2 for word in words)
