@@ -21,13 +21,12 @@ import numpy as np
 from eval.explanations import WORKS, Work
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, load_model, load_task
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.result import git_commit, machine
+from fewshot_llm.evaluation import git_commit, machine
 from fewshot_llm.files import atomic_write_json, read_rows
 from fewshot_llm.labelling import suggest
-from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval
-from fewshot_llm.stats.metrics import loss_reach, row_losses
+from fewshot_llm.stats import Interval, difference_interval, loss_reach, mean_interval, row_losses
 
 START, STEPS, ADD, POOL, TEST = 4, 2, 8, 150, 100
 LENGTHS = range(5, 101)

@@ -21,13 +21,12 @@ import numpy as np
 
 from eval.shop.common import ROOT, data_folder
 from fewshot_llm import FewShotClassifier, SupportSet, Task, load_model, load_task
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.result import git_commit, machine
-from fewshot_llm.explaining import Passage, Variant, Word, explain, score_variants
-from fewshot_llm.explaining.explain import without_span
+from fewshot_llm.evaluation import git_commit, machine
+from fewshot_llm.explaining import Passage, Variant, Word, explain, score_variants, without_span
 from fewshot_llm.files import atomic_write_json, read_rows
-from fewshot_llm.stats.intervals import mean_interval
+from fewshot_llm.stats import mean_interval
 
 SHARE, RANDOM_DRAWS = 0.2, 5
 SHOTS, ROWS, SEEDS = 4, 40, (0, 1, 2)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import ndtr, ndtri
 
-from fewshot_llm.stats.intervals import Bounds, estimand, mean_bounds, share_bounds
+from fewshot_llm.stats import Bounds, estimand, mean_bounds, share_bounds
 from fewshot_llm.types import FloatArray
 
 __all__ = ["Cell", "Covered", "covered", "differences", "pigeonhole", "shares", "simulate"]

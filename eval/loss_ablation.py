@@ -21,19 +21,23 @@ from scipy.special import softmax
 
 from eval.shop.common import ROOT
 from fewshot_llm import load_model
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import SupportSet
-from fewshot_llm.evaluation.result import git_commit, machine
-from fewshot_llm.evaluation.suite.file import Suite, SuiteData, load_suite, read_data
+from fewshot_llm.evaluation import git_commit, machine
+from fewshot_llm.evaluation.suite import Suite, SuiteData, load_suite, read_data
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.build import make_builder, make_scorer
-from fewshot_llm.stats.intervals import Interval, difference_interval, mean_interval, share_interval
-from fewshot_llm.stats.metrics import loss_reach, row_losses
-from fewshot_llm.training.cross_fit import label_table, row_maker, rows_by_epoch, target_positions
-from fewshot_llm.training.lora import adapted
-from fewshot_llm.training.recipe import take_recipe
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import make_builder, make_scorer
+from fewshot_llm.stats import Interval, difference_interval, loss_reach, mean_interval, row_losses, share_interval
+from fewshot_llm.training import (
+    adapted,
+    label_table,
+    row_maker,
+    rows_by_epoch,
+    take_recipe,
+    target_positions,
+    train_adapter,
+)
 
 Loss = Literal["labels", "tokens"]
 LOSSES: tuple[Loss, ...] = ("labels", "tokens")

@@ -15,12 +15,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_llm.data.task import load_task
-from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.evaluation.result import Evaluation, read_evaluation
-from fewshot_llm.evaluation.suite.file import load_suite, read_data
+from fewshot_llm.data import load_task
+from fewshot_llm.evaluation import Evaluation, evaluate, read_evaluation
+from fewshot_llm.evaluation.suite import load_suite, read_data
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.report.render import document_of, write_report
+from fewshot_llm.report import document_of, write_report
 
 __all__ = ["BROWSERS", "PICTURES", "Picture", "measure", "screenshot"]
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_llm.data.redaction import PERSONAL, Kind, find_personal_data
-from fewshot_llm.stats.intervals import proportion
+from fewshot_llm.stats import proportion
 
 __all__ = ["DEVELOPMENT", "Tally", "read_phrases", "tally"]
 

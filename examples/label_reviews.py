@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
-from fewshot_llm.evaluation.evaluate import evaluate_fitted
+from fewshot_llm.evaluation import evaluate_fitted
 from fewshot_llm.files import read_rows, write_rows
-from fewshot_llm.report.render import document_of, write_report
+from fewshot_llm.report import document_of, write_report
 
 DATA = Path(__file__).parent / "data"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.files import read_rows, write_rows
-from fewshot_llm.labelling.replies import gaps, read_answers, reply_to
+from fewshot_llm.labelling import gaps, read_answers, reply_to
 
 DATA = Path(__file__).parent / "data"
 WHY = {"unsure": "拿不准", "out_of_scope": "超出范围", "no_answer": "没有现成回复"}

@@ -15,9 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
-from fewshot_llm.batch import ClassifierLabeller, Output, Settings, open_source, run_batch, support_profile
-from fewshot_llm.batch.drift import drift_warnings
-from fewshot_llm.batch.manifest import ShardEntry
+from fewshot_llm.batch import (
+    ClassifierLabeller,
+    Output,
+    Settings,
+    ShardEntry,
+    drift_warnings,
+    open_source,
+    run_batch,
+    support_profile,
+)
 from fewshot_llm.files import write_rows
 from fewshot_llm.labelling import suggest
 

@@ -22,7 +22,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models import LanguageModel
 
 settings.register_profile("fewshot", deadline=None)  # a busy machine is no failure
 settings.load_profile("fewshot")

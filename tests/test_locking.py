@@ -17,13 +17,12 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import BusyError
-from fewshot_llm.files import atomic
-from fewshot_llm.files.atomic import Holder, holder_of, sole_writer
+from fewshot_llm.files import Holder, atomic, holder_of, sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fewshot_llm.files.atomic import sole_writer
+from fewshot_llm.files import sole_writer
 with sole_writer(Path(sys.argv[1]), "the folder mine"):
     print("held", flush=True)
     time.sleep(120)
@@ -31,7 +30,7 @@ with sole_writer(Path(sys.argv[1]), "the folder mine"):
 COUNT = """
 import sys
 from pathlib import Path
-from fewshot_llm.files.atomic import sole_writer
+from fewshot_llm.files import sole_writer
 place = Path(sys.argv[1])
 for _ in range(40):
     with sole_writer(place.with_name(".count.lock"), "the count", wait=60):

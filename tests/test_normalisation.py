@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.predictors.prompted import MeanPerToken, PointwiseMutualInformation, Sum, as_normalisation
-from fewshot_llm.scoring.base import LabelScores
+from fewshot_llm.predictors import MeanPerToken, PointwiseMutualInformation, Sum, as_normalisation
+from fewshot_llm.scoring import LabelScores
 
 ROWS = [
     LabelScores(np.array([-2.0, -6.0]), np.array([1, 4])),

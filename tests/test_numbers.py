@@ -12,8 +12,8 @@ from hypothesis import given, strategies as st
 
 from fewshot_llm import TableVerbalizer
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.estimators.base import as_numbers
-from fewshot_llm.files.values import as_number, is_number, number_column
+from fewshot_llm.estimators import as_numbers
+from fewshot_llm.files import as_number, is_number, number_column
 
 NARROW, NO_BREAK = "\u202f", "\u00a0"
 

@@ -7,13 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.selective.out_of_scope import (
-    LabelledTexts,
-    fit_scope,
-    leave_classes_out,
-    rows_for_alarms,
-    scope_scores,
-)
+from fewshot_llm.selective import LabelledTexts, fit_scope, leave_classes_out, rows_for_alarms, scope_scores
 
 WORDS = {
     0: ("parcel", "delivery", "courier", "shipping"),

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 WHERE = """
 import json, fewshot_llm
-from fewshot_llm.data.task import list_tasks, load_task, prompts_folder
-from fewshot_llm.prompting.template import load_template
+from fewshot_llm.data import list_tasks, load_task, prompts_folder
+from fewshot_llm.prompting import load_template
 task = load_task("review-sentiment")
 print(json.dumps({
     "package": fewshot_llm.__file__,

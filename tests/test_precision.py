@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from fewshot_llm import FewShotClassifier, SupportSet
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.evaluation.evaluate import PrecisionEvidence, check_precision, measure_precision
+from fewshot_llm.evaluation import PrecisionEvidence, check_precision, measure_precision
 
 TEXTS = ["很好，喜欢", "不错，好评", "满意，推荐", "太差，退货", "失望，难看", "坏了，差评"]
 LABELS = ["positive"] * 3 + ["negative"] * 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.stats.conformal import CrossValidationPlus, rows_needed
+from fewshot_llm.stats import CrossValidationPlus, rows_for_level
 
 
 def test_bounds_by_hand() -> None:
@@ -49,7 +49,7 @@ def test_higher_level_is_wider_and_the_middle_is_inside(rows: int, seed: int) ->
 
 @pytest.mark.parametrize(("level", "rows"), [(0.9, 9), (0.95, 19), (0.5, 1), (0.99, 99)])
 def test_too_few_rows_are_told_how_many_are_needed(level: float, rows: int) -> None:
-    assert rows_needed(level) == rows
+    assert rows_for_level(level) == rows
     CrossValidationPlus(np.zeros(rows, dtype=np.int64), np.ones(rows)).bounds(np.zeros((1, 1)), level)
     with pytest.raises(CalibrationError, match=f"at least {rows} labelled rows"):
         CrossValidationPlus(np.zeros(rows - 1, dtype=np.int64), np.ones(rows - 1)).bounds(np.zeros((1, 1)), level)

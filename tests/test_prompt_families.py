@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.data.task import Task, list_tasks, load_task, prompts_folder
-from fewshot_llm.prompting.fields import Fields
-from fewshot_llm.prompting.template import Frame, TemplateContext, load_template
+from fewshot_llm.data import Task, list_tasks, load_task, prompts_folder
+from fewshot_llm.prompting import Fields, Frame, TemplateContext, load_template
 
 FAMILIES = list_tasks()
 TEMPLATE = re.compile(r"(?P<language>[a-z]{2})\.v(?P<version>[1-9]\d*)\.jinja")

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.models.cache import CONVERSION, CachedFile, ModelRecord, model_folder, read_record
-from fewshot_llm.models.registry import EMBEDDED
+from fewshot_llm.models import CONVERSION, EMBEDDED, CachedFile, ModelRecord, model_folder, read_record
 from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page
 
 ROOT = Path(__file__).parents[1]

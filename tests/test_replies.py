@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.labelling.replies import gaps, read_answers, reply_to
-from fewshot_llm.predictors.prompted import Prediction
-from fewshot_llm.selective.policy import SelectivePrediction
+from fewshot_llm.labelling import gaps, read_answers, reply_to
+from fewshot_llm.predictors import Prediction
+from fewshot_llm.selective import SelectivePrediction
 
 LABELS = ("cancel", "track", "out_of_scope")
 ANSWERS = {"cancel": "Use the button “Cancel”.", "out_of_scope": "?"}

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fewshot_llm.errors import CalibrationError
-from fewshot_llm.selective.risk_control import error_bound, fit_contract, rows_needed
+from fewshot_llm.selective import error_bound, fit_contract, rows_needed
 
 SPLITS = 200
 LUCK = int(binom.ppf(0.999, SPLITS, 0.1))

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from scipy.special import log_softmax
 
 from fewshot_llm.errors import TaskError
-from fewshot_llm.selective.costs import Costs, fit_shift, read_costs
+from fewshot_llm.selective import Costs, fit_shift, read_costs
 
 LABELS = ("normal", "spam")
 DEAR_SPAM = {"normal": {"spam": 1}, "spam": {"normal": 4}}

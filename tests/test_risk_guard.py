@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewshot_llm.data import SupportSet
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import SupportSet, load_task
 from fewshot_llm.errors import CalibrationError, TaskError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.selective.policy import SelectivePolicy, SelectivePrediction, answers_out_of_fold
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.selective import SelectivePolicy, SelectivePrediction, answers_out_of_fold
 from tests.estimators.conftest import BAD, GOOD
 from tests.estimators.word_scorer import WordScorer
 

@@ -20,10 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.data import SupportSet
-from fewshot_llm.data.columns import resolve_columns
-from fewshot_llm.data.task import load_task
+from fewshot_llm.batch import open_source
+from fewshot_llm.data import SupportSet, load_task, resolve_columns
 from fewshot_llm.errors import DataFileError, FewshotError, SupportError
 from fewshot_llm.files import count_rows, load_rows, read_rows, scan_rows
 

@@ -11,12 +11,21 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data import Example, Finding, SupportSet, doctor, folds, queries
-from fewshot_llm.data.cleaning import describe
-from fewshot_llm.data.columns import resolve_columns, table_rows
-from fewshot_llm.data.example import readable_text
-from fewshot_llm.data.language import normalise_text
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import (
+    Example,
+    Finding,
+    SupportSet,
+    Task,
+    describe,
+    doctor,
+    folds,
+    load_task,
+    normalise_text,
+    queries,
+    readable_text,
+    resolve_columns,
+    table_rows,
+)
 from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.files import write_rows
 

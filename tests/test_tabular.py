@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data.tabular import TableVerbalizer
+from fewshot_llm.data import TableVerbalizer
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files.values import as_number
+from fewshot_llm.files import as_number
 
 ROWS = [{"pages": i, "month": "May" if i % 2 else "Nov", "region": i % 3} for i in range(10)]
 

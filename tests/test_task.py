@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data.language import detect_language, normalise_text, readable_label
-from fewshot_llm.data.task import Task, list_tasks, load_task, prompts_folder
+from fewshot_llm.data import (
+    Task,
+    detect_language,
+    list_tasks,
+    load_task,
+    normalise_text,
+    prompts_folder,
+    readable_label,
+)
 from fewshot_llm.errors import TaskError
 
 LABELS = st.lists(

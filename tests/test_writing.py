@@ -24,9 +24,17 @@ from hypothesis import example, given, settings, strategies as st
 from openpyxl.utils.escape import unescape
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.files import require_writable, result_names, write_rows, written_form
-from fewshot_llm.files.values import json_value, same_value, text_of, typed_value
-from fewshot_llm.labelling.files import RESULT_COLUMNS
+from fewshot_llm.files import (
+    json_value,
+    require_writable,
+    result_names,
+    same_value,
+    text_of,
+    typed_value,
+    write_rows,
+    written_form,
+)
+from fewshot_llm.labelling import RESULT_COLUMNS
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".json.zst", ".csv.gz", ".tsv.zst", ".parquet", ".xlsx")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fewshot_llm.data import SupportSet
-from fewshot_llm.data.language import written_language
+from fewshot_llm.data import SupportSet, written_language
 from fewshot_llm.errors import FewshotWarning
-from fewshot_llm.models.registry import resolve_auto
-from fewshot_llm.predictors.build import make_scorer, text_language, warn_of_language
+from fewshot_llm.models import resolve_auto
+from fewshot_llm.predictors import make_scorer, text_language, warn_of_language
 
 SAID = {
     "zh": ["物流很快，质量不错", "iPhone 手机壳很好看"],

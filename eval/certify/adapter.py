@@ -8,19 +8,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fewshot_llm.artifacts.folder import save_artifact
-from fewshot_llm.artifacts.kinds import Artifact
-from fewshot_llm.evaluation.suite.file import load_suite, read_data
-from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
-from fewshot_llm.models.load import load_model
-from fewshot_llm.predictors.build import make_builder, make_task
-from fewshot_llm.predictors.prompted import Inference
-from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.scoring.tree_scorer import TreeScorer
-from fewshot_llm.stats.calibration import identity
-from fewshot_llm.training.cross_fit import FittedAdapter
-from fewshot_llm.training.recipe import Recipe
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.artifacts import Artifact, save_artifact
+from fewshot_llm.evaluation.suite import load_suite, read_data
+from fewshot_llm.ladder.rungs import Tuned, TunedPredictor
+from fewshot_llm.models import load_model
+from fewshot_llm.predictors import Inference, make_builder, make_task
+from fewshot_llm.scoring import TreeScorer, encode
+from fewshot_llm.stats import identity
+from fewshot_llm.training import FittedAdapter, Recipe, train_adapter
 
 
 def main() -> None:

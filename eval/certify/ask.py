@@ -11,16 +11,12 @@ import numpy.typing as npt
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.data import Example
-from fewshot_llm.export.bundle import BundleRecord
-from fewshot_llm.export.certificate import GoldenRow
-from fewshot_llm.export.source import ExportSource
-from fewshot_llm.export.verify import DecisionServer
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.build import make_scorer
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.scoring.remote.http import Http
+from fewshot_llm.export import BundleRecord, DecisionServer, ExportSource, GoldenRow
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import make_scorer
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import LabelScores, encode
+from fewshot_llm.scoring.remote import Http
 from fewshot_llm.types import Progress
 
 

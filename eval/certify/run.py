@@ -26,16 +26,13 @@ from typing import Any
 import numpy as np
 
 from eval.certify.ask import Labelled, decide, generate_here, generate_there, label
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.suite.file import SuiteData, load_suite, read_data
-from fewshot_llm.export.bundle import BundleRecord, write_bundle
-from fewshot_llm.export.servers import Target, running, script
-from fewshot_llm.export.source import ExportSource, read_source
-from fewshot_llm.export.verify import verify
+from fewshot_llm.evaluation.suite import SuiteData, load_suite, read_data
+from fewshot_llm.export import BundleRecord, ExportSource, Target, read_source, running, script, verify, write_bundle
 from fewshot_llm.files import atomic_write_json, sha256_file
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.scoring import TreeScorer
 
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",

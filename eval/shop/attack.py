@@ -22,18 +22,15 @@ from typing import Any, TypeAlias
 
 from eval.shop.common import ROOT, open_model
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.artifacts.record import installed_versions
-from fewshot_llm.data import SupportSet
-from fewshot_llm.data.task import load_task
-from fewshot_llm.evaluation.attacks import Attacked, attack, attacked_text, compare, load_attacks
-from fewshot_llm.evaluation.result import git_commit, machine
-from fewshot_llm.evaluation.suite.file import Data, SuiteData, read_data
+from fewshot_llm.artifacts import installed_versions
+from fewshot_llm.data import SupportSet, load_task
+from fewshot_llm.evaluation import Attacked, attack, attacked_text, compare, git_commit, load_attacks, machine
+from fewshot_llm.evaluation.suite import Data, SuiteData, read_data
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.ladder.base import Ladder
-from fewshot_llm.ladder.climb import run_ladder
-from fewshot_llm.ladder.rungs.lora import Lora, Tuned, TunedPredictor, lora_predictor
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.defence import (
+from fewshot_llm.ladder import Ladder, run_ladder
+from fewshot_llm.ladder.rungs import Lora, Tuned, TunedPredictor, lora_predictor
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import (
     STANDARD,
     UNDEFENDED,
     Defence,
@@ -42,9 +39,9 @@ from fewshot_llm.prompting.defence import (
     Reminded,
     VisibleOnly,
     WithoutInjections,
+    load_template,
 )
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.stats import Uncalibrated
 
 SHOTS, SUPPORT = 4, 16
 CANDIDATES = (

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from fewshot_llm import load_model
-from fewshot_llm.artifacts.record import installed_versions
-from fewshot_llm.evaluation.result import git_commit, machine
+from fewshot_llm.artifacts import installed_versions
+from fewshot_llm.evaluation import git_commit, machine
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models import LanguageModel
 
 __all__ = ["arguments", "data_folder", "mean_and_each", "open_model", "write_baseline"]
 

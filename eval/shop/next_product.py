@@ -12,10 +12,9 @@ from typing import Any
 
 from eval.shop.common import arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import basket_choices, read_users, split_users
-from fewshot_llm.estimators.ranker import FewShotRanker
-from fewshot_llm.predictors.choices import Basket
-from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, RankingPrompt, TitlePrompt, YesNoPrompt
-from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks
+from fewshot_llm.estimators import FewShotRanker
+from fewshot_llm.predictors import Basket, LetterPrompt, PmiPrompt, RankingPrompt, TitlePrompt, YesNoPrompt
+from fewshot_llm.stats import hit_at, mean_reciprocal_rank, ndcg, ranks
 from fewshot_llm.types import FloatArray
 
 KNOWN_USERS = 100

@@ -24,8 +24,8 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm.files import read_rows
-from fewshot_llm.scoring.vectors import MeanHiddenState
-from fewshot_llm.selective.out_of_scope import LabelledTexts, ScopeScore, fit_scope, scope_scores
+from fewshot_llm.scoring import MeanHiddenState
+from fewshot_llm.selective import LabelledTexts, ScopeScore, fit_scope, scope_scores
 from fewshot_llm.types import FloatArray
 
 LEFT_OUT, PER_INTENT, FALSE_ALARMS = 10, (10, 40), 0.05

@@ -25,13 +25,11 @@ from sklearn.preprocessing import StandardScaler
 from eval.shop.common import ROOT, arguments, mean_and_each, open_model, write_baseline
 from eval.shop.retail import Users, read_users
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import load_task
-from fewshot_llm.ladder.base import Ladder
-from fewshot_llm.ladder.climb import run_ladder
-from fewshot_llm.ladder.rungs.lora import Lora
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.data import Example, SupportSet, load_task
+from fewshot_llm.ladder import Ladder, run_ladder
+from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.stats import Uncalibrated
 from fewshot_llm.types import FloatArray
 
 KNOWN_USERS, IN_PROMPT, FEWEST = 100, 20, 3

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.data.tabular import TableVerbalizer
-from fewshot_llm.evaluation.tables import LANGUAGE_MODEL, recommend_for_table, table_estimators
+from fewshot_llm.data import TableVerbalizer
+from fewshot_llm.evaluation import LANGUAGE_MODEL, recommend_for_table, table_estimators
 from fewshot_llm.files import read_rows
 
 ROWS = 32

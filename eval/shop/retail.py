@@ -6,7 +6,7 @@ import random
 
 from eval.shop.common import data_folder
 from fewshot_llm.files import read_rows
-from fewshot_llm.predictors.choices import Choice
+from fewshot_llm.predictors import Choice
 
 __all__ = ["Users", "basket_choices", "read_users", "split_users"]
 

@@ -18,8 +18,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 
 from eval.shop.common import arguments, data_folder, mean_and_each, open_model, write_baseline
-from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.predictors.numbers import Grid
+from fewshot_llm.estimators import FewShotRegressor
+from fewshot_llm.predictors import Grid
 
 ROWS = 32
 STARS = Grid((-4.0, -2.0, 0.0, 2.0, 4.0), ("1", "2", "3", "4", "5"))

@@ -22,16 +22,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from eval.shop.common import ROOT, arguments, data_folder, mean_and_each, open_model, write_baseline
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import Example, SupportSet, Task, load_task
 from fewshot_llm.files import read_rows
-from fewshot_llm.ladder.rungs.lora import Tuned, lora_builder, lora_predictor
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.build import make_builder, make_scorer
-from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
-from fewshot_llm.selective.risk_control import fit_contract
-from fewshot_llm.training.cross_fit import fit_adapter, row_maker, target_positions
-from fewshot_llm.training.recipe import load_recipe
+from fewshot_llm.ladder.rungs import Tuned, lora_builder, lora_predictor
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import Inference, PromptedPredictor, make_builder, make_scorer
+from fewshot_llm.selective import fit_contract
+from fewshot_llm.training import fit_adapter, load_recipe, row_maker, target_positions
 from fewshot_llm.types import FloatArray
 
 PER_CLASS, ROWS, SPLITS = 50, 600, 200

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from eval.speed import engine, memory, others, scaling, workloads
 from fewshot_llm import load_model
-from fewshot_llm.artifacts.record import installed_versions
-from fewshot_llm.evaluation.result import machine
+from fewshot_llm.artifacts import installed_versions
+from fewshot_llm.evaluation import machine
 from fewshot_llm.files import atomic_write_json
 
 BASELINE = Path(__file__).parents[1] / "baselines" / "speed.json"

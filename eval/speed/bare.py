@@ -7,8 +7,8 @@ from time import perf_counter
 
 import torch
 
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.head import causal_network
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.scoring import causal_network
 
 __all__ = ["SHAPES", "bare_forward", "best_shape"]
 

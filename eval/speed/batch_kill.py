@@ -105,11 +105,7 @@ def _rows(path: Path, count: int) -> Path:
 def main() -> None:
     """Run one trial and print its outcome."""
     from fewshot_llm import FewShotClassifier
-    from fewshot_llm.batch.job import Output
-    from fewshot_llm.batch.labeller import ClassifierLabeller
-    from fewshot_llm.batch.runner import run_batch
-    from fewshot_llm.batch.sources import FileSource
-    from fewshot_llm.batch.work import Settings
+    from fewshot_llm.batch import ClassifierLabeller, FileSource, Output, Settings, run_batch
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="auto")

@@ -23,11 +23,7 @@ def label(model: str, rows: int) -> dict[str, float]:
     from batch_rows import write_rows
 
     from fewshot_llm import FewShotClassifier
-    from fewshot_llm.batch.job import Output
-    from fewshot_llm.batch.labeller import ClassifierLabeller
-    from fewshot_llm.batch.runner import run_batch
-    from fewshot_llm.batch.sources import open_source
-    from fewshot_llm.batch.work import Settings
+    from fewshot_llm.batch import ClassifierLabeller, Output, Settings, open_source, run_batch
 
     texts, labels = ["很好，喜欢", "质量不错", "太差了", "再也不买"], ["positive", "positive", "negative", "negative"]
     classifier = FewShotClassifier("review-sentiment", model, shots=2, language="zh", device="cpu")

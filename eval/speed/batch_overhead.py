@@ -18,15 +18,10 @@ from pathlib import Path
 from batch_rows import write_rows
 
 from fewshot_llm import FewShotClassifier, load_model
-from fewshot_llm.batch.job import Output
-from fewshot_llm.batch.labeller import ClassifierLabeller
-from fewshot_llm.batch.runner import run_batch
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import ClassifierLabeller, Output, Settings, open_source, run_batch
 from fewshot_llm.data.redaction import Redactor
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import LabelScores, TreeScorer
 from fewshot_llm.types import Progress
 
 

@@ -128,8 +128,7 @@ def _child(log: Path, arguments: list[str]) -> None:
     atexit.register(leave)
     os._exit = leave  # type: ignore[assignment]  # a stopped command ends so
     from fewshot_llm.cli import main
-    from fewshot_llm.scoring import tree_scorer as cached
-    from fewshot_llm.scoring.base import current_session
+    from fewshot_llm.scoring import current_session, tree_scorer as cached
 
     run_body = cached.run_body
 

@@ -8,11 +8,9 @@ from typing import Any
 
 from eval.speed.bare import bare_forward, best_shape
 from eval.speed.timing import paired
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.passes import Profile
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import Profile, ReferenceScorer, TreeScorer
 
 __all__ = ["against_bare", "against_full_prompts", "best_against_all"]
 

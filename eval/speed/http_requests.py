@@ -16,8 +16,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from fewshot_llm.scoring.remote.http import Http
-from fewshot_llm.scoring.remote.servers import EchoCompletions
+from fewshot_llm.scoring.remote import EchoCompletions, Http
 
 SERVER = """
 import asyncio, json, sys

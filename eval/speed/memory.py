@@ -12,8 +12,7 @@ from pathlib import Path
 
 from eval.speed.workloads import long_prefix
 from fewshot_llm import load_model
-from fewshot_llm.scoring.head import causal_network
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.scoring import TreeScorer, causal_network
 
 __all__ = ["peak_ratio"]
 

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from eval.speed.peers.environments import environment
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import LabelScores, TreeScorer
 
 __all__ = ["against_cappr", "against_lm_eval"]
 

@@ -16,8 +16,8 @@ from time import process_time
 from eval.speed.memory import _status
 from eval.speed.workloads import intents
 from fewshot_llm import load_model
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import TreeScorer
 
 __all__ = ["growth"]
 

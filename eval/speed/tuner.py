@@ -21,16 +21,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from eval.peers.plain_training import train
 from eval.speed.timing import paired
 from fewshot_llm import load_model
-from fewshot_llm.artifacts.record import installed_versions
+from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import Example
-from fewshot_llm.evaluation.result import git_commit, machine
-from fewshot_llm.evaluation.suite.file import load_suite, read_data
+from fewshot_llm.evaluation import git_commit, machine
+from fewshot_llm.evaluation.suite import load_suite, read_data
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.models.locate import locate_model
-from fewshot_llm.predictors.build import make_builder, make_scorer
-from fewshot_llm.training.cross_fit import row_maker, target_positions
-from fewshot_llm.training.recipe import take_recipe
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.models import locate_model
+from fewshot_llm.predictors import make_builder, make_scorer
+from fewshot_llm.training import row_maker, take_recipe, target_positions, train_adapter
 
 BASELINE = Path(__file__).parents[1] / "baselines" / "tuner_speed.json"
 BOUND = 0.5

@@ -6,11 +6,9 @@ import os
 import random
 from pathlib import Path
 
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import load_task
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting import PromptBuilder, load_template
-from fewshot_llm.prompting.builder import Prompt
+from fewshot_llm.data import Example, SupportSet, load_task
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt, PromptBuilder, load_template
 
 __all__ = ["banking", "data_folder", "intents", "long_prefix", "reviews"]
 

@@ -1,29 +1,5 @@
 """Why this label: which words and which demonstrations moved the decision."""
 
-from __future__ import annotations
+import lazy_loader
 
-from fewshot_llm.explaining.explain import (
-    Explanation,
-    Passage,
-    Shown,
-    Spans,
-    Variant,
-    Word,
-    explain,
-    score_variants,
-    word_spans,
-)
-from fewshot_llm.explaining.html import explanation_html
-
-__all__ = [
-    "Explanation",
-    "Passage",
-    "Shown",
-    "Spans",
-    "Variant",
-    "Word",
-    "explain",
-    "explanation_html",
-    "score_variants",
-    "word_spans",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

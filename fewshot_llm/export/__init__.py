@@ -1,5 +1,5 @@
 """Export: an adapter becomes what a server loads, with a check that it answers as the toolkit does."""
 
-from __future__ import annotations
+import lazy_loader
 
-__all__: list[str] = []
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

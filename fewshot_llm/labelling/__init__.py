@@ -1,16 +1,5 @@
 """Rows that a person labels: which are worth it, files of labelled rows, standing replies."""
 
-from __future__ import annotations
+import lazy_loader
 
-from fewshot_llm.labelling.suggest import (
-    ADDED_COLUMNS,
-    Suggestion,
-    Suggestions,
-    TextSimilarity,
-    Wish,
-    choose,
-    suggest,
-    uncertainty,
-)
-
-__all__ = ["ADDED_COLUMNS", "Suggestion", "Suggestions", "TextSimilarity", "Wish", "choose", "suggest", "uncertainty"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDED_COLUMNS",
+    "PoolSimilarity",
     "Suggestion",
     "Suggestions",
-    "TextSimilarity",
     "Wish",
     "candidates",
     "choose",
@@ -141,7 +141,7 @@ def _ranks(values: FloatArray) -> FloatArray:
     return ranks
 
 
-class TextSimilarity:
+class PoolSimilarity:
     """The similarity of a pool's rows to each other and to labelled texts, all from 0 to 1.
 
     Args:
@@ -153,7 +153,7 @@ class TextSimilarity:
         known: similarity to the nearest labelled text, shape [pool]; 0 without any.
 
     Example:
-        >>> similarity = TextSimilarity(["box arrived broken", "broken box arrived", "great"], ["great quality"])
+        >>> similarity = PoolSimilarity(["box arrived broken", "broken box arrived", "great"], ["great quality"])
         >>> similarity.row(0).round(2).tolist()
         [1.0, 1.0, 0.0]
         >>> similarity.known.round(2).tolist()
@@ -288,7 +288,7 @@ def suggest(
     rows, empty, repeated = candidates(examples, support)
     asked = [examples[row] for row in rows]
     log_p = classifier.predictor_.answer(asked, progress).log_probabilities
-    similarity = TextSimilarity([example.text for example in asked], [example.text for example in support])
+    similarity = PoolSimilarity([example.text for example in asked], [example.text for example in support])
     held = support.by_label()
     positions = choose(
         np.exp(log_p),

@@ -4,9 +4,6 @@
 `[play]`); `guard` and `serve` decide who may open it.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from fewshot_llm.playground.serve import AccessMiddleware, is_loopback
-from fewshot_llm.playground.session import Accuracy, PlaygroundSession, SupportFile
-
-__all__ = ["AccessMiddleware", "Accuracy", "PlaygroundSession", "SupportFile", "is_loopback"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -44,6 +44,7 @@ __all__ = [
     "expected",
     "fit_fold_models",
     "fit_number_model",
+    "ridge_line",
 ]
 
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -138,7 +139,9 @@ class Linear:
 
     def fit(self, scores: FloatArray, values: FloatArray, targets: FloatArray) -> Correction:
         """See `CorrectionMethod.fit`."""
-        fits = [(temperature, *_ridge(expected(scores, values, temperature), targets)) for temperature in TEMPERATURES]
+        fits = [
+            (temperature, *ridge_line(expected(scores, values, temperature), targets)) for temperature in TEMPERATURES
+        ]
         temperature, line, _ = min(fits, key=lambda fit: fit[2])
         return Correction(temperature, line)
 
@@ -160,7 +163,7 @@ class Monotone:
         return Correction(temperature, Steps(tuple(knots.tolist()), tuple(heights.tolist())))
 
 
-def _ridge(x: FloatArray, y: FloatArray) -> tuple[Line, float]:
+def ridge_line(x: FloatArray, y: FloatArray) -> tuple[Line, float]:
     """The line and its mean squared leave-one-out error (exact for a penalty that does not change with the row)."""
     centred = x - x.mean()
     penalty = float(centred @ centred) / len(x)

@@ -2,3 +2,7 @@
 
 result → numbers (`curve`, `trust`, `confusions`, `rows`) → `Document` (sections in one language) → HTML or Markdown.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Label scores: the slow reference, the token tree, a remote server."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Statistics on arrays: calibration, metrics, intervals, conformal prediction. NumPy in, NumPy out, no text."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,13 +18,13 @@ import numpy as np
 from fewshot_llm.errors import CalibrationError
 from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["CrossValidationPlus", "rows_needed"]
+__all__ = ["CrossValidationPlus", "rows_for_level"]
 
 
-def rows_needed(level: float) -> int:
+def rows_for_level(level: float) -> int:
     """The fewest labelled rows with which an interval of this level is finite.
 
-    >>> rows_needed(0.9)
+    >>> rows_for_level(0.9)
     9
     """
     return math.ceil(round(1 / (1 - level), 9)) - 1
@@ -62,9 +62,9 @@ class CrossValidationPlus:
         if not 0 < level < 1:
             raise CalibrationError(f"An interval's level must lie between 0 and 1; got {level}.")
         rows = len(self.residuals)
-        if rows < rows_needed(level):
+        if rows < rows_for_level(level):
             raise CalibrationError(
-                f"An interval of level {level:g} needs at least {rows_needed(level)} labelled rows, and there are "
+                f"An interval of level {level:g} needs at least {rows_for_level(level)} labelled rows, and there are "
                 f"{rows}. Label more, or ask for a lower level."
             )
         alpha = 1 - level

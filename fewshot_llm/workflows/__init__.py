@@ -1,1 +1,5 @@
 """What takes minutes and ends in a saved folder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,22 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from fewshot_llm import FewShotClassifier, SupportSet
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.evaluation.attacks import (
-    Attack,
-    Attacked,
-    attack,
-    attacked_text,
-    compare,
-    load_attacks,
-    rows_to_attack,
-)
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.prompting.defence import PromptShape
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.scoring.base import LabelScores
+from fewshot_llm.evaluation import Attack, Attacked, attack, attacked_text, compare, load_attacks, rows_to_attack
+from fewshot_llm.prompting import Prompt, PromptShape, load_template
+from fewshot_llm.scoring import LabelScores
 from fewshot_llm.types import Progress
 from tests.estimators.word_scorer import WordScorer
 

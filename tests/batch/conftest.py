@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from fewshot_llm.batch.job import BatchReport, Output
-from fewshot_llm.batch.ray import Cluster
-from fewshot_llm.batch.runner import run_batch
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import BatchReport, Cluster, Output, Settings, open_source, run_batch
 from tests.batch.helpers import Run
 from tests.batch.stand_in import StandIn
 

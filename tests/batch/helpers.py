@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.dataset
 
-from fewshot_llm.batch.job import BatchReport
+from fewshot_llm.batch import BatchReport
 
 Run = Callable[..., BatchReport]
 

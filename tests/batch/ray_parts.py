@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.batch.labeller import ClassifierLabeller, Labeller
-from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.batch import ClassifierLabeller, Labeller
+from fewshot_llm.estimators import FewShotClassifier
 from tests.batch.stand_in import StandIn
 
 TEXTS = ["very good", "love it", "too bad", "never again"]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fewshot_llm.batch.labeller import Answer, Rendered
+from fewshot_llm.batch import Answer, Rendered
 from fewshot_llm.errors import ScoringError
 from fewshot_llm.types import Progress
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.batch.runner import ResultCache
+from fewshot_llm.batch import ResultCache
 from fewshot_llm.errors import BatchError
 
 

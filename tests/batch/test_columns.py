@@ -14,12 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.batch.job import Output
-from fewshot_llm.batch.runner import run_batch
-from fewshot_llm.batch.shards import OTHER_COLUMNS, OUTPUT_COLUMNS
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.batch.work import Settings
-from fewshot_llm.files.values import json_value
+from fewshot_llm.batch import OTHER_COLUMNS, OUTPUT_COLUMNS, Output, Settings, open_source, run_batch
+from fewshot_llm.files import json_value
 from tests.batch.helpers import Run, contents, read_shards, write_jsonl
 from tests.batch.stand_in import StandIn
 

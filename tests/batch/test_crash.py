@@ -14,11 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from fewshot_llm.batch.job import Output
-from fewshot_llm.batch.manifest import ERRORS, JOURNAL, Disk, Journal
-from fewshot_llm.batch.runner import run_batch
-from fewshot_llm.batch.sources import FileSource
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import ERRORS, JOURNAL, Disk, FileSource, Journal, Output, Settings, run_batch
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import contents, read_errors, write_jsonl
 from tests.batch.stand_in import StandIn

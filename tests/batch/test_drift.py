@@ -5,11 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fewshot_llm.batch.drift import SupportProfile, drift_warnings
-from fewshot_llm.batch.labeller import support_profile
-from fewshot_llm.batch.manifest import ShardEntry
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.batch import ShardEntry, SupportProfile, drift_warnings, support_profile
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.models import LanguageModel
 
 
 def shard(number: int, labels: dict[str, int], margin: float = 0.6) -> ShardEntry:

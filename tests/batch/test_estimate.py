@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.batch.progress import estimate_job
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import Settings, estimate_job, open_source
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import write_jsonl
 from tests.batch.stand_in import StandIn

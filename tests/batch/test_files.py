@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.batch.sources import FileSource, HubSource, open_source
+from fewshot_llm.batch import FileSource, HubSource, open_source
 from fewshot_llm.errors import BatchError
 from fewshot_llm.files import formats, scan_rows
 from tests.batch.helpers import write_jsonl

@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.batch.labeller import Answer, ClassifierLabeller, combine
-from fewshot_llm.batch.work import Fitted, LongText, fit
-from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.batch import Answer, ClassifierLabeller, Fitted, LongText, combine, fit
+from fewshot_llm.estimators import FewShotClassifier
 from fewshot_llm.files import Problem
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.encoding import encode
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.scoring import encode
 from tests.batch.stand_in import CharacterRuler
 
 RULER = CharacterRuler(room=100, room_alone=120)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.batch.manifest import ShardEntry
-from fewshot_llm.batch.progress import Meter, Snapshot, json_lines, prometheus_textfile
+from fewshot_llm.batch import Meter, ShardEntry, Snapshot, json_lines, prometheus_textfile
 
 AT = Snapshot(
     total=100,

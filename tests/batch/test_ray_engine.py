@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fewshot_llm.batch.job import BatchReport, Output
-from fewshot_llm.batch.ray import Cluster, run_batch_on_ray
-from fewshot_llm.batch.runner import run_batch
-from fewshot_llm.batch.sources import FileSource
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import BatchReport, Cluster, FileSource, Output, Settings, run_batch, run_batch_on_ray
 from fewshot_llm.cli import app
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import contents, read_errors, read_shards, write_jsonl

@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from fewshot_llm.batch.ray import Cluster, ServedLabels, TableLabeller
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import Cluster, ServedLabels, Settings, TableLabeller
 from fewshot_llm.errors import BatchError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.models import LanguageModel
 from tests.batch.ray_parts import LABELS, TEXTS, tiny_labeller
 from tests.batch.stand_in import StandIn
 

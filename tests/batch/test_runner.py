@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.batch.progress import Snapshot
-from fewshot_llm.batch.sources import open_source
-from fewshot_llm.batch.work import Settings
+from fewshot_llm.batch import Settings, Snapshot, open_source
 from fewshot_llm.errors import BatchError
 from tests.batch.helpers import Run, contents, read_errors, read_shards, write_jsonl
 from tests.batch.stand_in import StandIn

@@ -19,15 +19,10 @@ import numpy as np
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.batch import job
-from fewshot_llm.batch.job import job_lock
-from fewshot_llm.batch.labeller import ClassifierLabeller
+from fewshot_llm.batch import ClassifierLabeller, job, job_lock
 from fewshot_llm.errors import BusyError
-from fewshot_llm.scoring import tree_scorer as cached
-from fewshot_llm.scoring.base import LabelScores, Session, Stopped, check_stop
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote.http import Http
-from fewshot_llm.scoring.remote.scorer import RemoteScorer
+from fewshot_llm.scoring import Encoded, LabelScores, Session, Stopped, check_stop, tree_scorer as cached
+from fewshot_llm.scoring.remote import Http, RemoteScorer
 from tests.batch.helpers import Run, contents, read_errors, write_jsonl
 from tests.batch.stand_in import StandIn
 

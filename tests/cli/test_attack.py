@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.result import read_evaluation
+from fewshot_llm.evaluation import read_evaluation
 from fewshot_llm.files import write_rows
 from tests.cli.conftest import Run
 from tests.cli.test_evaluate import TEST_ROWS

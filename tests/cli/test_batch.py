@@ -124,7 +124,7 @@ def test_errors_say_where_a_row_stands(batch: Run, shop: Path) -> None:
 def test_a_second_job_is_refused_before_a_model_is_loaded(batch: Run, run: Run, shop: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from fewshot_llm.batch.job import job_lock
+    from fewshot_llm.batch import job_lock
 
     with ThreadPoolExecutor(1) as pool:
         with job_lock(shop / "out"):

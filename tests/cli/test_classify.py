@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.files import read_rows, write_rows
-from fewshot_llm.labelling.files import RESULT_COLUMNS
+from fewshot_llm.labelling import RESULT_COLUMNS
 from tests.cli.conftest import REVIEWS, Run
 
 TASK = ("classify", "review-sentiment", "--support", "support.csv", "--shots", "1")

@@ -33,15 +33,12 @@ from fewshot_llm.cli.command import (
     read_catalogue,
     typer_function,
 )
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
-from fewshot_llm.estimators.ranker import FewShotRanker
-from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.ladder.base import Ladder
-from fewshot_llm.predictors.ranking import PmiPrompt
+from fewshot_llm.estimators import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.predictors import PmiPrompt
 from fewshot_llm.prompting import Balanced
-from fewshot_llm.selective.policy import SelectivePolicy
-from fewshot_llm.stats.calibration import OutOfFold
+from fewshot_llm.selective import SelectivePolicy
+from fewshot_llm.stats import OutOfFold
 
 LANGUAGES = ("en", "zh")
 MOST_PARAMETERS = 8

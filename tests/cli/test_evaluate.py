@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.evaluate import evaluate as measure
+from fewshot_llm.evaluation import evaluate as measure
 from fewshot_llm.files import write_rows
-from fewshot_llm.models.load import load_model
+from fewshot_llm.models import load_model
 from tests.cli.conftest import Run
 
 TEST_ROWS = [

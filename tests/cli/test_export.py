@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from fewshot_llm.cli.serve import HERE, VerifyCommand
-from fewshot_llm.export.bundle import read_bundle
+from fewshot_llm.export import read_bundle
 from tests.export import conftest as adapters
 from tests.export.trained import write_record
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.data.task import list_tasks, load_task
+from fewshot_llm.data import list_tasks, load_task
 from tests.batch.helpers import read_errors, read_shards
 from tests.cli.conftest import Run
 from tests.test_rows_in import AMAZON, GBK_ROW, SUPPORT

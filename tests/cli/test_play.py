@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.playground.serve import PageAddress, listen
+from fewshot_llm.playground import PageAddress, listen
 from tests.cli.conftest import Run
 
 TASK = ("play", "review-sentiment", "--support", "support.csv")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.suite.result import Cell, CellResult, SuiteResult
+from fewshot_llm.evaluation.suite import Cell, CellResult, SuiteResult
 from fewshot_llm.files import atomic_write_json, write_rows
 from tests.cli.conftest import Run
 from tests.cli.test_evaluate import TEST_ROWS

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fewshot_llm.files import read_rows, write_rows
-from fewshot_llm.labelling.files import RESULT_COLUMNS
+from fewshot_llm.labelling import RESULT_COLUMNS
 from tests.batch.helpers import read_shards
 from tests.cli.conftest import Run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.export.servers import running, script
+from fewshot_llm.export import running, script
 from fewshot_llm.files import write_rows
 from tests.batch.helpers import read_shards
 from tests.cli.conftest import SUPPORT

@@ -45,7 +45,7 @@ def test_force_trains_and_the_folder_labels(tune, run, shop):
     }  # fmt: skip
     assert not list(shop.glob(".*"))
 
-    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.estimators import FewShotClassifier
 
     classifier = FewShotClassifier.load(shop / "out", device="cpu")
     assert classifier.predict(["Fast delivery"]).shape == (1,)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import LabelScores, TopLabels
-from fewshot_llm.scoring.reference import best_of
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import LabelScores, TopLabels, best_of
 from fewshot_llm.types import Progress
 
 Rule = Callable[[str, tuple[str, ...]], Sequence[float]]

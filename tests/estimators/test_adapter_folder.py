@@ -5,13 +5,11 @@ import dataclasses
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.artifacts.folder import save_artifact
-from fewshot_llm.artifacts.kinds import Artifact
+from fewshot_llm.artifacts import Artifact, save_artifact
 from fewshot_llm.errors import AdapterError, ArtifactError
-from fewshot_llm.ladder.base import Ladder
-from fewshot_llm.ladder.climb import run_ladder
-from fewshot_llm.ladder.rungs.lora import Lora
-from fewshot_llm.training.recipe import load_recipe
+from fewshot_llm.ladder import Ladder, run_ladder
+from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.training import load_recipe
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.predictors.choices import Choice, as_choices
+from fewshot_llm.predictors import Choice, as_choices
 
 ROW = {"history": ["tea cup"], "candidates": ["saucer", "hammer"]}
 

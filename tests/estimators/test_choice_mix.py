@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.predictors.ranking import ChoiceMix, first_only, fit_choice_mix
+from fewshot_llm.predictors import ChoiceMix, first_only, fit_choice_mix
 
 
 def drawn(weights: list[float], many: int, seed: int = 0) -> tuple[list[np.ndarray], list[int]]:

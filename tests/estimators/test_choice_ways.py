@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import SupportError
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.choices import Choice
-from fewshot_llm.predictors.ranking import NOTHING, LetterPrompt, PmiPrompt, RankingContext, TitlePrompt, YesNoPrompt
-from fewshot_llm.scoring.tree_scorer import choose_scorer
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import NOTHING, Choice, LetterPrompt, PmiPrompt, RankingContext, TitlePrompt, YesNoPrompt
+from fewshot_llm.scoring import choose_scorer
 from tests.estimators.reading_scorer import ReadingScorer, Rule
 
 PAIRS = {"cup": "saucer", "nail": "hammer", "pen": "paper", "hat": "scarf", "key": "lock"}

@@ -24,11 +24,9 @@ from fewshot_llm.errors import (
     TaskError,
     TemplateError,
 )
-from fewshot_llm.prompting.selection import Balanced, Nearest, RandomOrder
-from fewshot_llm.prompting.template import Template
-from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.stats.calibration import Batch, Contextual, Uncalibrated
+from fewshot_llm.prompting import Balanced, Nearest, RandomOrder, Template
+from fewshot_llm.scoring import LabelScores, ReferenceScorer
+from fewshot_llm.stats import Batch, Contextual, Uncalibrated
 from tests.estimators.word_scorer import WordScorer
 
 INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("customer-intent").folder)

@@ -9,7 +9,7 @@ import pytest
 
 from fewshot_llm.errors import SupportError
 from fewshot_llm.files import write_rows
-from fewshot_llm.predictors.choices import Basket, BasketCounts, Choice, read_baskets
+from fewshot_llm.predictors import Basket, BasketCounts, Choice, read_baskets
 
 BASKETS = [
     Basket(frozenset({"cup", "saucer"}), "a"),

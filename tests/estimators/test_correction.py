@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from fewshot_llm.predictors.numbers import Correction, Line, Linear, Monotone, Steps, _ridge, expected
+from fewshot_llm.predictors import Correction, Line, Linear, Monotone, Steps, expected, ridge_line
 
 VALUES = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 
@@ -43,7 +43,7 @@ def test_leave_one_out_error_is_that_of_refitting() -> None:
     generator = np.random.default_rng(0)
     x, noise = generator.normal(size=60), generator.normal(size=60)
     y = 2 * x + noise
-    _, error = _ridge(x, y)
+    _, error = ridge_line(x, y)
     alpha = float(((x - x.mean()) ** 2).mean())
     refitted = cross_val_predict(Ridge(alpha=alpha), x[:, None], y, cv=LeaveOneOut())
     assert error == pytest.approx(float(((y - refitted) ** 2).mean()), rel=1e-2)

@@ -12,16 +12,12 @@ import pyarrow
 import pytest
 
 from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, SupportSet
-from fewshot_llm.data import Example
-from fewshot_llm.data.example import as_text
-from fewshot_llm.data.tabular import missing
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import Example, as_text, load_task, missing
 from fewshot_llm.errors import SupportError
-from fewshot_llm.files.values import is_missing, typed_value
-from fewshot_llm.labelling.files import as_labels
-from fewshot_llm.predictors.choices import as_titles
-from fewshot_llm.predictors.ranking import TitlePrompt
-from fewshot_llm.prompting.fields import field_texts
+from fewshot_llm.files import is_missing, typed_value
+from fewshot_llm.labelling import as_labels
+from fewshot_llm.predictors import TitlePrompt, as_titles
+from fewshot_llm.prompting import field_texts
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望"]
 LABELS = ["positive", "negative"] * 3

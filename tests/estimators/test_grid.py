@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import Task, load_task
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.predictors.numbers import Grid
+from fewshot_llm.predictors import Grid
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 3)), min_size=2, max_size=20, unique=True)
 

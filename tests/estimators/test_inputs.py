@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 
 from fewshot_llm import load_task
-from fewshot_llm.data import Example
-from fewshot_llm.data.example import label_name
+from fewshot_llm.data import Example, label_name
 from fewshot_llm.errors import SupportError
-from fewshot_llm.estimators.base import as_examples, as_rows, sorted_classes
+from fewshot_llm.estimators import as_examples, as_rows, sorted_classes
 
 REVIEW = load_task("review-sentiment")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import CalibrationError, SupportError, TaskError
-from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.multilabel import fit_reading, pair_task
+from fewshot_llm.estimators import FewShotMultiLabelClassifier
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import fit_reading, pair_task
 from tests.estimators.reading_scorer import ReadingScorer
 
 ASPECTS = {"delivery": "物流", "price": "价格", "quality": "质量"}

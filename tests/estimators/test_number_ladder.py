@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import ModelError, TuningError
-from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.ladder.rungs.numbers import NumberLadder
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.numbers import Grid
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.estimators import FewShotRegressor
+from fewshot_llm.ladder.rungs import NumberLadder
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import Grid
+from fewshot_llm.training import Recipe
 from tests.estimators.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i}: {'good ' * 4 if i % 2 else 'bad ' * 4}" for i in range(16)]

@@ -5,12 +5,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from fewshot_llm import SupportSet, load_task
-from fewshot_llm.data import Example
-from fewshot_llm.data.language import normalise_text
-from fewshot_llm.predictors.build import make_builder, make_scorer
-from fewshot_llm.predictors.out_of_fold import plan_folds, score_held_out
-from fewshot_llm.predictors.prompted import Inference, PointwiseMutualInformation
-from fewshot_llm.prompting.selection import Balanced, Nearest
+from fewshot_llm.data import Example, normalise_text
+from fewshot_llm.predictors import (
+    Inference,
+    PointwiseMutualInformation,
+    make_builder,
+    make_scorer,
+    plan_folds,
+    score_held_out,
+)
+from fewshot_llm.prompting import Balanced, Nearest
 from tests.estimators.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")

@@ -18,16 +18,15 @@ from sklearn.pipeline import make_pipeline
 
 from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor, load_model
 from fewshot_llm.errors import ModelError, ServerError
-from fewshot_llm.export.gguf import write_gguf_model
-from fewshot_llm.export.servers import llama_cpp, running
+from fewshot_llm.export import llama_cpp, running, write_gguf_model
 from fewshot_llm.ladder import Ladder
-from fewshot_llm.ladder.rungs.lora import Lora
-from fewshot_llm.models.trust import API_KEY
-from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
-from fewshot_llm.prompting.selection import NearestHidden
-from fewshot_llm.scoring.vectors import MeanHiddenState
-from fewshot_llm.selective.policy import SelectivePolicy
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.models import API_KEY
+from fewshot_llm.predictors import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
+from fewshot_llm.prompting import NearestHidden
+from fewshot_llm.scoring import MeanHiddenState
+from fewshot_llm.selective import SelectivePolicy
+from fewshot_llm.training import Recipe
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望", "好看", "不会再买"]
 LABELS = ["positive", "negative"] * 4

@@ -6,8 +6,7 @@ from hypothesis import given, strategies as st
 from scipy.special import log_softmax
 
 from fewshot_llm import Prediction
-from fewshot_llm.scoring.base import LabelScores
-from fewshot_llm.scoring.reference import best_of
+from fewshot_llm.scoring import LabelScores, best_of
 
 
 def test_the_best_label_its_probability_and_its_margin():

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.estimators.ranker import FewShotRanker
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.choices import Basket, Choice
-from fewshot_llm.predictors.ranking import TitlePrompt
+from fewshot_llm.estimators import FewShotRanker
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import Basket, Choice, TitlePrompt
 from tests.estimators.reading_scorer import ReadingScorer
 
 

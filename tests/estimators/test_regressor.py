@@ -7,9 +7,9 @@ import pytest
 from sklearn.base import clone
 
 from fewshot_llm.errors import CalibrationError, ModelError, SupportError, TaskError
-from fewshot_llm.estimators.regressor import FewShotRegressor
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.predictors.numbers import Grid, Monotone
+from fewshot_llm.estimators import FewShotRegressor
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import Grid, Monotone
 from tests.estimators.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i} " + "good " * (i % 5) for i in range(40)]

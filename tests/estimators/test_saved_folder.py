@@ -23,20 +23,25 @@ from fewshot_llm import (
     load_estimator,
     load_model,
 )
-from fewshot_llm.artifacts.record import FILES, AnyRecord, read_record
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
+from fewshot_llm.artifacts import FILES, AnyRecord, read_record
+from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import ArtifactError, FewshotError, ModelError
-from fewshot_llm.estimators.base import ESTIMATORS, TextEstimator
+from fewshot_llm.estimators import ESTIMATORS, TextEstimator
 from fewshot_llm.ladder import Ladder
-from fewshot_llm.ladder.rungs.lora import Lora
-from fewshot_llm.ladder.rungs.numbers import NumberLadder
-from fewshot_llm.predictors.choices import Basket, Choice
-from fewshot_llm.predictors.numbers import Correction, Monotone
-from fewshot_llm.predictors.ranking import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
-from fewshot_llm.prompting.selection import Nearest
-from fewshot_llm.selective.policy import SelectivePolicy
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.ladder.rungs import Lora, NumberLadder
+from fewshot_llm.predictors import (
+    Basket,
+    Choice,
+    Correction,
+    LetterPrompt,
+    Monotone,
+    PmiPrompt,
+    TitlePrompt,
+    YesNoPrompt,
+)
+from fewshot_llm.prompting import Nearest
+from fewshot_llm.selective import SelectivePolicy
+from fewshot_llm.training import Recipe
 from tests.conftest import tiny_model
 from tests.estimators.reading_scorer import ReadingScorer
 

@@ -11,8 +11,8 @@ from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotR
 from fewshot_llm.cli import app
 from fewshot_llm.data import SupportSet
 from fewshot_llm.errors import FewshotWarning
-from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.prompting.selection import Nearest
+from fewshot_llm.evaluation import evaluate
+from fewshot_llm.prompting import Nearest
 
 TEXTS = ["很好，喜欢", "太差了，退货", "质量不错", "垃圾，退货", "会再买", "很差，失望", "好看", "不会再买"]
 LABELS = ["positive", "negative"] * 4

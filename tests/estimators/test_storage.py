@@ -8,11 +8,10 @@ import pytest
 
 from fewshot_llm import FewShotClassifier, Task, load_task
 from fewshot_llm.errors import AdapterError, ArtifactError, FewshotError, ModelError
-from fewshot_llm.predictors.prompted import PointwiseMutualInformation
-from fewshot_llm.prompting.chat import Chat
-from fewshot_llm.prompting.selection import Balanced, Diverse, Nearest, NearestHidden, RandomOrder
-from fewshot_llm.scoring.vectors import MeanHiddenState
-from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.predictors import PointwiseMutualInformation
+from fewshot_llm.prompting import Balanced, Chat, Diverse, Nearest, NearestHidden, RandomOrder
+from fewshot_llm.scoring import MeanHiddenState
+from fewshot_llm.stats import Uncalibrated
 
 INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("customer-intent").folder)
 
@@ -145,7 +144,7 @@ def test_another_model_is_refused_unless_allowed(tmp_path, llama, words, reviews
 
 
 def test_selections_by_name_are_all_that_need_nothing_else():
-    from fewshot_llm.artifacts.kinds import restore_selection, selection_record
+    from fewshot_llm.artifacts import restore_selection, selection_record
 
     for selection in (Balanced(), RandomOrder(), Nearest(), Diverse(0.25)):
         assert restore_selection(selection_record(selection), scorer=None) == selection

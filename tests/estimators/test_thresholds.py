@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given, strategies as st
 from sklearn.metrics import f1_score
 
-from fewshot_llm.predictors.multilabel import best_threshold
+from fewshot_llm.predictors import best_threshold
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=20))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from fewshot_llm.predictors.choices import Choice, TextSimilarity
+from fewshot_llm.predictors import Choice, TextSimilarity
 
 TITLES = ["RED MUG", "BLUE MUG", "RED PLATE", "RED LAMP", "GARDEN CHAIR", "红色杯子", "蓝色杯子"]
 

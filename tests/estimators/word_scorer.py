@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import LabelScores, TopLabels
-from fewshot_llm.scoring.reference import best_of
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import LabelScores, TopLabels, best_of
 from fewshot_llm.types import Progress
 
 PRAISE, BLAME = ("好", "喜欢", "不错", "推荐"), ("差", "退货", "失望", "垃圾")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.suite.file import Suite, load_suite
+from fewshot_llm.evaluation.suite import Suite, load_suite
 from fewshot_llm.files import write_rows
 
 MakeSuite = Callable[..., Suite]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.suite.result import Cell, CellResult, GroupSummary, SuiteResult, read_result, write_result
-from fewshot_llm.ladder.evidence import Figure
+from fewshot_llm.evaluation import compare_methods, compare_results, regressions
+from fewshot_llm.evaluation.suite import Cell, CellResult, GroupSummary, SuiteResult, read_result, write_result
+from fewshot_llm.ladder import Figure
 
 ROWS = 60
 TARGETS = np.arange(ROWS) % 2

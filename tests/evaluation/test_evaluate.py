@@ -8,10 +8,9 @@ import pytest
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.evaluation.evaluate import evaluate
+from fewshot_llm.evaluation import evaluate
 from fewshot_llm.files import write_rows
-from fewshot_llm.stats.calibration import Uncalibrated
-from fewshot_llm.stats.metrics import accuracy
+from fewshot_llm.stats import Uncalibrated, accuracy
 
 TASK = load_task("review-sentiment")
 

@@ -9,11 +9,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, t
 
 from eval.interval_coverage import Covered, covered, differences, shares
-from fewshot_llm.stats.intervals import (
+from fewshot_llm.stats import (
     balanced_share_interval,
     bootstrap,
     difference_interval,
     estimand,
+    loss_reach,
     mcnemar,
     mean_bounds,
     mean_interval,
@@ -22,7 +23,6 @@ from fewshot_llm.stats.intervals import (
     rows_needed,
     share_interval,
 )
-from fewshot_llm.stats.metrics import loss_reach
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, log_loss as sklearn_log_loss, recall_score, roc_auc_score
 
-from fewshot_llm.stats.metrics import (
+from fewshot_llm.stats import (
     accuracy,
     area_under_curve,
     balanced_accuracy,

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.evaluation.suite.file import eval_folder
-from fewshot_llm.evaluation.suite.peers import Peer, PeerError, load_peers, run_peer
-from fewshot_llm.evaluation.suite.run import run_suite
+from fewshot_llm.evaluation.suite import Peer, PeerError, eval_folder, load_peers, run_peer, run_suite
 from tests.evaluation.conftest import MakeSuite
 
 

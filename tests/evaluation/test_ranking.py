@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from sklearn.metrics import ndcg_score
 
-from fewshot_llm.stats.metrics import hit_at, mean_reciprocal_rank, ndcg, ranks
+from fewshot_llm.stats import hit_at, mean_reciprocal_rank, ndcg, ranks
 
 
 def test_ranks_by_hand() -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fewshot_llm.errors import SupportError
-from fewshot_llm.evaluation.tables import out_of_fold_scores, recommend, table_estimators
+from fewshot_llm.evaluation import out_of_fold_scores, recommend, table_estimators
 
 
 def table(rows: int = 40) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError, FewshotError, TaskError
-from fewshot_llm.evaluation.compare import compare_methods, compare_results, regressions
-from fewshot_llm.evaluation.evaluate import evaluate
-from fewshot_llm.evaluation.suite.file import Suite
-from fewshot_llm.evaluation.suite.result import Cell, SuitePart, SuiteResult, read_result, write_result
-from fewshot_llm.evaluation.suite.run import SuiteCallbacks, run_suite
+from fewshot_llm.evaluation import compare_methods, compare_results, evaluate, regressions
+from fewshot_llm.evaluation.suite import (
+    Cell,
+    Suite,
+    SuiteCallbacks,
+    SuitePart,
+    SuiteResult,
+    read_result,
+    run_suite,
+    write_result,
+)
 from tests.evaluation.conftest import MakeSuite
 
 
@@ -142,7 +148,7 @@ def test_a_damaged_cell_is_named(make_suite: MakeSuite, tmp_path: Path) -> None:
 def test_figures_are_those_of_evaluate(make_suite: MakeSuite, tmp_path: Path, tiny_model_folder: Path) -> None:
     suite = make_suite(peers="[]", rungs='["calibrated"]')
     found, _, _ = measured(suite, tmp_path / "out")
-    from fewshot_llm.evaluation.suite.file import read_data
+    from fewshot_llm.evaluation.suite import read_data
 
     data = read_data(suite.data, suite.described_task())
     same = evaluate(data.task, data.pool, data.test, model=str(tiny_model_folder), shots=[2], seeds=[0, 1])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.evaluation.suite.file import Data, ScriptRows, SuiteData, read_data
+from fewshot_llm.evaluation.suite import Data, ScriptRows, SuiteData, read_data
 from fewshot_llm.files import write_rows
 from tests.evaluation.conftest import MakeSuite, shop_rows
 

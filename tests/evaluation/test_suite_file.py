@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import TaskError
-from fewshot_llm.evaluation.suite.file import eval_folder, list_suites, load_suite, read_data
-from fewshot_llm.evaluation.suite.peers import load_peers
-from fewshot_llm.models.registry import EMBEDDED
+from fewshot_llm.evaluation.suite import eval_folder, list_suites, load_peers, load_suite, read_data
+from fewshot_llm.models import EMBEDDED
 from tests.evaluation.conftest import MakeSuite
 
 

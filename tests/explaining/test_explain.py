@@ -10,11 +10,10 @@ import pytest
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.data import Example
 from fewshot_llm.explaining import Variant, explain, score_variants
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.prompting.selection import Nearest
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.stats.calibration import Uncalibrated
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Nearest, Prompt
+from fewshot_llm.scoring import ReferenceScorer
+from fewshot_llm.stats import Uncalibrated
 from tests.estimators.word_scorer import WordScorer
 
 GOOD, BAD = ["很好，喜欢", "质量不错", "推荐购买"], ["太差了，退货", "垃圾，失望", "差评"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.explaining.explain import MOST, without_span, word_spans
+from fewshot_llm.explaining import MOST, without_span, word_spans
 
 
 @pytest.mark.parametrize(

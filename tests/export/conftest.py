@@ -11,7 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from fewshot_llm.export.adapter import BaseModel, read_base
+from fewshot_llm.export import BaseModel, read_base
 from tests.conftest import tiny_model
 
 MakeAdapter = Callable[..., Path]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from fewshot_llm.export.adapter import LoraAdapter, LoraPair, read_base, write_adapter
+from fewshot_llm.export import LoraAdapter, LoraPair, read_base, write_adapter
 from tests.conftest import tiny_model
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

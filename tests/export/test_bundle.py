@@ -8,18 +8,25 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import AdapterError, ExportError, ServerError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.export.bundle import SERVERS, changed_files, read_bundle, serve_script, write_bundle
-from fewshot_llm.export.certificate import Certificate
-from fewshot_llm.export.decision import decision_prompt
-from fewshot_llm.export.servers import Target, running, script
-from fewshot_llm.export.source import read_source
-from fewshot_llm.export.verify import verify
-from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.scoring.remote.http import Http
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.export import (
+    SERVERS,
+    Certificate,
+    Target,
+    changed_files,
+    decision_prompt,
+    read_bundle,
+    read_source,
+    running,
+    script,
+    serve_script,
+    verify,
+    write_bundle,
+)
+from fewshot_llm.scoring import encode
+from fewshot_llm.scoring.remote import Http
 from tests.export.trained import write_record
 
 ROWS = [Example({"text": "the parcel came late"}), Example({"text": "great quality, fast delivery"})]

@@ -7,8 +7,7 @@ import pytest
 from gguf import GGUFReader
 
 from fewshot_llm.errors import ExportError
-from fewshot_llm.export.adapter import read_adapter, read_base
-from fewshot_llm.export.gguf import write_gguf_lora
+from fewshot_llm.export import read_adapter, read_base, write_gguf_lora
 from tests.export.counted import counted_adapter
 
 OFFICIAL = Path(__file__).parent / "official"

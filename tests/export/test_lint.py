@@ -10,9 +10,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewshot_llm.errors import AdapterError
-from fewshot_llm.export.adapter import normalise, read_adapter, read_base, write_adapter
-from fewshot_llm.export.lint import RULES, Status, lint, refuse_broken, worst
-from fewshot_llm.export.servers import Server
+from fewshot_llm.export import (
+    RULES,
+    Server,
+    Status,
+    lint,
+    normalise,
+    read_adapter,
+    read_base,
+    refuse_broken,
+    worst,
+    write_adapter,
+)
 from tests.conftest import tiny_tokenizer
 
 SERVED_BY_ADAPTER = [Server.VLLM, Server.SGLANG, Server.LLAMA_CPP, Server.TGI]

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from fewshot_llm.export.adapter import write_merged
-from fewshot_llm.models.load import load_model
+from fewshot_llm.export import write_merged
+from fewshot_llm.models import load_model
 
 IDS = torch.arange(5, 60)[None]
 

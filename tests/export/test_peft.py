@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from fewshot_llm.errors import AdapterError, ExportError
-from fewshot_llm.export.adapter import (
+from fewshot_llm.export import (
     SERVED_RANKS,
     BaseModel,
     LoraAdapter,

@@ -12,15 +12,28 @@ from safetensors.torch import load_file, save_file
 
 from fewshot_llm.data import Example
 from fewshot_llm.errors import AdapterError, CertificateError
-from fewshot_llm.export.adapter import read_adapter, read_base
-from fewshot_llm.export.certificate import Certificate, Golden, Link, certify, record_golden, require
-from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
-from fewshot_llm.export.lint import Status, lint
-from fewshot_llm.export.servers import Server, llama_cpp, running
-from fewshot_llm.export.source import ExportSource, read_source
-from fewshot_llm.export.verify import CompletionServer
-from fewshot_llm.models.load import load_model
-from fewshot_llm.scoring.remote.scorer import RemoteScorer
+from fewshot_llm.export import (
+    Certificate,
+    CompletionServer,
+    ExportSource,
+    Golden,
+    Link,
+    Server,
+    Status,
+    certify,
+    lint,
+    llama_cpp,
+    read_adapter,
+    read_base,
+    read_source,
+    record_golden,
+    require,
+    running,
+    write_gguf_lora,
+    write_gguf_model,
+)
+from fewshot_llm.models import load_model
+from fewshot_llm.scoring.remote import RemoteScorer
 from tests.conftest import tiny_model, tiny_tokenizer
 from tests.export.trained import write_record
 

@@ -6,18 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fewshot_llm.artifacts.record import (
-    BaseRecord,
-    CalibrationRecord,
-    ClassificationRecord,
-    PromptRecord,
-    TrainingRecord,
-)
-from fewshot_llm.data.task import Task
+from fewshot_llm.artifacts import BaseRecord, CalibrationRecord, ClassificationRecord, PromptRecord, TrainingRecord
+from fewshot_llm.data import Task
 from fewshot_llm.files import sha256_file
-from fewshot_llm.models.load import load_model
-from fewshot_llm.prompting.template import Template
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.models import load_model
+from fewshot_llm.prompting import Template
+from fewshot_llm.training import Recipe
 
 TEMPLATE = """{% macro item(example, answer) %}
 Review: {{ example.text | oneline }}

@@ -6,7 +6,7 @@ import pytest
 
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import SupportError
-from fewshot_llm.ladder.climb import check_support
+from fewshot_llm.ladder import check_support
 
 
 @pytest.mark.parametrize(

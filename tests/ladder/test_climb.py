@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot_llm.artifacts.folder import save_artifact
-from fewshot_llm.artifacts.kinds import Artifact
-from fewshot_llm.data import Example, SupportSet
-from fewshot_llm.data.task import load_task
+from fewshot_llm.artifacts import Artifact, save_artifact
+from fewshot_llm.data import Example, SupportSet, load_task
 from fewshot_llm.errors import TuningError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.ladder.base import Climb, Ladder, LadderCallbacks
-from fewshot_llm.ladder.climb import run_ladder
-from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
-from fewshot_llm.ladder.rungs.prompted import (
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.ladder import Climb, Ladder, LadderCallbacks, run_ladder
+from fewshot_llm.ladder.rungs import (
     InContext,
+    Lora,
     PromptSetting,
     RememberingScorer,
+    TunedPredictor,
     ZeroShot,
     allowed_search,
     candidate_settings,
@@ -28,12 +26,10 @@ from fewshot_llm.ladder.rungs.prompted import (
     score_settings,
     with_setting,
 )
-from fewshot_llm.predictors.build import make_builder
-from fewshot_llm.predictors.prompted import Inference
-from fewshot_llm.prompting.selection import Balanced
-from fewshot_llm.scoring.passes import body_flops
-from fewshot_llm.scoring.tree_scorer import TreeScorer
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.predictors import Inference, make_builder
+from fewshot_llm.prompting import Balanced
+from fewshot_llm.scoring import TreeScorer, body_flops
+from fewshot_llm.training import Recipe
 
 RECIPE = Recipe(name="tiny", rank=4, alpha=8, learning_rate=1e-2, epochs=20, batch_rows=4, folds=3)
 pytestmark = pytest.mark.parametrize("any_model", ["qwen2"], indirect=True)

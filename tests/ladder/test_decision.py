@@ -5,10 +5,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.ladder.base import Candidate, Climb, Ladder, Rung, Skipped
-from fewshot_llm.ladder.climb import climb_rungs
-from fewshot_llm.ladder.decision import Decision, decide
-from fewshot_llm.ladder.evidence import compare, label_evidence
+from fewshot_llm.ladder import (
+    Candidate,
+    Climb,
+    Decision,
+    Ladder,
+    Rung,
+    Skipped,
+    climb_rungs,
+    compare,
+    decide,
+    label_evidence,
+)
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
 from fewshot_llm.types import Text
 

@@ -6,9 +6,8 @@ from hypothesis import given, strategies as st
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
-from fewshot_llm.ladder.evidence import Figure, LabelEvidence, compare, label_evidence
-from fewshot_llm.stats.calibration import calibrated_out_of_fold, fit_bias_temperature, nested_choice
-from fewshot_llm.stats.metrics import brier_scores, row_losses
+from fewshot_llm.ladder import Figure, LabelEvidence, compare, label_evidence
+from fewshot_llm.stats import brier_scores, calibrated_out_of_fold, fit_bias_temperature, nested_choice, row_losses
 
 
 def scores(strength, seed, rows=40, labels=2, bias=0.0):

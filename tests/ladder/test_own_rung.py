@@ -9,9 +9,8 @@ import pytest
 
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.ladder import LABEL_RUNGS, Candidate, Ladder, Rung, label_evidence
-from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.predictors.prompted import PromptedPredictor
-from fewshot_llm.stats.calibration import calibrated_out_of_fold, fit_bias_temperature
+from fewshot_llm.predictors import PromptedPredictor, score_held_out
+from fewshot_llm.stats import calibrated_out_of_fold, fit_bias_temperature
 from fewshot_llm.types import Text
 
 
@@ -57,8 +56,8 @@ def test_it_is_saved_and_loaded(fitted, llama, reviews, tmp_path):
 
 def test_it_is_reported(fitted, reviews):
     from fewshot_llm.data import SupportSet
-    from fewshot_llm.evaluation.evaluate import evaluate_fitted
-    from fewshot_llm.report.render import document_of
+    from fewshot_llm.evaluation import evaluate_fitted
+    from fewshot_llm.report import document_of
 
     result = evaluate_fitted(fitted, SupportSet.from_lists([f"又：{text}" for text in reviews[0]], reviews[1]))
     document = document_of(result)

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, sys
-from fewshot_llm.models.device import keep_freed_memory
+from fewshot_llm.models import keep_freed_memory
 NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in NAMES]

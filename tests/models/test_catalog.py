@@ -11,10 +11,20 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models.cache import SMALL, cache_folder, cached_sha256, folder_size
-from fewshot_llm.models.catalog import gguf_path, list_models, show_model
-from fewshot_llm.models.licence import ask_on_terminal, terms_text
-from fewshot_llm.models.registry import EMBEDDED, find_model, resolve_auto
+from fewshot_llm.models import (
+    EMBEDDED,
+    SMALL,
+    ask_on_terminal,
+    cache_folder,
+    cached_sha256,
+    find_model,
+    folder_size,
+    gguf_path,
+    list_models,
+    resolve_auto,
+    show_model,
+    terms_text,
+)
 
 
 def test_registry_entries_are_pinned() -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models import device as module
-from fewshot_llm.models.device import choose_device, choose_dtype, cpu_has_bfloat16, place
+from fewshot_llm.models import choose_device, choose_dtype, cpu_has_bfloat16, device as module, place
 
 CPU = torch.device("cpu")
 

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from fewshot_llm.files import sha256_file
-from fewshot_llm.models.catalog import gguf_path, list_models
-from fewshot_llm.models.load import load_model
-from fewshot_llm.models.registry import find_model
+from fewshot_llm.models import find_model, gguf_path, list_models, load_model
 
 CACHED = {status.model.name: status for status in list_models() if status.cached}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.scoring.vectors import MeanHiddenState
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.scoring import MeanHiddenState
 
 TEXTS = ["物流很快", "the parcel came late and the box was broken", "", "great"]
 

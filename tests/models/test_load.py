@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from fewshot_llm.errors import AdapterError, ModelError
 from fewshot_llm.files import sha256_file
-from fewshot_llm.models.load import load_model
+from fewshot_llm.models import load_model
 from tests.conftest import tiny_model, tiny_tokenizer
 
 

@@ -7,8 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.models import linear as products
-from fewshot_llm.models.linear import OneDnnLinear, multiply_by_onednn, onednn_is_faster, padded, product_of
+from fewshot_llm.models import (
+    OneDnnLinear,
+    linear as products,
+    multiply_by_onednn,
+    onednn_is_faster,
+    padded,
+    product_of,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of torch comes without oneDNN"

@@ -16,19 +16,26 @@ from typer.testing import CliRunner
 
 from fewshot_llm.cli import app
 from fewshot_llm.errors import ModelError, PullError
-from fewshot_llm.models import registry
-from fewshot_llm.models.cache import CONVERSION, model_folder, read_record, require_whole_weights
-from fewshot_llm.models.catalog import verify_model
-from fewshot_llm.models.load import load_model
-from fewshot_llm.models.pull import convert_local, pull, pull_model
-from fewshot_llm.models.registry import EmbeddedModel
+from fewshot_llm.models import (
+    CONVERSION,
+    EmbeddedModel,
+    convert_local,
+    load_model,
+    model_folder,
+    pull,
+    pull_model,
+    read_record,
+    registry,
+    require_whole_weights,
+    verify_model,
+)
 from tests.conftest import tiny_model, tiny_tokenizer
 from tests.models.tiny_wheels import build_wheels, with_terms, write_gguf, write_wheel
 
 PULL_IN_PROCESS = """
 import os, pickle, signal, sys
 from pathlib import Path
-from fewshot_llm.models.pull import pull_model
+from fewshot_llm.models import pull_model
 model = pickle.loads(Path(sys.argv[1]).read_bytes())
 def progress(message, done, total):
     print(message, flush=True)

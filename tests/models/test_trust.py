@@ -16,22 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.batch.labeller import SavedClassifier
-from fewshot_llm.batch.sources import open_source
+from fewshot_llm.batch import SavedClassifier, open_source
 from fewshot_llm.cli import app
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import AdapterError, FewshotError, ModelError, ServerError
-from fewshot_llm.evaluation.suite.file import load_suite
-from fewshot_llm.evaluation.suite.result import SuitePart
-from fewshot_llm.evaluation.suite.run import run_suite
-from fewshot_llm.export.bundle import write_bundle
-from fewshot_llm.export.servers import Target
-from fewshot_llm.export.source import read_source
-from fewshot_llm.export.verify import verify
-from fewshot_llm.models.load import attach_adapter, load_model
-from fewshot_llm.models.trust import API_KEY, RecordedModel, is_elsewhere, key_for
-from fewshot_llm.scoring.remote.http import Http
-from fewshot_llm.scoring.remote.scorer import RemoteScorer, connect
+from fewshot_llm.evaluation.suite import SuitePart, load_suite, run_suite
+from fewshot_llm.export import Target, read_source, verify, write_bundle
+from fewshot_llm.models import API_KEY, RecordedModel, attach_adapter, is_elsewhere, key_for, load_model
+from fewshot_llm.scoring.remote import Http, RemoteScorer, connect
 from tests.conftest import tiny_model
 from tests.export import conftest as adapters
 from tests.export.trained import write_record

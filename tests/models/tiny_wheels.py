@@ -11,7 +11,7 @@ from typing import Any
 import gguf
 import torch
 
-from fewshot_llm.models.registry import EmbeddedModel, Licence, Part
+from fewshot_llm.models import EmbeddedModel, Licence, Part
 
 TERMS = "<html><body><nav>Menu</nav><article><h1>Tiny Terms</h1><p>Be kind.</p></article></body></html>"
 

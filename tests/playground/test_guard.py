@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.playground.serve import AccessMiddleware, PageAddress, is_loopback, listen
+from fewshot_llm.playground import AccessMiddleware, PageAddress, is_loopback, listen
 
 TOKEN = "a-long-secret"
 

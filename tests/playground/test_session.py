@@ -10,8 +10,10 @@ import pytest
 
 from fewshot_llm.errors import FewshotError, SupportError, TemplateError
 from fewshot_llm.files import read_rows
-from fewshot_llm.playground import PlaygroundSession, words
-from fewshot_llm.playground.page import (
+from fewshot_llm.playground import (
+    CHINESE,
+    ENGLISH,
+    PlaygroundSession,
     history_rows,
     pasted_texts,
     prediction_rows,
@@ -19,8 +21,9 @@ from fewshot_llm.playground.page import (
     status_line,
     support_rows,
     training_log,
+    words,
+    words_of,
 )
-from fewshot_llm.playground.words import CHINESE, ENGLISH, words_of
 from fewshot_llm.types import Text
 from tests.estimators.word_scorer import WordScorer
 from tests.playground.conftest import ROWS

@@ -11,10 +11,9 @@ import pytest
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from fewshot_llm.data.task import Task, list_tasks, load_task
+from fewshot_llm.data import Task, list_tasks, load_task
 from fewshot_llm.errors import FewshotError, TaskError, TemplateError
-from fewshot_llm.prompting.fields import Fields
-from fewshot_llm.prompting.template import MOST_SOURCE, Template, TemplateContext, compile_template, load_template
+from fewshot_llm.prompting import MOST_SOURCE, Fields, Template, TemplateContext, compile_template, load_template
 
 FACTS = TemplateContext("Do it.", ("good", "bad"), "en")
 SECONDS = 1.0

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.prompting.builder import Budget, cut_middle, leaving_order
+from fewshot_llm.prompting import Budget, cut_middle, leaving_order
 from tests.conftest import tiny_tokenizer
 
 

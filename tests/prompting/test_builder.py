@@ -9,15 +9,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fewshot_llm.data.example import Example
-from fewshot_llm.data.support_set import SupportSet
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import Example, SupportSet, Task, load_task
 from fewshot_llm.errors import ScoringError, SupportError, TaskError, TemplateError
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.chat import Chat, Layout, Plain
-from fewshot_llm.prompting.fields import Fields, field_texts
-from fewshot_llm.prompting.selection import Balanced, Nearest, RandomOrder
-from fewshot_llm.prompting.template import Template, TemplateContext, load_template
+from fewshot_llm.prompting import (
+    Balanced,
+    Chat,
+    Fields,
+    Layout,
+    Nearest,
+    Plain,
+    PromptBuilder,
+    RandomOrder,
+    Template,
+    TemplateContext,
+    field_texts,
+    load_template,
+)
 from tests.conftest import tiny_tokenizer
 
 TASK = load_task("review-sentiment")

@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data.example import Example
-from fewshot_llm.data.support_set import SupportSet
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import Example, SupportSet, load_task
 from fewshot_llm.errors import TemplateError
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.chat import Chat, Plain, Shell
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.scoring.encoding import encode
+from fewshot_llm.prompting import Chat, Plain, PromptBuilder, Shell, load_template
+from fewshot_llm.scoring import encode
 from tests.conftest import tiny_tokenizer
 
 TURNS = [("判断。\n\n评论：好\n情感：", "好评"), ("评论：坏\n情感：", "差评")]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import load_task
 from fewshot_llm.errors import TemplateError
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.defence import (
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import (
     SIGNS,
     STANDARD,
     UNDEFENDED,
@@ -23,10 +23,10 @@ from fewshot_llm.prompting.defence import (
     Reminded,
     as_defence,
     form_signs,
+    load_template,
     shows,
     unusual,
 )
-from fewshot_llm.prompting.template import load_template
 from tests.estimators.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.prompting.fields import neutralise
+from fewshot_llm.prompting import neutralise
 from tests.conftest import tiny_tokenizer
 
 TOKENS = ("<|im_end|>", "<|im_start|>", "<s>", "</s>", "<pad>", "[INST]", "ab", "bc")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from fewshot_llm.prompting.builder import Prompt, bytes_to_read
+from fewshot_llm.prompting import Prompt, bytes_to_read
 
 texts = st.text("ab好", max_size=6)
 prompts = st.builds(Prompt, texts, st.lists(texts, min_size=1, max_size=4).map(tuple))

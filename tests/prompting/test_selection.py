@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data.example import Example
-from fewshot_llm.data.support_set import SupportSet
+from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import SupportError
-from fewshot_llm.prompting.selection import (
+from fewshot_llm.prompting import (
     Balanced,
     Bm25,
     Diverse,

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm.data.example import Example
-from fewshot_llm.data.task import Task, load_task
+from fewshot_llm.data import Example, Task, load_task
 from fewshot_llm.errors import TemplateError
-from fewshot_llm.prompting.fields import Fields, field_texts
-from fewshot_llm.prompting.template import Frame, Item, Template, TemplateContext, load_template
+from fewshot_llm.prompting import Fields, Frame, Item, Template, TemplateContext, field_texts, load_template
 
 FACTS = TemplateContext("判断。", ("好评", "差评"), "zh")
 BODY = (

@@ -13,9 +13,8 @@ import torch
 from hypothesis import given, settings, strategies as st
 from peft import LoraConfig, get_peft_model
 
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.reference import ReferenceScorer, best_of
-from fewshot_llm.scoring.tree_scorer import SMALLEST, TreeScorer, halve_on_out_of_memory
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import SMALLEST, ReferenceScorer, TreeScorer, best_of, halve_on_out_of_memory
 from tests.conftest import CORPUS, SHAPES, tiny_model
 
 TOLERANCE = 1e-4

@@ -3,12 +3,20 @@ from __future__ import annotations
 import torch
 from transformers import MambaConfig, MambaForCausalLM
 
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.base import PromptLimits, local_model, prompt_limits, require_local
-from fewshot_llm.scoring.passes import Profile, profile_of
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.tree_scorer import TreeScorer, choose_scorer, probe_difference
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import (
+    Profile,
+    PromptLimits,
+    ReferenceScorer,
+    TreeScorer,
+    choose_scorer,
+    local_model,
+    probe_difference,
+    profile_of,
+    prompt_limits,
+    require_local,
+)
 from tests.conftest import tiny_tokenizer
 
 

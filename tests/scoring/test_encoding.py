@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import ScoringError
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.encoding import encode, encode_slowly, leading_ids
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import encode, encode_slowly, leading_ids
 from tests.conftest import CORPUS, tiny_tokenizer
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=80) | st.sampled_from(CORPUS)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot_llm.scoring.attention import HIDDEN, attend, attend_band, attend_plainly, merge
+from fewshot_llm.scoring import HIDDEN, attend, attend_band, attend_plainly, merge
 
 
 def case(queries, keys, width=16, heads=2):

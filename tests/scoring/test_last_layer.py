@@ -6,8 +6,7 @@ import pytest
 import torch
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-from fewshot_llm.scoring.head import last_layer_at
-from fewshot_llm.scoring.tree_scorer import probe_difference
+from fewshot_llm.scoring import last_layer_at, probe_difference
 
 
 class Decoder(torch.nn.Module):

@@ -15,12 +15,18 @@ from typing import Any
 import pytest
 
 from fewshot_llm.errors import ServerError
-from fewshot_llm.models.trust import API_KEY
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.remote.candidates import NamedTokens, TopLists, free_slots, lora_scales
-from fewshot_llm.scoring.remote.http import Http
-from fewshot_llm.scoring.remote.scorer import RemoteScorer
-from fewshot_llm.scoring.remote.servers import Echo, ModelList
+from fewshot_llm.models import API_KEY
+from fewshot_llm.scoring import Encoded
+from fewshot_llm.scoring.remote import (
+    Echo,
+    Http,
+    ModelList,
+    NamedTokens,
+    RemoteScorer,
+    TopLists,
+    free_slots,
+    lora_scales,
+)
 from tests.conftest import tiny_model
 
 Answer = Callable[[socket.socket], None]

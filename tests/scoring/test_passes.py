@@ -7,15 +7,23 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from fewshot_llm.models.load import decoder_layers
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring import passes
-from fewshot_llm.scoring.attention import ALIGNMENT, KeyValues, PassPlan
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.passes import Pass, plan_pass, run_body, schedule
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.token_tree import TokenTree, build_tree
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.models import decoder_layers
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import (
+    ALIGNMENT,
+    Encoded,
+    KeyValues,
+    Pass,
+    PassPlan,
+    ReferenceScorer,
+    TokenTree,
+    TreeScorer,
+    build_tree,
+    passes,
+    plan_pass,
+    run_body,
+    schedule,
+)
 from tests.conftest import CORPUS, SHAPES, tiny_model
 from tests.scoring.test_token_tree import ROWS, ancestors
 

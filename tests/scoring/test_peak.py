@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.passes import body_flops, describe_profile, matrix_peak
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import TreeScorer, body_flops, describe_profile, matrix_peak
 from tests.conftest import tiny_model
 
 

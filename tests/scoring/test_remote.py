@@ -15,22 +15,32 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from fewshot_llm.data.task import Task
+from fewshot_llm.data import Task
 from fewshot_llm.errors import ServerError
-from fewshot_llm.estimators.classifier import FewShotClassifier
-from fewshot_llm.export.adapter import read_adapter, read_base
-from fewshot_llm.export.gguf import write_gguf_lora, write_gguf_model
-from fewshot_llm.export.servers import Launch, llama_cpp, running, transformers_serve
-from fewshot_llm.models.load import load_model
-from fewshot_llm.models.trust import API_KEY
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.prompting.template import Template
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.scoring.remote.candidates import MOST_TOKENS, NamedTokens, TopLists, takes_named_tokens
-from fewshot_llm.scoring.remote.http import Http, parse_address
-from fewshot_llm.scoring.remote.scorer import RemoteScorer
-from fewshot_llm.scoring.remote.servers import Echo
+from fewshot_llm.estimators import FewShotClassifier
+from fewshot_llm.export import (
+    Launch,
+    llama_cpp,
+    read_adapter,
+    read_base,
+    running,
+    transformers_serve,
+    write_gguf_lora,
+    write_gguf_model,
+)
+from fewshot_llm.models import API_KEY, load_model
+from fewshot_llm.prompting import Prompt, Template
+from fewshot_llm.scoring import Encoded, ReferenceScorer
+from fewshot_llm.scoring.remote import (
+    MOST_TOKENS,
+    Echo,
+    Http,
+    NamedTokens,
+    RemoteScorer,
+    TopLists,
+    parse_address,
+    takes_named_tokens,
+)
 from tests.conftest import tiny_model
 from tests.export import conftest as adapters
 from tests.export.trained import TEMPLATE

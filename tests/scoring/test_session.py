@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring import base, tree_scorer as cached
-from fewshot_llm.scoring.base import Session, Stopped, check_stop, current_session
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import Session, Stopped, TreeScorer, base, check_stop, current_session, tree_scorer as cached
 
 SHARED = "Review: the parcel came late and the box was broken\nSentiment: negative\n" * 6
 PROMPTS = [

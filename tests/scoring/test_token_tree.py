@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.passes import path_capacity, schedule
-from fewshot_llm.scoring.token_tree import build_tree
+from fewshot_llm.scoring import Encoded, build_tree, path_capacity, schedule
 
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
 ROWS = st.lists(

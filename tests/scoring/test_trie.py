@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, strategies as st
 
-from fewshot_llm.scoring.search import Frontier, Goal
-from fewshot_llm.scoring.token_tree import build_trie
+from fewshot_llm.scoring import Frontier, Goal, build_trie
 
 ANSWERS = st.lists(
     st.lists(st.integers(0, 3), min_size=1, max_size=5).map(tuple), min_size=1, max_size=12, unique=True

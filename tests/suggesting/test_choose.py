@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import FewshotError
-from fewshot_llm.labelling import TextSimilarity, Wish, choose, uncertainty
+from fewshot_llm.labelling import PoolSimilarity, Wish, choose, uncertainty
 
 SURE_TO_UNSURE = np.array([[0.95, 0.05], [0.8, 0.2], [0.65, 0.35], [0.51, 0.49]])
 NOTHING_ALIKE = np.eye(4)
@@ -72,7 +72,7 @@ def test_shares_only(name: str) -> None:
 
 @given(st.lists(st.text(max_size=8), max_size=6), st.lists(st.text(max_size=8), max_size=3))
 def test_similarity_is_symmetric_and_between_nothing_and_the_same(pool: list[str], labelled: list[str]) -> None:
-    similarity = TextSimilarity(pool, labelled)
+    similarity = PoolSimilarity(pool, labelled)
     table = np.array([similarity.row(row) for row in range(len(pool))]).reshape(len(pool), len(pool))
     assert np.allclose(table, table.T)
     assert np.allclose(np.diag(table), 1.0)
@@ -86,4 +86,4 @@ def test_similarity_is_symmetric_and_between_nothing_and_the_same(pool: list[str
     ("first", "second"), [("cancel order 123", "Cancel order 9876!"), ("物流很快，好评", "物流很快， 好评！！")]
 )
 def test_numbers_and_signs_do_not_make_a_new_text(first: str, second: str) -> None:
-    assert TextSimilarity([first], [second]).known[0] > Wish().near
+    assert PoolSimilarity([first], [second]).known[0] > Wish().near

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.data.columns import resolve_columns
+from fewshot_llm.data import resolve_columns
 from fewshot_llm.errors import SupportError
 from fewshot_llm.labelling import suggest
 from tests.estimators.word_scorer import WordScorer

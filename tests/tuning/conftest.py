@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from fewshot_llm.data import SupportSet
-from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.encoding import Encoded, encode
-from fewshot_llm.training.recipe import Recipe
+from fewshot_llm.models import LanguageModel
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import Encoded, encode
+from fewshot_llm.training import Recipe
 
 TEXTS = (
     "great, fast delivery and good quality, will buy again and again and again",

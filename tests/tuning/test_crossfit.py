@@ -3,14 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewshot_llm.data import folds
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import folds, load_task
 from fewshot_llm.errors import TuningError
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.training.cross_fit import (
+from fewshot_llm.prompting import PromptBuilder, load_template
+from fewshot_llm.scoring import Encoded
+from fewshot_llm.training import (
     OverBudget,
+    adapted,
     affordable_checks,
     checked_epochs,
     cross_fit,
@@ -18,9 +17,8 @@ from fewshot_llm.training.cross_fit import (
     label_table,
     row_maker,
     target_positions,
+    train_adapter,
 )
-from fewshot_llm.training.lora import adapted
-from fewshot_llm.training.trainer import train_adapter
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fewshot_llm.errors import AdapterError, BusyError
-from fewshot_llm.files.atomic import atomic_folder, folder_lock, require_free
+from fewshot_llm.files import atomic_folder, folder_lock, require_free
 
 
 def fill(folder, text, **how):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.training.forward import TrainingRows, frozen_hidden, handed_over, listed_layers, pack_hidden
+from fewshot_llm.training import TrainingRows, frozen_hidden, handed_over, listed_layers, pack_hidden
 
 
 @torch.no_grad()

@@ -4,10 +4,17 @@ import pytest
 import torch
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.training.cross_fit import label_table
-from fewshot_llm.training.lora import adapted, adapter_config, attach, average_adapters, read_weights, target_modules
-from fewshot_llm.training.recipe import Recipe
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.training import (
+    Recipe,
+    adapted,
+    adapter_config,
+    attach,
+    average_adapters,
+    label_table,
+    read_weights,
+    target_modules,
+    train_adapter,
+)
 
 
 def test_all_linear_takes_the_layers_and_never_the_head(any_model):

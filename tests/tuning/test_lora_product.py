@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from peft import LoraConfig, inject_adapter_in_model
 
-from fewshot_llm.training.forward import fused_lora
+from fewshot_llm.training import fused_lora
 
 
 def adapted_layer(width: int, out: int, rank: int, *, bias: bool = False, dropout: float = 0.0, seed: int = 0):

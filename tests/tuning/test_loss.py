@@ -3,9 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fewshot_llm.scoring.head import causal_network, last_layer_at
-from fewshot_llm.training.forward import PackLoss, TrainingRows, frozen_hidden, label_scores, labels_loss, pack_hidden
-from fewshot_llm.training.lora import adapter_config, attach
+from fewshot_llm.scoring import causal_network, last_layer_at
+from fewshot_llm.training import (
+    PackLoss,
+    TrainingRows,
+    adapter_config,
+    attach,
+    frozen_hidden,
+    label_scores,
+    labels_loss,
+    pack_hidden,
+)
 
 
 def gradients(loss, weights):

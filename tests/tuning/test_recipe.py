@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.training.recipe import Recipe, list_recipes, load_recipe, recipes_folder, suggest_recipe, take_recipe
+from fewshot_llm.training import Recipe, list_recipes, load_recipe, recipes_folder, suggest_recipe, take_recipe
 
 
 def write(tmp_path, text):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.models.device import choose_device, place
+from fewshot_llm.models import choose_device, place
 
 # On a CPU `accelerate launch` wants MPI; torch's own launcher sets up the same environment.
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -21,11 +21,11 @@ TRAIN = """
 import sys
 from safetensors.torch import save_file
 from accelerate import PartialState
-from fewshot_llm.models.load import load_model
-from fewshot_llm.prompting.builder import Prompt
-from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.training.recipe import Recipe
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.models import load_model
+from fewshot_llm.prompting import Prompt
+from fewshot_llm.scoring import encode
+from fewshot_llm.training import Recipe
+from fewshot_llm.training import train_adapter
 
 model = load_model(sys.argv[1], device="cpu", threads=1)
 texts = ["great", "broken box", "fast delivery", "late", "very good"]
@@ -41,7 +41,7 @@ if state.is_main_process:
 
 AGREE = """
 import os, sys, torch
-from fewshot_llm.models.device import agreed, is_first, several
+from fewshot_llm.models import agreed, is_first, several
 own = int(os.environ.get("RANK", 7))
 found = agreed({"rank": own}, torch.device("cpu"))
 sys.stdout.write(f"{own} {found['rank']} {several()} {is_first()}\\n")

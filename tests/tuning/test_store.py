@@ -8,26 +8,20 @@ import numpy as np
 import pytest
 
 from fewshot_llm import FewShotClassifier
-from fewshot_llm.artifacts import folder as store
-from fewshot_llm.artifacts.folder import save_artifact
-from fewshot_llm.artifacts.kinds import Artifact
-from fewshot_llm.artifacts.record import check_task, read_record
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
+from fewshot_llm.artifacts import Artifact, check_task, folder as store, read_record, save_artifact
+from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import ArtifactError
-from fewshot_llm.ladder.base import Ladder
-from fewshot_llm.ladder.climb import run_ladder
-from fewshot_llm.ladder.rungs.lora import Lora
-from fewshot_llm.models.load import load_model
-from fewshot_llm.predictors.build import make_builder
-from fewshot_llm.predictors.prompted import Inference
-from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.ladder import Ladder, run_ladder
+from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.models import load_model
+from fewshot_llm.predictors import Inference, make_builder
+from fewshot_llm.scoring import TreeScorer
 
 
 @pytest.fixture(scope="module")
 def climbed(tiny_model_folder):
     from fewshot_llm.data import SupportSet
-    from fewshot_llm.training.recipe import Recipe
+    from fewshot_llm.training import Recipe
 
     good, bad = ["great", "fast", "will buy again"], ["broken", "late", "never again"]
     support = SupportSet.from_lists(good + bad, ["positive"] * 3 + ["negative"] * 3)

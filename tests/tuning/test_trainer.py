@@ -6,15 +6,11 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
+from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import TuningError
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.scoring.encoding import encode
-from fewshot_llm.training.cross_fit import label_table, row_maker, target_positions
-from fewshot_llm.training.lora import adapted
-from fewshot_llm.training.trainer import train_adapter
+from fewshot_llm.prompting import PromptBuilder, load_template
+from fewshot_llm.scoring import encode
+from fewshot_llm.training import adapted, label_table, row_maker, target_positions, train_adapter
 
 
 def same(one, other):

@@ -6,10 +6,8 @@ import torch
 from hypothesis import given, strategies as st
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.scoring.encoding import Encoded
-from fewshot_llm.scoring.head import causal_network
-from fewshot_llm.scoring.reference import ReferenceScorer
-from fewshot_llm.training.forward import TrainingRows, check_attention, label_scores, pack_hidden, split_rows
+from fewshot_llm.scoring import Encoded, ReferenceScorer, causal_network
+from fewshot_llm.training import TrainingRows, check_attention, label_scores, pack_hidden, split_rows
 
 
 def scores_of(model, rows, token_limit):

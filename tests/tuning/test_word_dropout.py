@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.data import Example
-from fewshot_llm.data.task import load_task
-from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.prompting.template import load_template
-from fewshot_llm.training.augment import drop_words, drop_words_of
-from fewshot_llm.training.cross_fit import fit_adapter, row_maker, rows_by_epoch, target_positions
+from fewshot_llm.data import Example, load_task
+from fewshot_llm.prompting import PromptBuilder, load_template
+from fewshot_llm.training import drop_words, drop_words_of, fit_adapter, row_maker, rows_by_epoch, target_positions
 
 
 @given(st.text(), st.floats(0, 0.99), st.integers(0, 99))

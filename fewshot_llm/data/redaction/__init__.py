@@ -10,7 +10,6 @@ same placeholder, nothing can be computed back from it, and it does not depend o
 `pip install fewshot-llm[redact]`.
 """
 
-from fewshot_llm.data.redaction.reading import PERSONAL, Kind, Span
-from fewshot_llm.data.redaction.redactor import DEFAULT_REGIONS, Redactor, find_personal_data
+import lazy_loader
 
-__all__ = ["DEFAULT_REGIONS", "PERSONAL", "Kind", "Redactor", "Span", "find_personal_data"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

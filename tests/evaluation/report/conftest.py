@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from fewshot_llm.data import SupportSet, doctor
-from fewshot_llm.data.task import load_task
-from fewshot_llm.evaluation.result import (
+from fewshot_llm.data import SupportSet, doctor, load_task
+from fewshot_llm.evaluation import (
     AttackFigures,
     Evaluation,
     ExplainedRow,
@@ -22,7 +21,7 @@ from fewshot_llm.evaluation.result import (
     summarise,
 )
 from fewshot_llm.explaining import Explanation, Passage, Shown, Word
-from fewshot_llm.stats.calibration import Calibration
+from fewshot_llm.stats import Calibration
 
 HOSTILE = (
     "<script>alert(1)</script>",

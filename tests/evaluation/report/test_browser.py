@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from eval.pictures import BROWSERS, screenshot
-from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.report.evaluation import evaluation_document
-from fewshot_llm.report.render import write_report
+from fewshot_llm.evaluation import Evaluation
+from fewshot_llm.report import evaluation_document, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

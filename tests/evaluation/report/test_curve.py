@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fewshot_llm.evaluation.figures import Extrapolation, extrapolate, power_law, power_law_value, sizes
+from fewshot_llm.evaluation import Extrapolation, extrapolate, power_law, power_law_value, sizes
 from tests.evaluation.report.conftest import MakeResult
 
 

@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.ladder.decision import decide
-from fewshot_llm.ladder.evidence import label_evidence
+from fewshot_llm.evaluation import Evaluation
+from fewshot_llm.ladder import decide, label_evidence
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
-from fewshot_llm.report.document import Document, Quote, Side, Table
-from fewshot_llm.report.evaluation import evaluation_document
-from fewshot_llm.report.render import draw, escaped, to_html, to_markdown, visible, write_report
+from fewshot_llm.report import (
+    Document,
+    Quote,
+    Side,
+    Table,
+    draw,
+    escaped,
+    evaluation_document,
+    to_html,
+    to_markdown,
+    visible,
+    write_report,
+)
 from tests.evaluation.report.conftest import HOSTILE, MakeResult
 
 ALLOWED = {

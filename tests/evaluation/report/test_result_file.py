@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fewshot_llm.errors import DataFileError
-from fewshot_llm.evaluation.result import Evaluation, as_document, from_document, read_evaluation
+from fewshot_llm.evaluation import Evaluation, as_document, from_document, read_evaluation
 from fewshot_llm.files import atomic_write_json
-from fewshot_llm.stats.intervals import Interval
+from fewshot_llm.stats import Interval
 
 
 def test_a_result_comes_back(result: Evaluation, tmp_path: Path) -> None:

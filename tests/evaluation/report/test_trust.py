@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fewshot_llm.evaluation.figures import coverage_at, reliability, risk_coverage, uncalibrated
-from fewshot_llm.evaluation.result import Evaluation
-from fewshot_llm.stats.calibration import Calibration
-from fewshot_llm.stats.metrics import expected_calibration_error
+from fewshot_llm.evaluation import Evaluation, coverage_at, reliability, risk_coverage, uncalibrated
+from fewshot_llm.stats import Calibration, expected_calibration_error
 from tests.evaluation.report.conftest import run_of
 
 SCORES = hnp.arrays(np.float64, (6, 3), elements=st.floats(-8, 8))

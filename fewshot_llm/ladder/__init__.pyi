@@ -1,0 +1,29 @@
+from .base import (
+    Candidate as Candidate,
+    Climb as Climb,
+    Ladder as Ladder,
+    LadderCallbacks as LadderCallbacks,
+    Rung as Rung,
+    Skipped as Skipped,
+    check_target as check_target,
+)
+from .climb import (
+    LadderResult as LadderResult,
+    check_support as check_support,
+    climb_rungs as climb_rungs,
+    run_ladder as run_ladder,
+)
+from .decision import (
+    Decision as Decision,
+    decide as decide,
+)
+from .evidence import (
+    Evidence as Evidence,
+    Figure as Figure,
+    LabelEvidence as LabelEvidence,
+    NumberEvidence as NumberEvidence,
+    compare as compare,
+    label_evidence as label_evidence,
+    number_evidence as number_evidence,
+)
+from .rungs import LABEL_RUNGS as LABEL_RUNGS
