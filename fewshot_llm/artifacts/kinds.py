@@ -209,9 +209,9 @@ def _describe_classification(artifact: Artifact) -> dict[str, Any]:
 
 
 def _policy_record(policy: FittedPolicy, predictor: PromptedPredictor) -> dict[str, Any]:
-    told = asdict(policy)
-    _restored_policy(told, predictor.inference.builder.labels)
-    return told
+    values = asdict(policy)
+    _restored_policy(values, predictor.inference.builder.labels)
+    return values
 
 
 def _restore_classification(record: ArtifactRecord, parts: SavedParts) -> PromptedPredictor:
@@ -225,8 +225,8 @@ def _restore_classification(record: ArtifactRecord, parts: SavedParts) -> Prompt
     return PromptedPredictor(inference, tuple(one.calibration for one in record.calibrations))
 
 
-def _restored_policy(told: Mapping[str, Any], labels: Sequence[str]) -> FittedPolicy:
-    policy = TypeAdapter(FittedPolicy).validate_python(told)
+def _restored_policy(values: Mapping[str, Any], labels: Sequence[str]) -> FittedPolicy:
+    policy = TypeAdapter(FittedPolicy).validate_python(values)
     costs, contract, scope = policy.costs, policy.contract, policy.scope
     needed = len(labels) if costs is not None or policy.shift else 0
     if len(policy.shift) != needed or not np.all(np.isfinite(policy.shift)):
@@ -391,12 +391,12 @@ def _describe_ranking(artifact: Artifact) -> dict[str, Any]:
 
 def _restore_ranking(record: ArtifactRecord, parts: SavedParts) -> RankingPredictor:
     assert isinstance(record, RankingRecord)
-    prompt, told = record.prompt, record.ranking
-    kind = RANKING_PROMPTS[told.name]
-    if (kind is LetterPrompt) != (told.permutations is not None):
+    prompt, ranking = record.prompt, record.ranking
+    kind = RANKING_PROMPTS[ranking.name]
+    if (kind is LetterPrompt) != (ranking.permutations is not None):
         raise ValueError("ranking.permutations belong to a lettered list, and it needs them")
-    strategy = LetterPrompt(told.permutations) if told.permutations is not None else kind()
-    if len(told.bias) != (len(prompt.labels) if kind is LetterPrompt else 0):
+    strategy = LetterPrompt(ranking.permutations) if ranking.permutations is not None else kind()
+    if len(ranking.bias) != (len(prompt.labels) if kind is LetterPrompt else 0):
         raise ValueError("ranking.bias needs a number for each letter, and none where there are no letters")
     context = RankingContext(
         record.task, prompt.language, parts.scorer, _template(prompt, parts), prompt.layout, prompt.seed
@@ -410,7 +410,7 @@ def _restore_ranking(record: ArtifactRecord, parts: SavedParts) -> RankingPredic
     width = kind.width + (0 if counts is None else 3)
     if record.mix is not None and len(record.mix) != width:
         raise ValueError(f"mix needs {width} weights, one for each feature")
-    prepared = PreparedPrompt(strategy, context, parts.support, told.bias)
+    prepared = PreparedPrompt(strategy, context, parts.support, ranking.bias)
     similarity = TextSimilarity.of(() if counts is None else counts.holding)
     return RankingPredictor(prepared, counts, similarity, None if record.mix is None else ChoiceMix(record.mix))
 

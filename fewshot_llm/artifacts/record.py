@@ -492,8 +492,8 @@ def parsed_record(path: Path) -> ArtifactRecord:
         if path.stat().st_size > MOST_BYTES:
             raise ArtifactError(f"{path} has more than {MOST_BYTES:,} bytes. Is it the right file? Copy it again.")
         text = path.read_bytes()
-        told = json.loads(text)
-        if isinstance(told, dict) and told.get("format") in (1, 2):
+        parsed = json.loads(text)
+        if isinstance(parsed, dict) and parsed.get("format") in (1, 2):
             raise ArtifactError(
                 f"{path} was written by an earlier version of fewshot-llm. Fit again on the same rows, and save."
             )

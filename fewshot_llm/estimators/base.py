@@ -109,8 +109,8 @@ def as_support(X: Any, y: Sequence[Any], task: Task) -> SupportSet:
     labelled = [
         {**row, "label": None if is_missing(value) else label_name(value)} for row, value in zip(rows, y, strict=True)
     ]
-    told = {name: name for name in (*task.fields, "label") if any(name in row for row in labelled)}
-    return SupportSet.from_rows(labelled, task, told)
+    columns = {name: name for name in (*task.fields, "label") if any(name in row for row in labelled)}
+    return SupportSet.from_rows(labelled, task, columns)
 
 
 def labelled_rows(y: Any) -> tuple[list[Any], list[int]]:

@@ -190,8 +190,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             names = [label_name(value) for value in known.tolist()]
             merged = alike_spellings(names)
             rows = [row for row, name in zip(there, names, strict=True) if name in merged]
-            told = ", ".join(f"{name!r} → {best!r}" for name, best in merged.items())
-            warn_of_rows(rows, f"{{n}} rows have another spelling of a label, which was merged: {told}.", 2)
+            spellings = ", ".join(f"{name!r} → {best!r}" for name, best in merged.items())
+            warn_of_rows(rows, f"{{n}} rows have another spelling of a label, which was merged: {spellings}.", 2)
             known = np.array([merged.get(name, name) for name in names])
         check_classification_targets(known)
         values = {label_name(value): value for value in known.tolist() if not isinstance(value, str)}

@@ -521,6 +521,10 @@ def test_an_escalated_classifier_with_an_error_contract(folder, tmp_path):
     assert [one.reason for one in again.predictions(ZH)] == [one.reason for one in before.predictions(ZH)]
     with pytest.raises(ArtifactError, match="adapter"):
         load_estimator(tmp_path / "saved", model=model)
+    elsewhere = ReadingScorer(lambda query, names: [0.0] * len(names))
+    assert load_estimator(tmp_path / "saved", model=elsewhere).model is elsewhere, (
+        "a server tells nothing of its weights"
+    )
     same = load_estimator(tmp_path / "saved", model=before.predictor_.inference.scorer)
     assert answers(same, "zh") == answers(before, "zh")
 
