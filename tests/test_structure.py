@@ -25,7 +25,7 @@ def test_imports_go_one_way():
 
 def test_the_root_holds_nothing_but_what_everything_needs():
     here = {path.name for path in PACKAGE.iterdir() if path.is_file()}
-    assert here == {"__init__.py", "__main__.py", "errors.py", "types.py", "py.typed"}
+    assert here == {"__init__.py", "__init__.pyi", "__main__.py", "errors.py", "types.py", "py.typed"}
 
 
 def test_a_public_class_is_defined_once():
