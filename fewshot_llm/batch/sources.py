@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, Protocol
 from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST, Change, FileState, ReadHash, change_of
 from fewshot_llm.errors import BatchError, DataFileError
 from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
-from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names, known_encoding
-from fewshot_llm.files.tables import as_delimiter
+from fewshot_llm.files.delimited import as_delimiter
+from fewshot_llm.files.encodings import known_encoding
+from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names
 from fewshot_llm.models.trust import open_data_set
 
 __all__ = [

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.build import Told
     from fewshot_llm.data import Example
     from fewshot_llm.data.task import Task
-    from fewshot_llm.predictors.prompted import Inference, Prediction
+    from fewshot_llm.predictors.base import Prediction
+    from fewshot_llm.predictors.prompted import Inference
     from fewshot_llm.scoring.base import Scorer
     from fewshot_llm.scoring.passes import Profile
 

@@ -101,7 +101,7 @@ def evaluate(
         if model.adapter is not None:
             result = replace(result, decision=read_decision(model.adapter))
         if files.table is not None:
-            from fewshot_llm.evaluation.tables import recommend_for_file
+            from fewshot_llm.evaluation.table_baseline import recommend_for_file
 
             classifier = FewShotClassifier(described, loaded, shots=max(shots), language=language)
             columns = [name.strip() for name in files.table.split(",")]

@@ -17,7 +17,7 @@ __all__ = ["list_models", "pull_model", "show_model", "verify_models"]
 def list_models(as_json: Json = False) -> None:
     """List the embedded models."""
     from fewshot_llm.cli.output import show_models
-    from fewshot_llm.models import catalog
+    from fewshot_llm.models import listing as catalog
 
     statuses = catalog.list_models()
     if as_json:
@@ -44,7 +44,7 @@ def verify_models(
 ) -> None:
     """Compare a model in the cache with the hashes that were kept when it was made."""
     from fewshot_llm.errors import ModelError
-    from fewshot_llm.models import catalog
+    from fewshot_llm.models import listing as catalog
 
     if (name is None) is not every:
         raise typer.BadParameter("Give a model's name, or --all.")
@@ -65,7 +65,7 @@ def verify_models(
 def show_model(name: Annotated[str, argument()], as_json: Json = False) -> None:
     """Describe a model."""
     from fewshot_llm.cli.output import show_facts
-    from fewshot_llm.models.catalog import show_model as describe
+    from fewshot_llm.models.listing import show_model as describe
 
     described = describe(name)
     if as_json:

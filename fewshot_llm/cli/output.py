@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fewshot_llm.evaluation.result import Evaluation
     from fewshot_llm.evaluation.suite.result import Group, SuiteResult
     from fewshot_llm.files import Excel, Rows
-    from fewshot_llm.models.catalog import ModelStatus
+    from fewshot_llm.models.listing import ModelStatus
     from fewshot_llm.models.pull import PullProgress
     from fewshot_llm.selective.policy import FittedPolicy
     from fewshot_llm.types import Progress

@@ -32,7 +32,7 @@ from fewshot_llm.data.task import Kind, Task, load_task
 from fewshot_llm.errors import FewshotWarning, ServerError, SupportError, TaskError
 from fewshot_llm.files.values import DecimalMark, is_missing, number_column
 from fewshot_llm.models.load import LanguageModel
-from fewshot_llm.models.reference import ModelReference, load_referenced, reference_of, require_referenced
+from fewshot_llm.models.pickled import ModelReference, load_referenced, reference_of, require_referenced
 from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, make_builder, make_scorer
 from fewshot_llm.predictors.prompted import ShownShots, shown_shots
 from fewshot_llm.prompting.builder import PromptBuilder

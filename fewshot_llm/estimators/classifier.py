@@ -37,13 +37,13 @@ from fewshot_llm.estimators.base import (
     warn_of_rows,
     without_text,
 )
+from fewshot_llm.predictors.base import Prediction
 from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
 from fewshot_llm.predictors.out_of_fold import calibrate
 from fewshot_llm.predictors.prompted import (
     DEFAULT_SHOTS,
     Normalisation,
     NormalisationName,
-    Prediction,
     PromptedPredictor,
     warn_of_shots,
 )

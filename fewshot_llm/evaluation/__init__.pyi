@@ -50,7 +50,7 @@ from .result import (
     read_evaluation as read_evaluation,
     summarise as summarise,
 )
-from .tables import (
+from .table_baseline import (
     LANGUAGE_MODEL as LANGUAGE_MODEL,
     out_of_fold_scores as out_of_fold_scores,
     recommend as recommend,

@@ -27,7 +27,7 @@ from .certificate import (
     record_golden as record_golden,
     require as require,
 )
-from .decision import decision_prompt as decision_prompt
+from .decision_model import decision_prompt as decision_prompt
 from .gguf import (
     write_gguf_lora as write_gguf_lora,
     write_gguf_model as write_gguf_model,

@@ -36,7 +36,7 @@ from fewshot_llm.errors import ExportError, nearest
 from fewshot_llm.export import words as w
 from fewshot_llm.export.adapter import merge, normalise, served_rank, write_adapter, write_merged
 from fewshot_llm.export.certificate import CERTIFICATE, Certificate, Golden, record_golden, write_golden
-from fewshot_llm.export.decision import decision_prompt, write_decision
+from fewshot_llm.export.decision_model import decision_prompt, write_decision
 from fewshot_llm.export.gguf import MODEL, write_gguf_lora, write_gguf_model, write_ollama
 from fewshot_llm.export.servers import Storage, Target
 from fewshot_llm.export.source import ExportSource, read_source

@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
+from fewshot_llm.files.delimited import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
+from fewshot_llm.files.encodings import Encoding, known_encoding, sniff_encoding, utf8_stream
 from fewshot_llm.files.formats import (
     COMPRESSED,
     DELIMITERS,
     ENDINGS,
-    Encoding,
     Kind,
     Note,
     Problem,
@@ -33,11 +34,7 @@ from fewshot_llm.files.formats import (
     Row,
     distinct_names,
     kind_of,
-    known_encoding,
-    sniff_encoding,
-    utf8_stream,
 )
-from fewshot_llm.files.tables import as_delimiter, bad_bytes, bytes_problem, note_repeated, read_csv
 
 __all__ = ["Rows", "count_rows", "iter_rows", "load_rows", "read_rows", "scan_rows"]
 

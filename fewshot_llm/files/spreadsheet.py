@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_llm.errors import DataFileError
+from fewshot_llm.files.delimited import Cells, read_table
 from fewshot_llm.files.formats import Note, Reading
-from fewshot_llm.files.tables import Cells, read_table
 
 __all__ = ["read_xlsx"]
 

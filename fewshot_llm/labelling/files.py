@@ -18,7 +18,7 @@ from fewshot_llm.files import columns_of, json_list, result_names
 from fewshot_llm.files.values import is_missing
 
 if TYPE_CHECKING:
-    from fewshot_llm.predictors.prompted import Prediction
+    from fewshot_llm.predictors.base import Prediction
 
 __all__ = [
     "RESULT_COLUMNS",

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from fewshot_llm.errors import DataFileError, nearest
 from fewshot_llm.files import read_rows
-from fewshot_llm.predictors.prompted import Prediction
+from fewshot_llm.predictors.base import Prediction
 from fewshot_llm.types import Text, counted, listed
 
 __all__ = ["OUT_OF_SCOPE", "REPLY_COLUMNS", "HandOver", "Reply", "gaps", "read_answers", "reply_to"]

@@ -10,12 +10,6 @@ from .cache import (
     read_record as read_record,
     require_whole_weights as require_whole_weights,
 )
-from .catalog import (
-    gguf_path as gguf_path,
-    list_models as list_models,
-    show_model as show_model,
-    verify_model as verify_model,
-)
 from .device import (
     agreed as agreed,
     available_cores as available_cores,
@@ -38,6 +32,12 @@ from .linear import (
     onednn_is_faster as onednn_is_faster,
     padded as padded,
     product_of as product_of,
+)
+from .listing import (
+    gguf_path as gguf_path,
+    list_models as list_models,
+    show_model as show_model,
+    verify_model as verify_model,
 )
 from .load import (
     LanguageModel as LanguageModel,

@@ -182,7 +182,7 @@ class LanguageModel:
     adapter_source: Path | AdapterWeights | None = field(default=None, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[..., LanguageModel], tuple[Any, ...]]:
-        from fewshot_llm.models.reference import load_referenced, reference_of
+        from fewshot_llm.models.pickled import load_referenced, reference_of
 
         return load_referenced, (reference_of(self),)
 

@@ -29,7 +29,7 @@ from fewshot_llm.playground.words import PageWords, words_of
 
 if TYPE_CHECKING:
     from fewshot_llm.ladder.base import LadderCallbacks, Measured
-    from fewshot_llm.predictors.prompted import Prediction
+    from fewshot_llm.predictors.base import Prediction
     from fewshot_llm.training.cross_fit import FoldReport
     from fewshot_llm.training.trainer import EpochReport
 

@@ -31,7 +31,7 @@ from fewshot_llm.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from fewshot_llm.ladder.base import LadderCallbacks
-    from fewshot_llm.predictors.prompted import Prediction
+    from fewshot_llm.predictors.base import Prediction
 
 __all__ = ["Accuracy", "PlaygroundSession", "SupportFile"]
 

@@ -1,3 +1,4 @@
+from .base import LabelProbabilities as LabelProbabilities, Prediction as Prediction, Predictor as Predictor
 from .build import (
     make_builder as make_builder,
     make_scorer as make_scorer,
@@ -37,7 +38,6 @@ from .prompted import (
     Inference as Inference,
     MeanPerToken as MeanPerToken,
     PointwiseMutualInformation as PointwiseMutualInformation,
-    Prediction as Prediction,
     PromptedPredictor as PromptedPredictor,
     Sum as Sum,
     as_normalisation as as_normalisation,

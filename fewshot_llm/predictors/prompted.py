@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from scipy.special import log_softmax
 
-from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data.example import Example
+from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.errors import FewshotWarning, ScoringError, nearest
+from fewshot_llm.predictors.base import LabelProbabilities, Predictor
 from fewshot_llm.prompting.builder import Prompt, PromptBuilder
 from fewshot_llm.scoring.base import LabelScores, Scorer, TopLabels, check_stop
 from fewshot_llm.stats.calibration import Calibration
@@ -29,12 +31,10 @@ from fewshot_llm.types import FloatArray, IntArray, Progress
 __all__ = [
     "DEFAULT_SHOTS",
     "Inference",
-    "LabelProbabilities",
     "MeanPerToken",
     "Normalisation",
     "NormalisationName",
     "PointwiseMutualInformation",
-    "Prediction",
     "PromptedPredictor",
     "Question",
     "ShownShots",
@@ -233,103 +233,6 @@ CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of one text.
-
-    Attributes:
-        label: the most probable label; None for a text that is missing or empty.
-        probabilities: calibrated probability of every label, in the task's label order; they sum to 1. Of a search
-            for the top labels only those, best first, each a lower bound.
-        margin: the best probability minus the second best; 1 where there is one label.
-        abstained: whether the label should not be acted upon without a human look.
-        prompt_fingerprint: SHA-256 (hex) of what was scored; with several permutations, of all their prompts.
-        rest: at most so much probability lies on labels that are not listed; 0 where all are.
-    """
-
-    label: str | None
-    probabilities: Mapping[str, float]
-    margin: float
-    abstained: bool
-    prompt_fingerprint: str
-    rest: float = 0.0
-
-    @property
-    def probability(self) -> float:
-        """Probability of `label`; 0 where there is none."""
-        return 0.0 if self.label is None else self.probabilities[self.label]
-
-    @classmethod
-    def of_no_text(cls) -> Prediction:
-        """The prediction for a text that is missing or empty."""
-        return cls(None, {}, 0.0, abstained=True, prompt_fingerprint="")
-
-    @property
-    def reason(self) -> str | None:
-        """`empty-text` where there is no label; None where there is one. A policy has reasons of its own."""
-        return "empty-text" if self.label is None else None
-
-    @classmethod
-    def from_log_probabilities(
-        cls, labels: Sequence[str], log_probabilities: FloatArray, prompt_fingerprint: str
-    ) -> Prediction:
-        """The prediction for one text.
-
-        Args:
-            labels: in the order of `log_probabilities`.
-            log_probabilities: log P(label | text), nats, shape [labels].
-            prompt_fingerprint: of the scored prompt.
-
-        >>> Prediction.from_log_probabilities(["good", "bad"], np.log([0.75, 0.25]), "").margin
-        0.5
-        """
-        p = np.exp(log_probabilities)
-        order = np.argsort(-p, kind="stable")
-        margin = float(p[order[0]] - p[order[1]]) if len(p) > 1 else 1.0
-        probabilities = dict(zip(labels, p.tolist(), strict=True))
-        return cls(labels[order[0]], probabilities, margin, abstained=False, prompt_fingerprint=prompt_fingerprint)
-
-    @classmethod
-    def from_top(cls, labels: Sequence[str], top: TopLabels, temperature: float, prompt_fingerprint: str) -> Prediction:
-        """The prediction of a search that did not score every label.
-
-        With e_i = exp(score_i / T) for the labels that were found and e_b for the bound on each of the m others,
-        P(i) lies between e_i / (Σe + m e_b), which is what is given, and e_i / Σe.
-
-        Args:
-            labels: all of them, in the order that `top.indices` counts in.
-            top: what was found.
-            temperature: what scores are divided by, T.
-            prompt_fingerprint: of the scored prompt.
-
-        >>> top = TopLabels(indices=(1,), scores=(0.0,), bound=float(np.log(0.25)))
-        >>> found = Prediction.from_top(["good", "bad"], top, 1.0, "")
-        >>> found.label, found.probability, found.rest
-        ('bad', 0.8, 0.2)
-        """
-        scores = np.array([*top.scores, top.bound]) / temperature
-        weights = np.exp(scores - scores.max())
-        others = len(labels) - len(top.indices)
-        *p, each = (weights / (weights[:-1].sum() + others * weights[-1])).tolist()
-        shares = dict(zip((labels[i] for i in top.indices), p, strict=True))
-        rival = p[1] if len(p) > 1 else each if others else 0.0
-        return cls(labels[top.indices[0]], shares, p[0] - rival, False, prompt_fingerprint, rest=others * each)
-
-
-@dataclass(frozen=True)
-class LabelProbabilities:
-    """What a model says of some queries.
-
-    Attributes:
-        log_probabilities: calibrated log P(label | text), nats, shape [queries, labels].
-        fingerprints: SHA-256 (hex) of what was scored, one per query; with several draws, of all their
-            prompts.
-    """
-
-    log_probabilities: FloatArray
-    fingerprints: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class TopAnswers:
     """The most probable labels of some queries.
 
@@ -345,7 +248,7 @@ class TopAnswers:
 
 
 @dataclass(frozen=True)
-class PromptedPredictor:
+class PromptedPredictor(Predictor):
     """An inference with one calibration per draw of demonstrations.
 
     Attributes:
@@ -355,6 +258,24 @@ class PromptedPredictor:
 
     inference: Inference
     calibrations: tuple[Calibration, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """As the task names them, in the order in which they are scored."""
+        return self.inference.builder.labels
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the prompt, the support rows, the scorer, the normalisation and the calibrations."""
+        inference = self.inference
+        parts = (
+            inference.builder.fingerprint,
+            inference.support.fingerprint,
+            inference.scorer.fingerprint,
+            repr(inference.normalisation),
+            repr(self.calibrations),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def answer(self, queries: Sequence[Example], progress: Progress | None = None) -> LabelProbabilities:
         """Log-probabilities of every label.

@@ -49,8 +49,8 @@ from jinja2.runtime import Macro
 
 from fewshot_llm.data.task import Task, prompts_folder, read_task_file
 from fewshot_llm.errors import TaskError, TemplateError, nearest
-from fewshot_llm.prompting.bounded import BoundedEnvironment, TooMuch
 from fewshot_llm.prompting.fields import Fields
+from fewshot_llm.prompting.sandbox import BoundedEnvironment, TooMuch
 
 __all__ = [
     "AVAILABLE",

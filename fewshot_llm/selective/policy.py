@@ -18,8 +18,9 @@ from scipy.special import log_softmax
 from fewshot_llm.data import Example, SupportSet, folds
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.errors import CalibrationError, nearest
+from fewshot_llm.predictors.base import Prediction
 from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.predictors.prompted import Prediction, PromptedPredictor
+from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.selective.costs import Costs, fit_shift, read_costs
 from fewshot_llm.selective.out_of_scope import LabelledTexts, OutOfScopeDetector, fit_scope
 from fewshot_llm.selective.risk_control import RiskThreshold, fit_contract

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fewshot_llm.data.redaction.introduced import (
+from fewshot_llm.data.redaction.names_in_sentences import (
     COMPOUND,
     HALF_WORD,
     LATIN,

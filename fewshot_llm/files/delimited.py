@@ -18,7 +18,8 @@ from typing import BinaryIO, TextIO
 
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
-from fewshot_llm.files.formats import Note, Problem, Reading, distinct_names, fitting_line
+from fewshot_llm.files.encodings import fitting_line
+from fewshot_llm.files.formats import Note, Problem, Reading, distinct_names
 
 __all__ = ["Cells", "as_delimiter", "bad_bytes", "bytes_problem", "note_repeated", "read_csv", "read_table"]
 
