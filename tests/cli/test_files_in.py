@@ -10,7 +10,7 @@ import pytest
 from fewshot_llm.data import list_tasks, load_task
 from tests.batch.helpers import read_errors, read_shards
 from tests.cli.conftest import Run
-from tests.test_rows_in import AMAZON, GBK_ROW, SUPPORT
+from tests.files.test_rows_in import AMAZON, GBK_ROW, SUPPORT
 
 INPUTS: dict[str, tuple[str, bytes, list[str | None]]] = {
     "unclosed quote": (

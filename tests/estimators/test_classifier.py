@@ -27,7 +27,7 @@ from fewshot_llm.errors import (
 from fewshot_llm.prompting import Balanced, Nearest, RandomOrder, Template
 from fewshot_llm.scoring import LabelScores, ReferenceScorer
 from fewshot_llm.stats import Batch, Contextual, Uncalibrated
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("customer-intent").folder)
 

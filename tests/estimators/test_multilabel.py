@@ -10,7 +10,7 @@ from fewshot_llm.errors import CalibrationError, SupportError, TaskError
 from fewshot_llm.estimators import FewShotMultiLabelClassifier
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.predictors import fit_reading, pair_task
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 ASPECTS = {"delivery": "物流", "price": "价格", "quality": "质量"}
 

@@ -9,7 +9,7 @@ from fewshot_llm.errors import SupportError, TaskError
 from fewshot_llm.estimators import FewShotRanker
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.predictors import Basket, Choice, TitlePrompt
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 
 def choices(many: int, seed: int = 0) -> list[Choice]:

@@ -10,7 +10,7 @@ from fewshot_llm.errors import CalibrationError, ModelError, SupportError, TaskE
 from fewshot_llm.estimators import FewShotRegressor
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.predictors import Grid, Monotone
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i} " + "good " * (i % 5) for i in range(40)]
 STARS = [i % 5 + 1 for i in range(40)]

@@ -8,7 +8,7 @@ import pytest
 from fewshot_llm import FewShotClassifier, TableVerbalizer
 from fewshot_llm.errors import SupportError
 from fewshot_llm.evaluation import LANGUAGE_MODEL, recommend_for_table
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 ROWS = [{"pages": i % 7, "value": 3.0 * (i % 2) + 0.1 * (i % 5)} for i in range(24)]
 LABELS = ["purchase" if i % 2 else "no_purchase" for i in range(24)]

@@ -14,7 +14,7 @@ from fewshot_llm.models import LanguageModel
 from fewshot_llm.prompting import Nearest, Prompt
 from fewshot_llm.scoring import ReferenceScorer
 from fewshot_llm.stats import Uncalibrated
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 GOOD, BAD = ["很好，喜欢", "质量不错", "推荐购买"], ["太差了，退货", "垃圾，失望", "差评"]
 TEXTS, LABELS = GOOD + BAD, ["positive"] * 3 + ["negative"] * 3

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.estimators.conftest import reviews
+from tests.conftest import reviews
 
 __all__ = ["reviews"]

@@ -25,8 +25,8 @@ from fewshot_llm.playground import (
     words_of,
 )
 from fewshot_llm.types import Text
-from tests.estimators.word_scorer import WordScorer
 from tests.playground.conftest import ROWS
+from tests.word_scorer import WordScorer
 
 Open = Callable[..., PlaygroundSession]
 TEXT = "质量不错，就是慢，失望"

@@ -27,7 +27,7 @@ from fewshot_llm.prompting import (
     shows,
     unusual,
 )
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")
 FORM = PromptShape.of(TASK, load_template(TASK, "zh"), "zh")

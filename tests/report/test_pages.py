@@ -27,7 +27,7 @@ from fewshot_llm.report import (
     visible,
     write_report,
 )
-from tests.evaluation.report.conftest import HOSTILE, MakeResult
+from tests.report.conftest import HOSTILE, MakeResult
 
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "nav", "footer", "div"),

@@ -45,7 +45,7 @@ def test_a_loss_is_refused_with_its_figures(words_and_noise, support):
 @pytest.fixture
 def words_and_noise(llama):
     """A scorer that reads the texts, and one that reads them wrong, in the shape of loaded models."""
-    from tests.estimators.word_scorer import WordScorer
+    from tests.word_scorer import WordScorer
 
     class Wrong(WordScorer):
         dtype = torch.bfloat16

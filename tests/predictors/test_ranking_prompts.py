@@ -10,7 +10,7 @@ from fewshot_llm.errors import SupportError
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.predictors import NOTHING, Choice, LetterPrompt, PmiPrompt, RankingContext, TitlePrompt, YesNoPrompt
 from fewshot_llm.scoring import choose_scorer
-from tests.estimators.reading_scorer import ReadingScorer, Rule
+from tests.reading_scorer import ReadingScorer, Rule
 
 PAIRS = {"cup": "saucer", "nail": "hammer", "pen": "paper", "hat": "scarf", "key": "lock"}
 CHOICES = [

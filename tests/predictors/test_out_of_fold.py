@@ -15,7 +15,7 @@ from fewshot_llm.predictors import (
     score_held_out,
 )
 from fewshot_llm.prompting import Balanced, Nearest
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from fewshot_llm.evaluation import Evaluation, coverage_at, reliability, risk_coverage, uncalibrated
 from fewshot_llm.stats import Calibration, expected_calibration_error
-from tests.evaluation.report.conftest import run_of
+from tests.report.conftest import run_of
 
 SCORES = hnp.arrays(np.float64, (6, 3), elements=st.floats(-8, 8))
 

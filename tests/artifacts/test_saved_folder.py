@@ -43,7 +43,7 @@ from fewshot_llm.prompting import Nearest
 from fewshot_llm.selective import SelectivePolicy
 from fewshot_llm.training import Recipe
 from tests.conftest import tiny_model
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 ZH = [
     "很好，喜欢",

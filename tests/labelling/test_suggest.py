@@ -8,7 +8,7 @@ from fewshot_llm import FewShotClassifier
 from fewshot_llm.data import resolve_columns
 from fewshot_llm.errors import SupportError
 from fewshot_llm.labelling import suggest
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 TEXTS = ["很好，喜欢", "质量不错", "太差了，退货", "垃圾，失望"]
 LABELS = ["positive", "positive", "negative", "negative"]

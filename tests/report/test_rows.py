@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fewshot_llm.evaluation import Row, class_figures, least_sure, mixups, surest_mistakes
-from tests.evaluation.report.conftest import run_of
+from tests.report.conftest import run_of
 
 P = np.array([[0.7, 0.3], [0.1, 0.9], [0.45, 0.55], [0.99, 0.01]])
 RUN = run_of(1, 0, np.array([0, 0, 0, 1]), np.log(P))

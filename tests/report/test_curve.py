@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fewshot_llm.evaluation import Extrapolation, extrapolate, power_law, power_law_value, sizes
-from tests.evaluation.report.conftest import MakeResult
+from tests.report.conftest import MakeResult
 
 
 @given(a=st.floats(0.05, 0.9), b=st.floats(-0.2, 1.0))

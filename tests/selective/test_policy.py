@@ -12,8 +12,8 @@ from fewshot_llm.data import SupportSet, load_task
 from fewshot_llm.errors import CalibrationError, TaskError
 from fewshot_llm.estimators import FewShotClassifier
 from fewshot_llm.selective import SelectivePolicy, SelectivePrediction, answers_out_of_fold
-from tests.estimators.conftest import BAD, GOOD
-from tests.estimators.word_scorer import WordScorer
+from tests.conftest import BAD, GOOD
+from tests.word_scorer import WordScorer
 
 COSTS = {"positive": {"negative": 1}, "negative": {"positive": 5}}
 

@@ -15,7 +15,7 @@ from fewshot_llm.evaluation import Attack, Attacked, attack, attacked_text, comp
 from fewshot_llm.prompting import Prompt, PromptShape, load_template
 from fewshot_llm.scoring import LabelScores
 from fewshot_llm.types import Progress
-from tests.estimators.word_scorer import WordScorer
+from tests.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")
 SUPPORT = SupportSet.from_lists(

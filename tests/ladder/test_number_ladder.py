@@ -11,7 +11,7 @@ from fewshot_llm.ladder.rungs import NumberLadder
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.predictors import Grid
 from fewshot_llm.training import Recipe
-from tests.estimators.reading_scorer import ReadingScorer
+from tests.reading_scorer import ReadingScorer
 
 TEXTS = [f"sentence {i}: {'good ' * 4 if i % 2 else 'bad ' * 4}" for i in range(16)]
 STARS = [5.0 if i % 2 else 1.0 for i in range(16)]
