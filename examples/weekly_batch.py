@@ -14,17 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fewshot_llm import FewShotClassifier, SupportSet, load_task
-from fewshot_llm.batch import (
-    ClassifierLabeller,
-    Output,
-    Settings,
-    ShardEntry,
-    drift_warnings,
-    open_source,
-    run_batch,
-    support_profile,
-)
+from fewshot_llm import FewShotClassifier, SupportSet, batch, load_task
 from fewshot_llm.files import write_rows
 from fewshot_llm.labelling import suggest
 
@@ -44,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     task = load_task("review-sentiment")
     classifier = FewShotClassifier(task, options.model, shots=4, defence="standard")
     classifier.fit_support(SupportSet.from_file(options.support, task))
-    source = open_source(options.reviews)
-    report = run_batch(
-        ClassifierLabeller(classifier),
+    source = batch.open_source(options.reviews)
+    report = batch.run_batch(
+        batch.ClassifierLabeller(classifier),
         source,
-        Output(options.out, form="jsonl", resume=True),
-        Settings({"text": "text"}),
-        support=support_profile(classifier),
+        batch.Output(options.out, form="jsonl", resume=True),
+        batch.Settings({"text": "text"}),
+        support=batch.support_profile(classifier),
     )
     print(f"{report.labelled} of {report.rows} rows are labelled {dict(report.labels)} → {options.out}")
     for kind, number in report.errors.items():
@@ -58,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     warnings = list(report.warnings)
     if options.before:
-        warnings += drift_warnings([week(0, options.before), week(1, options.out)])
+        warnings += batch.drift_warnings([week(0, options.before), week(1, options.out)])
     if not warnings:
         return 1 if report.errors else 0
     print("The texts have changed (0 is the week before, 1 this one):", *warnings, sep="\n  ")
@@ -70,16 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 3
 
 
-def week(number: int, folder: Path) -> ShardEntry:
+def week(number: int, folder: Path) -> batch.ShardEntry:
     """All shards of a job as one."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    shards = [ShardEntry(**shard) for shard in manifest["shards"] if shard["labelled"]]
+    shards = [batch.ShardEntry(**shard) for shard in manifest["shards"] if shard["labelled"]]
     labelled = sum(shard.labelled for shard in shards)
     margin = sum(shard.labelled * (shard.mean_margin or 0.0) for shard in shards) / max(labelled, 1)
     labels = Counter[str]()
     for shard in shards:
         labels.update(shard.labels)
-    return ShardEntry(number, str(folder), "", 0, labelled, labelled, labels=labels, mean_margin=margin)
+    return batch.ShardEntry(number, str(folder), "", 0, labelled, labelled, labels=labels, mean_margin=margin)
 
 
 if __name__ == "__main__":

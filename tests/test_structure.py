@@ -52,6 +52,10 @@ def test_every_name_that_a_package_shows_is_there(face):
     }
     assert set(package.__all__) == promised
     assert [name for name in sorted(promised) if not hasattr(package, name)] == []
+    files = {
+        path.stem for path in (ROOT / face).glob("*.py")
+    }  # importing such a file would put it in the place of the name
+    assert [name for name in promised & files if getattr(package, name).__module__.split(".")[-1] != name] == []
 
 
 @pytest.mark.parametrize("folder", ["tests", "eval", "examples"])

@@ -24,7 +24,7 @@ from eval.shop.common import ROOT, open_model
 from fewshot_llm import FewShotClassifier
 from fewshot_llm.artifacts import installed_versions
 from fewshot_llm.data import SupportSet, load_task
-from fewshot_llm.evaluation import Attacked, attack, attacked_text, compare, git_commit, load_attacks, machine
+from fewshot_llm.evaluation import Attacked, attack, attacked_text, compare_defence, git_commit, load_attacks, machine
 from fewshot_llm.evaluation.suite import Data, SuiteData, read_data
 from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder import Ladder, run_ladder
@@ -122,7 +122,7 @@ def choose(options: argparse.Namespace, data: SuiteData, fit: Fit) -> dict[str, 
         started = time.perf_counter()
         runs = ask(candidate, data, asked, "development", fit, seeds)
         plain = plain or runs
-        report = compare(load_attacks().of("development"), candidate.name, plain, runs).to_json()
+        report = compare_defence(load_attacks().of("development"), candidate.name, plain, runs).to_json()
         found[candidate.name] = {
             **report["defended"],
             "clean_accuracy_change": report["clean_accuracy_change"],
@@ -137,7 +137,7 @@ def measure(options: argparse.Namespace, data: SuiteData, fit: Fit) -> dict[str,
     asked = data.test.subset(range(options.rows))
     plain = ask(UNDEFENDED, data, asked, "both", fit, range(options.seeds))
     defended = ask(STANDARD, data, asked, "both", fit, range(options.seeds))
-    report = compare(load_attacks(), STANDARD.name, plain, defended).to_json()
+    report = compare_defence(load_attacks(), STANDARD.name, plain, defended).to_json()
     print(json.dumps(report, indent=1), flush=True)
     return report
 

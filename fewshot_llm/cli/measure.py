@@ -158,7 +158,7 @@ def attack(
     from fewshot_llm.cli.output import row_progress, show_attacks
     from fewshot_llm.evaluation.attacks import (
         attack as attack_rows,
-        compare as compare_attacks,
+        compare_defence,
         load_attacks,
         rows_to_attack,
     )
@@ -182,7 +182,7 @@ def attack(
         classifier = clone(asking).set_params(defence=name).fit_support(examples)
         with row_progress("Attacking" if name == "none" else f"Attacking the defence {name}") as progress:
             found.append(attack_rows(classifier, tuple(asked), chosen, seed, progress))
-    compared = compare_attacks(chosen, defence, [found[0]], [found[-1]])
+    compared = compare_defence(chosen, defence, [found[0]], [found[-1]])
     if evaluation is not None and add_to is not None:
         atomic_write_json(add_to, replace(evaluation, attacks=compared.figures()).to_json())
     section = compared.to_json()

@@ -3,7 +3,7 @@ from .attacks import (
     Attacked as Attacked,
     attack as attack,
     attacked_text as attacked_text,
-    compare as compare,
+    compare_defence as compare_defence,
     load_attacks as load_attacks,
     rows_to_attack as rows_to_attack,
 )

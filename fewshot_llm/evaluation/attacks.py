@@ -36,7 +36,7 @@ __all__ = [
     "Half",
     "attack",
     "attacked_text",
-    "compare",
+    "compare_defence",
     "load_attacks",
     "rows_to_attack",
 ]
@@ -109,7 +109,7 @@ def load_attacks(version: int = 1) -> AttackSet:
     """
     file = Path(__file__).parent / f"attacks-v{version}.toml"
     if not file.is_file():
-        known = ", ".join(sorted(path.stem.removeprefix("v") for path in file.parent.glob("v*.toml")))
+        known = ", ".join(sorted(path.stem.removeprefix("attacks-v") for path in file.parent.glob("attacks-v*.toml")))
         raise DataFileError(f"There is no version {version} of the attacks. Known: {known}.")
     try:
         return AttackSet(**tomllib.loads(file.read_text(encoding="utf-8")))
@@ -342,7 +342,7 @@ class AttackReport:
         }
 
 
-def compare(
+def compare_defence(
     attacks: AttackSet, defence: str, undefended: Sequence[Attacked], defended: Sequence[Attacked]
 ) -> AttackReport:
     """Put runs side by side.

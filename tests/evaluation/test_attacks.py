@@ -11,7 +11,15 @@ from pydantic import ValidationError
 from fewshot_llm import FewShotClassifier, SupportSet
 from fewshot_llm.data import Example, load_task
 from fewshot_llm.errors import DataFileError, SupportError
-from fewshot_llm.evaluation import Attack, Attacked, attack, attacked_text, compare, load_attacks, rows_to_attack
+from fewshot_llm.evaluation import (
+    Attack,
+    Attacked,
+    attack,
+    attacked_text,
+    compare_defence,
+    load_attacks,
+    rows_to_attack,
+)
 from fewshot_llm.prompting import Prompt, PromptShape, load_template
 from fewshot_llm.scoring import LabelScores
 from fewshot_llm.types import Progress
@@ -83,7 +91,7 @@ def test_gullible_scorer_falls_and_the_defence_holds() -> None:
     plain, defended = (attack(classifier(name), ASKED, attacks) for name in ("none", "standard"))
     assert plain.clean.tolist() == defended.clean.tolist() == [0, 1]
     assert plain.aims.tolist() == [1, 0]
-    report = compare(attacks, "standard", [plain], [defended]).to_json()
+    report = compare_defence(attacks, "standard", [plain], [defended]).to_json()
     assert report["undefended"]["flip_rate"] > 0.5
     assert report["defended"]["flip_rate"] < report["undefended"]["flip_rate"] / 3
     assert report["clean_accuracy_change"]["value"] == 0.0
@@ -95,7 +103,7 @@ def test_rates_are_counted_over_attacks_rows_and_seeds() -> None:
     attacks = attacks.model_copy(update={"attack": attacks.attack[:2]})
     run = Attacked(np.array([0, 1]), np.array([0, 0]), np.array([1, 1]), np.array([[1, 0], [0, 0]]))
     still = Attacked(np.array([0, 1]), np.array([0, 1]), np.array([1, 0]), np.array([[0, 1], [0, 1]]))
-    report = compare(attacks, "d", [run, run], [still, still]).to_json()
+    report = compare_defence(attacks, "d", [run, run], [still, still]).to_json()
     assert report["undefended"]["flip_rate"] == 0.25
     assert report["undefended"]["targeted"]["value"] == 0.25
     assert report["undefended"]["accuracy_attacked"]["value"] == 0.25
@@ -106,7 +114,7 @@ def test_rates_are_counted_over_attacks_rows_and_seeds() -> None:
     assert report["clean_accuracy_change"]["value"] == 0.5
     assert report["by_attack"][1]["high"] > 0.3, "no flip among four is no proof that there are none"
     with pytest.raises(ValueError, match="same seeds"):
-        compare(attacks, "d", [run, run], [still])
+        compare_defence(attacks, "d", [run, run], [still])
 
 
 def test_rows_that_cannot_be_measured_are_refused() -> None:
