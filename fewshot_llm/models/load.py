@@ -1,7 +1,4 @@
-"""Load a base model with its tokenizer and, where asked, an adapter.
-
-`LanguageModel` is a causal model, its tokenizer and everything that names them.
-"""
+"""Load a base model with its tokenizer and, where asked, an adapter: together a `LanguageModel`."""
 
 from __future__ import annotations
 

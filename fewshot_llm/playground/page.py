@@ -1,12 +1,7 @@
 """The page: gradio components and which function each button calls. What they do is in `session`.
 
-What the tabs of the page share: the components that follow the language and the support set.
-
-The first tab: label texts, see why, correct a label.
-
-The other tabs: the labelled rows with the accuracy so far, the prompt, tuning.
-
-What the page shows, as plain values: tables, messages, the lines of a training.
+Four tabs: label texts, see why and correct a label; the labelled rows with the accuracy so far; the prompt; tuning.
+All of them follow the language and the support set.
 """
 
 from __future__ import annotations

@@ -1,19 +1,17 @@
 """Defences against text that talks to the labeller: what is done to a text before a template sees it.
 
 A text is only ever a value, and its special tokens are broken after this (`neutralise`). That keeps a model's control
-tokens out; it does not keep a small model from believing what a review says about its own label. Each guard here is one
-idea, a function of the text and of the task's form, and a `Defence` is a tuple of them. Demonstrations and queries are
-treated alike, so that a text with nothing suspicious in it is read exactly as it was.
+tokens out; it does not keep a small model from believing what a review says about its own label. Each filter here is
+one idea, a function of the text and of the shape of the task's prompts (`PromptShape`: what somebody needs to imitate
+them, and to notice an imitation); a `Defence` is a tuple of filters. Demonstrations and queries are treated alike, so
+that a text with nothing suspicious in it is read exactly as it was.
+
+An injected piece is given away by forms of words that talk to the labeller instead of about the product. Patterns are
+matched against one clause at a time in its plain form (NFKC, lower case, no blanks between Chinese characters), so that
+`回 答`, `ＡＮＳＷＥＲ` and `Answer` are one thing.
 
 What a defence can do is measured (`fewshot-llm attack`), not promised: whoever praises a bad product in ordinary words
 has not attacked a labeller but written a false review.
-
-What gives an injected piece of text away: forms of words that talk to the labeller instead of about the product.
-
-Patterns are matched against one clause at a time in its plain form (NFKC, lower case, no blanks between Chinese
-characters), so that `回 答`, `ＡＮＳＷＥＲ` and `Answer` are one thing.
-
-What a task's prompts look like from outside: all that somebody needs to imitate them, and to notice an imitation.
 """
 
 from __future__ import annotations
@@ -72,8 +70,8 @@ class PromptShape:
         >>> from fewshot_llm.prompting.template import load_template
         >>> from fewshot_llm.data.task import load_task
         >>> task = load_task("review-sentiment")
-        >>> form = Form.of(task, load_template(task, "zh"), "zh")
-        >>> form.opening, form.closing, form.words["positive"]
+        >>> shape = PromptShape.of(task, load_template(task, "zh"), "zh")
+        >>> shape.opening, shape.closing, shape.words["positive"]
         ('评论：', '\n评价：', '正面')
     """
 
@@ -129,7 +127,7 @@ class InjectionPattern:
         return cls(name, re.compile(pattern, re.VERBOSE))
 
     def __repr__(self) -> str:
-        return f"Sign({self.name!r}, {self.pattern.pattern!r})"
+        return f"InjectionPattern({self.name!r}, {self.pattern.pattern!r})"
 
 
 SIGNS: tuple[InjectionPattern, ...] = (

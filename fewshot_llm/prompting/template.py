@@ -18,7 +18,7 @@ In place of every answer, also those of the demonstrations, stands a secret mark
 rendering; text is cut there and nowhere else. What a review says cannot move a cut, and how an item looks cannot
 depend on its answer. All white space is the template's.
 
-The only place where template source meets Jinja: a sandbox without files, Python internals or silent gaps.
+Jinja runs in a sandbox without files, Python internals or silent gaps, and template source meets it only here.
 """
 
 from __future__ import annotations

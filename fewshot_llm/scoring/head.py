@@ -5,11 +5,9 @@ states are gathered first, and the logits of all of them are summed up a slice o
 Gimelshein 2018, "Online normalizer calculation for softmax", https://arxiv.org/abs/1805.02867): a slice stays in the
 processor's cache, and memory is bounded. Scoring and training share the sum; training gets its gradient as well.
 
-The last layer, worked out only where it is read.
-
-What the last layer makes of a token is seen by the output head alone: no other token attends to it. Most tokens of a
-pass are not scored, so the parts of that layer that work on each token by itself run for the scored ones only, and
-hand on zeros for the rest.
+The last layer is worked out only where the head reads it, too. What it makes of a token no other token attends to, and
+most tokens of a pass are not scored: the parts of that layer that work on each token by itself run for the scored ones
+only, and hand on zeros for the rest.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Best labels for a batch: contexts over one token tree, then rounds in which every row opens one trie node.
-
-Each row runs its own exact search (`frontier.Frontier`); a round is one forward pass over the nodes that the rows of
-a group want opened. Keys and values of the group's contexts stay readable until all its rows are done.
-
-The exactly best labels without scoring all of them.
+"""The exactly best labels of a batch without scoring all of them.
 
 A label's log-probability only falls as its tokens are added, so a partial label's score, plus the largest offset of
 the labels below it, bounds every one of them. Opening the partial label with the highest bound first therefore finds
 the best label, and after it the second best, exactly (A* with an admissible bound: Hart, Nilsson and Raphael 1968;
 without offsets uniform-cost search, on the label trie).
+
+Each row runs its own search (`Frontier`), over contexts that share one token tree. A round is one forward pass over the
+trie nodes that the rows of a group want opened. Keys and values of the group's contexts stay readable until all its
+rows are done.
 """
 
 from __future__ import annotations

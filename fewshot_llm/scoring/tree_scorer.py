@@ -1,13 +1,9 @@
 """The fast scorer: every token of a batch is computed once.
 
-Agrees with `ReferenceScorer` within 1e-4 in float32, whatever the batch.
-
-Which scorer a model gets: the token tree where it proves itself on that very model, else the slow reference.
-
-The tree replaces the model's attention. An architecture that does something else between tokens (state-space layers,
-keys shared between layers, position biases) would be scored wrong without an error, so every model is probed once.
-
-How many tokens a forward pass may hold, found from the memory that is free.
+It agrees with `ReferenceScorer` within 1e-4 in float32, whatever the batch, and cuts its passes to the memory that is
+free. The tree replaces the model's attention. An architecture that does something else between tokens (state-space
+layers, keys shared between layers, position biases) would be scored wrong without an error. So `choose_scorer` probes
+every model once, and gives it the slow reference where the tree does not prove itself.
 """
 
 from __future__ import annotations
@@ -48,7 +44,7 @@ __all__ = [
     "token_budget",
 ]
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 SMALLEST, LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 1536, 16384
 """Beyond the largest nothing is gained: the matrix products are at their peak rate already."""
@@ -118,7 +114,7 @@ def halve_on_out_of_memory(work: Callable[[int], Result], budget: int) -> tuple[
         budget = max(SMALLEST, budget // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        log.warning("Out of memory: going on with %d tokens a pass.", budget)
+        _LOG.warning("Out of memory: going on with %d tokens a pass.", budget)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -391,7 +387,7 @@ def choose_scorer(language_model: LanguageModel, batch_tokens: int | None = None
         if difference <= _tolerance(language_model.dtype):
             return TreeScorer(language_model, batch_tokens)
         reason = f"log-probabilities would differ by up to {difference:.3g}"
-    log.warning(
+    _LOG.warning(
         "%s is scored one label at a time, which is slow: the token tree does not fit this kind of model, %s.",
         language_model.name,
         reason,

@@ -1,6 +1,6 @@
 """Train one LoRA adapter on encoded rows.
 
-One file from which a training goes on: safetensors, so that reading it runs no code.
+A training goes on from one file (`Checkpoint`): safetensors, so that reading it runs no code.
 """
 
 from __future__ import annotations

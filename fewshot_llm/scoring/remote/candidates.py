@@ -1,6 +1,7 @@
-"""llama.cpp's way of giving log-probabilities: lists of likely next tokens, one step at a time.
+"""Log-probabilities of next tokens where a server does not echo a prompt: vLLM's by token ids, llama.cpp's by lists.
 
-vLLM's way of telling the log-probabilities of next tokens that are named by their ids.
+vLLM tells those of tokens that are named by their ids (`NamedTokens`). llama.cpp tells lists of likely next tokens, one
+step at a time (`TopLists`).
 """
 
 from __future__ import annotations
