@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fewshot_llm.data.cleaning import grave_first
+from fewshot_llm.data.diagnosis import NOTHING_FOUND
 from fewshot_llm.evaluation.figures import FARTHEST, MORE, Extrapolation, Worth, extrapolate, sizes
 from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.report import words as w
@@ -102,14 +104,15 @@ def support_section(result: Evaluation, say: ReportWords) -> Section:
     doctor = result.doctor
     if doctor is None:
         return Section("support", say(w.SUPPORT_TITLE), [Hint(say(w.NOT_EXAMINED))])
-    summary, *findings = doctor.lines(say.language)
-    blocks: list[Block] = [Paragraph(summary)]
+    blocks: list[Block] = [Paragraph(doctor.summary(say.language))]
     if doctor.findings:
-        told = [line.partition(": ") for line in findings]
-        rows = tuple((say(w.SEVERITY[kind]), sentence) for kind, _, sentence in told)
+        rows = tuple(
+            (say(w.SEVERITY[finding.severity]), finding.with_rows(say.language))
+            for finding in grave_first(doctor.findings)
+        )
         blocks.append(Table((Column(""), Column(say(w.FINDING))), rows))
     else:
-        blocks += [Paragraph(line) for line in findings]
+        blocks.append(Paragraph(say(NOTHING_FOUND)))
     return Section("support", say(w.SUPPORT_TITLE), blocks)
 
 
