@@ -32,7 +32,6 @@ __all__ = [
     "clean",
     "describe",
     "grave_first",
-    "merged_finding",
     "spelling_findings",
     "spelling_key",
 ]
@@ -297,7 +296,7 @@ def _spelt(
     changed = [
         (position, Example(example.fields, merged.get(str(example.label), example.label))) for position, example in read
     ]
-    return changed, [merged_finding(merged, rows)]
+    return changed, [_merged_finding(merged, rows)]
 
 
 def _understood(read: Sequence[tuple[int, Example]], task: Task, notes: Notes) -> list[tuple[int, Example]]:
@@ -431,7 +430,7 @@ def alike_spellings(labels: Iterable[str]) -> dict[str, str]:
     return merged
 
 
-def merged_finding(merged: Mapping[str, str], rows: Mapping[str, Sequence[int]]) -> Finding:
+def _merged_finding(merged: Mapping[str, str], rows: Mapping[str, Sequence[int]]) -> Finding:
     """What was merged into what, and in which rows."""
     told = ", ".join(f"{label!r} → {best!r}" for label, best in merged.items())
     where = tuple(sorted(row for label in merged for row in rows[label]))

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from fewshot_llm.ladder.base import Ladder
     from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
-__all__ = ["SEPARATOR", "FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
+__all__ = ["FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
 
 
 class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]

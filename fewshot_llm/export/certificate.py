@@ -30,7 +30,6 @@ from fewshot_llm.types import FloatArray, Text
 __all__ = [
     "CERTIFICATE",
     "FLOAT32",
-    "GOLDEN",
     "QUANTISED",
     "Certificate",
     "Golden",

@@ -34,9 +34,7 @@ __all__ = [
     "join",
     "keep_freed_memory",
     "limit_threads",
-    "on_machine",
     "place",
-    "place_on_machine",
     "processor_field",
     "quiet_transformers",
     "several",
@@ -56,12 +54,12 @@ def is_first() -> bool:
     return not several() or int(os.environ["RANK"]) == 0
 
 
-def place_on_machine() -> int:
+def _place_on_machine() -> int:
     """Which of this machine's processes this one is, from 0; the card it has is the one of that number."""
     return int(os.environ["LOCAL_RANK"]) if several() else 0
 
 
-def on_machine() -> int:
+def _on_machine() -> int:
     """How many of the processes run on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if several() else 1
 
@@ -143,9 +141,9 @@ def choose_device(device: str | None = None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = None
-    if chosen is not None and chosen.type == "cuda" and chosen.index is not None and on_machine() > 1:
+    if chosen is not None and chosen.type == "cuda" and chosen.index is not None and _on_machine() > 1:
         raise ModelError(
-            f"Device {device!r} is one card, and {on_machine()} processes were started on this machine: "
+            f"Device {device!r} is one card, and {_on_machine()} processes were started on this machine: "
             "say 'cuda', and each takes a card of its own."
         )
     if chosen is None or not present.get(chosen.type, False):
@@ -153,7 +151,7 @@ def choose_device(device: str | None = None) -> torch.device:
     if chosen.type != "cuda":
         return chosen
     if chosen.index is None and several():
-        chosen = torch.device("cuda", place_on_machine())
+        chosen = torch.device("cuda", _place_on_machine())
     if (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"Device {str(chosen)!r} does not exist: this machine has {torch.cuda.device_count()} CUDA device(s), "

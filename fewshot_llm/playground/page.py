@@ -36,16 +36,12 @@ __all__ = [
     "pasted_texts",
     "prediction_rows",
     "predictions_file",
-    "prompt_tab",
     "readable",
     "status_line",
     "support_rows",
-    "support_tab",
     "table",
     "theme",
     "training_log",
-    "try_tab",
-    "tune_tab",
 ]
 
 Captions = Callable[[PageWords], dict[str, Any]]
@@ -122,7 +118,7 @@ def readable(handler: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def support_tab(page: Page) -> None:
+def _support_tab(page: Page) -> None:
     """The labelled rows, the accuracy after each change, and the measurement on the test file."""
     import gradio as gr
 
@@ -158,7 +154,7 @@ def support_tab(page: Page) -> None:
                 measure.click(readable(on_measure), page.language, page.state_of)
 
 
-def prompt_tab(page: Page) -> None:
+def _prompt_tab(page: Page) -> None:
     """The template to edit, beside the prompt that it gives."""
     import gradio as gr
 
@@ -215,7 +211,7 @@ def prompt_tab(page: Page) -> None:
     reset.click(readable(on_reset), [text, page.language], after)
 
 
-def tune_tab(page: Page) -> None:
+def _tune_tab(page: Page) -> None:
     """The ladder with its progress."""
     import gradio as gr
 
@@ -242,7 +238,7 @@ def tune_tab(page: Page) -> None:
     start.click(on_tune, [target, page.language], log)
 
 
-def try_tab(page: Page) -> Callable[[], None]:
+def _try_tab(page: Page) -> Callable[[], None]:
     """Lays the tab out; what comes back connects its buttons, once the other tabs' tables are there."""
     import gradio as gr
 
@@ -411,10 +407,10 @@ def build_page(session: PlaygroundSession, language: str) -> Any:
                 elem_id="language",
             )
         with gr.Tabs():
-            connect = try_tab(page)
-            support_tab(page)
-            prompt_tab(page)
-            tune_tab(page)
+            connect = _try_tab(page)
+            _support_tab(page)
+            _prompt_tab(page)
+            _tune_tab(page)
         connect()
         page.language.change(page.translate, page.language, page.captioned)
     return blocks

@@ -37,11 +37,9 @@ from fewshot_llm.types import Progress
 __all__ = [
     "TreeScorer",
     "choose_scorer",
-    "free_memory",
     "halve_on_out_of_memory",
     "probe_difference",
     "score_rows",
-    "token_budget",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +52,7 @@ SHARE_OF_FREE_MEMORY = 0.25
 Result = TypeVar("Result")
 
 
-def free_memory(device: torch.device) -> int:
+def _free_memory(device: torch.device) -> int:
     """Bytes that can still be allocated on a device; on a CPU what the kernel and the control group leave."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
@@ -80,14 +78,14 @@ def _meminfo(field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def token_budget(language_model: LanguageModel) -> int:
+def _token_budget(language_model: LanguageModel) -> int:
     """Tokens a forward pass for a model, from its width and the memory that is free now."""
     config = language_model.model.config.get_text_config()
     width = config.hidden_size
     inner = getattr(config, "intermediate_size", None) or 4 * width
     per_token = torch.empty(0, dtype=language_model.dtype).element_size() * (12 * width + 4 * inner)
     largest = LARGEST_ON_CPU if language_model.device.type == "cpu" else LARGEST_ON_GPU
-    fits = int(free_memory(language_model.device) * SHARE_OF_FREE_MEMORY) // per_token
+    fits = int(_free_memory(language_model.device) * SHARE_OF_FREE_MEMORY) // per_token
     return int(max(SMALLEST, min(largest, fits)))
 
 
@@ -150,7 +148,7 @@ class TreeScorer:
 
     def __init__(self, language_model: LanguageModel, batch_tokens: int | None = None) -> None:
         self.language_model = language_model
-        self.batch_tokens = batch_tokens or token_budget(language_model)
+        self.batch_tokens = batch_tokens or _token_budget(language_model)
         self.profile = Profile()
 
     @property
