@@ -8,10 +8,11 @@ given, what was expected, what to do next. The command line prints it without a 
     ├── SupportError       the labelled rows
     ├── TemplateError      a prompt template, or what it was asked to render
     ├── ModelError         a model that is unknown, absent, damaged or does not fit
-    │   └── PullError      fetching or checking a model's files
+    │   └── PullError      fetching, checking or converting a model's files
     ├── ScoringError       a prompt that cannot be scored (too long, labels that tokenise alike)
     ├── CalibrationError   too few or unusable out-of-fold scores
     ├── TuningError        a recipe or a training run
+    ├── ArtifactError      a saved folder that is not whole, or was fitted with another model or for another task
     ├── AdapterError       an adapter folder that is damaged or belongs to another base or task
     ├── ExportError        an export that a server would not serve as trained
     │   └── CertificateError  a server that answers otherwise than the toolkit
@@ -30,6 +31,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "AdapterError",
+    "ArtifactError",
     "BatchError",
     "BusyError",
     "CalibrationError",

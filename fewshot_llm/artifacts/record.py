@@ -59,7 +59,6 @@ __all__ = [
     "explain_record_error",
     "installed_versions",
     "model_record",
-    "parsed_record",
     "read_record",
 ]
 
@@ -460,7 +459,7 @@ def read_record(folder: Path, kind: type[ArtifactRecord] = ArtifactRecord) -> Ar
             f"The folder {folder} has no {RECORD}: it was not written by this toolkit, or only half. Fit again, or "
             "give the folder to peft or a server, which need less."
         )
-    record = parsed_record(folder / RECORD)
+    record = _parsed_record(folder / RECORD)
     if not isinstance(record, kind):
         raise ArtifactError(
             f"{folder / RECORD} is of the kind {record.kind!r}, and this needs one that answers {kind.answers} tasks. "
@@ -482,7 +481,7 @@ def read_record(folder: Path, kind: type[ArtifactRecord] = ArtifactRecord) -> Ar
     return record
 
 
-def parsed_record(path: Path) -> ArtifactRecord:
+def _parsed_record(path: Path) -> ArtifactRecord:
     """A `fewshot.json` by itself, checked.
 
     Raises:

@@ -30,7 +30,6 @@ __all__ = [
     "BatchReport",
     "Job",
     "Output",
-    "describe_job",
     "finish_job",
     "how_far",
     "job_lock",
@@ -153,7 +152,7 @@ HOW_FAR_KEPT = Text(
 )
 
 
-def describe_job(
+def _describe_job(
     labeller: Labeller,
     source: RowSource,
     output: Output,
@@ -235,7 +234,7 @@ def open_job(labeller: Labeller, source: RowSource, output: Output, settings: Se
     # Names of columns that stand only in other rows are taken too: what is known of them is what the first shard shows.
     seen = dict.fromkeys(name for row in first for name in row.values)
     names = output_names([*columns.names, *seen])
-    described = describe_job(labeller, source, output, settings, engine, names)
+    described = _describe_job(labeller, source, output, settings, engine, names)
     begin = Journal.resume if output.resume else Journal.start
     journal = begin(output.folder, described, disk)
     return Job(source, output, journal, ShardSchema(columns, labeller.labels, names))

@@ -1,13 +1,11 @@
-"""The manifest of a job: what it is, and which shards are finished.
+"""The manifest of a job: what it is, which shards are finished, and whether its input files are still the same.
 
 `journal.jsonl` is append-only and says how far a job has come: one line that names the job, one line per finished
 shard. A shard's line is written after its file and its errors are on the disk, so what the journal says is true
 after any crash; a line that a crash tore is cut off. `manifest.json` is made from it when the job is complete.
 Nothing in either tells the time: an interrupted job leaves the same bytes as an undisturbed one.
 
-`Disk`: the few file operations a batch job's promise rests on, in one place so that each can be made to fail.
-
-`Change`: an input file that is no longer what the job began with, by its size, time of change and hash.
+That promise rests on a few file operations. They are methods of `Disk`, so that each can be made to fail.
 """
 
 from __future__ import annotations

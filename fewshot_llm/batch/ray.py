@@ -1,34 +1,14 @@
-"""The same job on a Ray cluster: shards go to actors, finished shards come back and are written here.
+"""A batch job on a Ray cluster, and the same labels as a step of a Ray Data pipeline of one's own.
 
-Ray Data does the distributing (`range → map_batches → iter_batches`): actors on any number of machines, fractions
-of GPUs, retries when an actor dies. An actor reads its shards from the input itself, which must lie where every
-machine can read it; only this process writes, so the journal's promise holds as it does locally. Ray's own readers
-are not used: one bad row stops them, and they know no row positions.
+`run_batch_on_ray`: shards go to actors, finished shards come back and are written here. Ray Data does the distributing
+(`range → map_batches → iter_batches`): actors on any number of machines, fractions of GPUs, retries when an actor dies.
+An actor reads its shards from the input itself, which must lie where every machine can read it; only this process
+writes, so the journal's promise holds as it does locally. Ray's own readers are not used: one bad row stops them, and
+they know no row positions. Nothing is shared between shards, so a text is scored once per shard, not once per job; and
+nothing is kept of an unfinished shard when the job is stopped: the actors are ended, and it is scored again.
 
-Nothing is shared between shards here, so a text is scored once per shard, not once per job. And nothing is kept of an
-unfinished shard when the job is stopped: the actors are ended, and it is scored again.
-
-`TableLabeller`: labels as one step of a Ray Data pipeline of one's own.
-
-    ray.data.read_parquet("reviews/")
-        .map_batches(TableLabeller, fn_constructor_args=(make, settings), batch_format="pyarrow", batch_size=512,
-                     compute=ray.data.ActorPoolStrategy(size=2), num_cpus=0.5, num_gpus=0.5)
-        .write_parquet("labelled/")
-
-The actors must leave the cluster a CPU to read with, or nothing moves. There is no journal and no resume, and a file
-that Ray's reader cannot read stops the pipeline; `run_batch_on_ray` has all that.
-
-A recipe: a fleet of servers asked from a Ray Data pipeline, through `ray.data.llm`'s HTTP processor.
-
-For servers that echo a prompt with log-probabilities (vLLM, SGLang). Nothing is loaded where it runs but the
-tokenizer. Needs `pip install fewshot-llm[ray]`.
-
-    steps = ServedLabels.of(classifier, model="base")
-    config = HttpRequestProcessorConfig(url="http://HOST:8000/v1/completions", concurrency=4, max_retries=3)
-    label = build_processor(config, preprocess=steps.request, postprocess=steps.label)
-    label(ray.data.read_parquet("reviews/")).write_parquet("labelled/")
-
-One bad row stops such a pipeline: filter before it. The local engine with a `RemoteScorer` has a journal besides.
+In a pipeline labels come from a model in its actors (`TableLabeller`) or from a fleet of servers (`ServedLabels`).
+There is no journal and no resume there, and one bad row stops it.
 """
 
 from __future__ import annotations
@@ -237,7 +217,15 @@ def _connected(cluster: Cluster) -> Iterator[None]:
 
 
 class TableLabeller:
-    """A picklable function of tables; where it runs it makes its labeller once.
+    """One step of a Ray Data pipeline: a picklable function of tables; where it runs it makes its labeller once.
+
+        ray.data.read_parquet("reviews/")
+            .map_batches(TableLabeller, fn_constructor_args=(make, settings), batch_format="pyarrow", batch_size=512,
+                         compute=ray.data.ActorPoolStrategy(size=2), num_cpus=0.5, num_gpus=0.5)
+            .write_parquet("labelled/")
+
+    The actors must leave the cluster a CPU to read with, or nothing moves. There is no journal and no resume, and a
+    file that Ray's reader cannot read stops the pipeline; `run_batch_on_ray` has all that.
 
     Args:
         make: gives the labeller, for example a `SavedClassifier`.
@@ -287,7 +275,16 @@ SERVER = "The server"
 
 @dataclass(frozen=True, eq=False)
 class ServedLabels:
-    """The two ends of the request: a row becomes its body, an answer becomes a label.
+    """A fleet of servers asked through `ray.data.llm`'s HTTP processor: a row becomes a request, an answer a label.
+
+    For servers that echo a prompt with log-probabilities (vLLM, SGLang). Nothing is loaded where it runs but the
+    tokenizer. Needs `pip install fewshot-llm[ray]`. One bad row stops such a pipeline: filter before it. The local
+    engine with a `RemoteScorer` has a journal besides.
+
+        steps = ServedLabels.of(classifier, model="base")
+        config = HttpRequestProcessorConfig(url="http://HOST:8000/v1/completions", concurrency=4, max_retries=3)
+        label = build_processor(config, preprocess=steps.request, postprocess=steps.label)
+        label(ray.data.read_parquet("reviews/")).write_parquet("labelled/")
 
     Attributes:
         builder: makes the prompts; it has the tokenizer.

@@ -2,17 +2,14 @@
 
 A shard is the unit of work: the same rows are always scored together, because a float score depends in its last
 digits on its batch. Shards are prepared and written by this thread, in order; up to `workers` of them are scored
-at once.
+at once. A text that comes again is not scored again: answers are kept by prompt, in SQLite (`ResultCache`).
 
-`ResultCache`: answers by prompt, in SQLite, so that a text that comes again is not scored again.
+To be byte-identical, a resumed job must therefore find exactly the answers that an undisturbed one finds. Two rules
+give that: a job sees, of other jobs, only what was there when it began; and of its own, only what shards at least `lag`
+before the asking one have stored. Both hold however often a job is killed, and whatever shares the file meanwhile.
 
-A float result depends in its last digits on which prompts were scored together. To be byte-identical, a resumed
-job must therefore find exactly the answers that an undisturbed one finds. Two rules give that: a job sees, of
-other jobs, only what was there when it began; and of its own, only what shards at least `lag` before the asking
-one have stored. Both hold however often a job is killed, and whatever shares the file meanwhile.
-
-Beside the answers it keeps how far the scoring of unfinished shards is (`scoring.session`). Only the shard itself, in
-a later run of the same job, is given that: it goes on with exactly the passes that are left.
+Beside the answers the cache keeps how far the scoring of unfinished shards is (`scoring.Session`). Only the shard
+itself, in a later run of the same job, is given that: it goes on with exactly the passes that are left.
 """
 
 from __future__ import annotations

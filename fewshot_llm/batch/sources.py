@@ -1,7 +1,4 @@
-"""`RowSource`: the input of a batch job as one stream of rows, whatever files it lies in.
-
-`HubSource`: a data set of the Hugging Face hub, streamed.
-"""
+"""`RowSource`: the input of a batch job as one stream of rows, from files of any kind or a data set of the hub."""
 
 from __future__ import annotations
 

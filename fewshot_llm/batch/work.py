@@ -1,6 +1,6 @@
 """The work of one shard: its rows in, labelled rows and errors out. Nothing is read or written here.
 
-What happens to a text that does not fit the model's context.
+A text that does not fit the model's context is cut, labelled in pieces or refused (`LongText`).
 """
 
 from __future__ import annotations

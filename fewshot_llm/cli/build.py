@@ -51,7 +51,6 @@ __all__ = [
     "say",
     "settings_of",
     "take_calibration",
-    "take_policy",
     "take_ranking_prompt",
     "take_selection",
     "warn_of",
@@ -318,11 +317,11 @@ def open_classifier(
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
-        kept_back = take_policy(policy, described, told, examples, model.adapter)
+        kept_back = _take_policy(policy, described, told, examples, model.adapter)
         told.require_found()
         return Opened(described, make_classifier(described, examples, prompt, model, **settings), kept_back, examples)
     described, classifier = open_saved(task, model)
-    kept_back = take_policy(policy, described, told, classifier.support_, model.adapter)
+    kept_back = _take_policy(policy, described, told, classifier.support_, model.adapter)
     told.require_found()
     return Opened(described, classifier, kept_back, None)
 
@@ -362,7 +361,7 @@ def open_saved(task: str, options: ModelOptions) -> tuple[Task, FewShotClassifie
     return recorded, classifier
 
 
-def take_policy(
+def _take_policy(
     options: PolicyOptions, described: Task, told: Told, examples: SupportSet, adapter: Path | None
 ) -> SelectivePolicy | None:
     """The policy that the options ask for; `None` where they ask for nothing. Refuses what cannot be fitted.

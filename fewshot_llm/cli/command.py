@@ -39,7 +39,6 @@ __all__ = [
     "command",
     "flag",
     "help_language",
-    "line_breaks",
     "options_of",
     "read_catalogue",
     "typer_function",
@@ -402,7 +401,7 @@ def _frame(catalogue: Catalogue) -> Iterator[None]:
     wanted: dict[str, Any] = {name: catalogue.text(entry) for name, entry in catalogue.entries["frame"].items()}
     places = [(vars(rich_utils), wanted)]
     if catalogue.language == "zh":
-        places.append((vars(rich.text), {"divide_line": line_breaks}))
+        places.append((vars(rich.text), {"divide_line": _line_breaks}))
     usual = [(place, {name: place[name] for name in changed}) for place, changed in places]
     for place, changed in places:
         place.update(changed)
@@ -413,7 +412,7 @@ def _frame(catalogue: Catalogue) -> Iterator[None]:
             place.update(before)
 
 
-def line_breaks(text: str, width: int, fold: bool = True) -> list[int]:
+def _line_breaks(text: str, width: int, fold: bool = True) -> list[int]:
     """Where a paragraph is broken into lines: at spaces and between Chinese characters, never before a comma.
 
     Args:
@@ -424,7 +423,7 @@ def line_breaks(text: str, width: int, fold: bool = True) -> list[int]:
     Returns:
         The positions at which a new line begins.
 
-    >>> line_breaks("用 --top-k 时，其余不打分。", 14)
+    >>> _line_breaks("用 --top-k 时，其余不打分。", 14)
     [10, 16]
     """
     from rich.cells import cell_len

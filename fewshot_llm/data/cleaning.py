@@ -1,8 +1,8 @@
 """Rows as people have them become examples; everything that is changed or left out is reported.
 
-- `Finding`: one thing worth knowing about labelled rows, in both languages.
-- `Notes`: what cleaning did to which rows, and how each of these things is said in both languages.
-- Spellings of one label that were meant as the same: `cancel_order`, `cancel-order`, `Cancel order`, `CancelOrder`.
+What happened to which rows is noted (`Notes`) and told as a `Finding`: one thing worth knowing about labelled rows, in
+both languages. Spellings of one label that were meant as the same (`cancel_order`, `cancel-order`, `Cancel order`,
+`CancelOrder`) are found, and merged where that is asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fewshot_llm.data.language import normalise_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import SupportError, nearest
 from fewshot_llm.files.values import shared_length
+from fewshot_llm.types import Text
 
 __all__ = [
     "Cleaned",
@@ -30,7 +31,7 @@ __all__ = [
     "alike_spellings",
     "clean",
     "describe",
-    "merged_finding",
+    "grave_first",
     "spelling_findings",
     "spelling_key",
 ]
@@ -63,30 +64,39 @@ class Finding:
         """The sentence in Chinese for `zh`, else in English."""
         return self.chinese if language.startswith("zh") else self.english
 
+    def with_rows(self, language: str = "en") -> str:
+        """The sentence with at most ten of its row numbers, counted from 1."""
+        if not self.rows:
+            return self.sentence(language)
+        rows = ", ".join(str(row + 1) for row in self.rows[:10]) + (" …" if len(self.rows) > 10 else "")
+        said = Text(self.english, self.chinese)
+        return _WITH_ROWS.fill(sentence=said, place=_PLACES[self.place], rows=rows).say(language)
+
     def to_json(self) -> dict[str, Any]:
         """The finding as a JSON object."""
         return asdict(self) | {"rows": list(self.rows)}
 
 
+_WITH_ROWS = Text("{sentence} ({place} {rows})", "{sentence}（{place}：{rows}）")
+_PLACES: dict[Place, Text] = {
+    "input": Text("row", "行"),
+    "support": Text("cleaned row", "清理后第几条"),
+    "test": Text("test row", "测试集第几条"),
+}
+
+
+def grave_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, then warnings, then what is good to know."""
+    order: tuple[Severity, ...] = ("error", "warning", "info")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
 def describe(findings: Iterable[Finding], language: str = "en") -> list[str]:
     """One line per finding, the grave ones first, each with at most ten of its row numbers (counted from 1)."""
-    order: tuple[Severity, ...] = ("error", "warning", "info")
-    chinese = language.startswith("zh")
-    lines = []
-    for finding in sorted(findings, key=lambda finding: order.index(finding.severity)):
-        line = finding.sentence(language)
-        if finding.rows:
-            shown = ", ".join(str(row + 1) for row in finding.rows[:10]) + (" …" if len(finding.rows) > 10 else "")
-            place = {
-                "input": ("row", "行"),
-                "support": ("cleaned row", "清理后第几条"),
-                "test": ("test row", "测试集第几条"),
-            }[finding.place][chinese]
-            line += f"（{place}：{shown}）" if chinese else f" ({place} {shown})"
-        lines.append(f"{finding.severity}: {line}")
-    return lines
+    return [f"{finding.severity}: {finding.with_rows(language)}" for finding in grave_first(findings)]
 
 
+_KEPT = Text("{kept} of {given} rows kept.", "共 {given} 行，保留 {kept} 行。")
 _REASONS: dict[str, tuple[Severity, str, str]] = {
     "empty-text": ("warning", "{n} rows without text were left out.", "有 {n} 行没有文本，已略去。"),
     "missing-label": ("warning", "{n} rows without a label were left out.", "有 {n} 行没有标签，已略去。"),
@@ -176,11 +186,8 @@ class CleaningReport:
 
     def lines(self, language: str = "en") -> list[str]:
         """The report for reading: a summary, then one line per finding."""
-        if language.startswith("zh"):
-            summary = f"共 {self.rows_in} 行，保留 {len(self.kept)} 行。"
-        else:
-            summary = f"{len(self.kept)} of {self.rows_in} rows kept."
-        return [summary, *describe(self.findings, language)]
+        summary = _KEPT.fill(given=self.rows_in, kept=len(self.kept))
+        return [summary.say(language), *describe(self.findings, language)]
 
 
 @dataclass(frozen=True)
@@ -289,7 +296,7 @@ def _spelt(
     changed = [
         (position, Example(example.fields, merged.get(str(example.label), example.label))) for position, example in read
     ]
-    return changed, [merged_finding(merged, rows)]
+    return changed, [_merged_finding(merged, rows)]
 
 
 def _understood(read: Sequence[tuple[int, Example]], task: Task, notes: Notes) -> list[tuple[int, Example]]:
@@ -423,7 +430,7 @@ def alike_spellings(labels: Iterable[str]) -> dict[str, str]:
     return merged
 
 
-def merged_finding(merged: Mapping[str, str], rows: Mapping[str, Sequence[int]]) -> Finding:
+def _merged_finding(merged: Mapping[str, str], rows: Mapping[str, Sequence[int]]) -> Finding:
     """What was merged into what, and in which rows."""
     told = ", ".join(f"{label!r} → {best!r}" for label, best in merged.items())
     where = tuple(sorted(row for label in merged for row in rows[label]))

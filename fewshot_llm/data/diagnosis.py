@@ -13,8 +13,9 @@ from fewshot_llm.data.cleaning import Finding, describe
 from fewshot_llm.data.language import detect_language, normalise_text
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.data.task import Task
+from fewshot_llm.types import Text
 
-__all__ = ["DoctorReport", "doctor"]
+__all__ = ["NOTHING_FOUND", "DoctorReport", "doctor"]
 
 FEW_EXAMPLES = 4
 """Below this many examples of a class, results depend mostly on which ones they are."""
@@ -26,6 +27,13 @@ MANY_CLASSES = 12
 """Above this, the report gives the range of the sizes of classes, not each one."""
 LONG = 1000
 """Characters; a few of these fill a small model's context."""
+
+NOTHING_FOUND = Text("Nothing to complain about.", "没有发现问题。")
+IN_ALL = Text("{total} examples: {counts}.", "共 {total} 个样例：{counts}。")
+IN_ALL_MANY = Text(
+    "{total} examples: {classes} classes of {least} to {most}.",
+    "共 {total} 个样例：{classes} 个类别，每类 {least} 到 {most} 个。",
+)
 
 
 @dataclass(frozen=True)
@@ -49,18 +57,19 @@ class DoctorReport:
 
     def lines(self, language: str = "en") -> list[str]:
         """The report for reading: the counts, then one line per finding."""
-        nothing = "没有发现问题。" if language.startswith("zh") else "Nothing to complain about."
-        return [self._summary(language), *(describe(self.findings, language) or [nothing])]
+        return [self.summary(language), *(describe(self.findings, language) or [NOTHING_FOUND.say(language)])]
 
-    def _summary(self, language: str) -> str:
-        total, classes = sum(self.counts.values()), len(self.counts)
-        counts = ", ".join(f"{label} {count}" for label, count in self.counts.items())
-        least, most = min(self.counts.values(), default=0), max(self.counts.values(), default=0)
-        if language.startswith("zh"):
-            many = f"{classes} 个类别，每类 {least} 到 {most} 个"
-            return f"共 {total} 个样例：{many if classes > MANY_CLASSES else counts}。"
-        many = f"{classes} classes of {least} to {most}"
-        return f"{total} examples: {many if classes > MANY_CLASSES else counts}."
+    def summary(self, language: str = "en") -> str:
+        """How many examples there are, and of which classes, as a sentence."""
+        counts = self.counts.values()
+        template = IN_ALL_MANY if len(counts) > MANY_CLASSES else IN_ALL
+        return template.fill(
+            total=sum(counts),
+            classes=len(counts),
+            least=min(counts, default=0),
+            most=max(counts, default=0),
+            counts=", ".join(f"{label} {count}" for label, count in self.counts.items()),
+        ).say(language)
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object."""

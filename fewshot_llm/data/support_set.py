@@ -1,7 +1,4 @@
-"""`SupportSet`: the few labelled examples, in a fixed order.
-
-Folds for out-of-fold scores: stratified by label, copies of a text kept together.
-"""
+"""`SupportSet`: the few labelled examples, in a fixed order, and its folds, which keep copies of a text together."""
 
 from __future__ import annotations
 

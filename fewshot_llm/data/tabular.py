@@ -106,7 +106,7 @@ class TableVerbalizer:
         language: `en` or `zh`.
 
     Example:
-        >>> facts = Facts.fit([{"pages": 1, "month": "May"}, {"pages": 9, "month": "Nov"}], bins=2)
+        >>> facts = TableVerbalizer.fit([{"pages": 1, "month": "May"}, {"pages": 9, "month": "Nov"}], bins=2)
         >>> facts.say({"pages": 8, "month": None})
         'pages: 8 (high); month: unknown'
     """
@@ -177,7 +177,8 @@ class TableVerbalizer:
                 column can be read both ways.
 
         Example:
-            >>> Facts.fit([{"price": "5"}, {"price": "9"}]).settle([{"price": "7,50"}]).fields[0].mark
+            >>> fitted = TableVerbalizer.fit([{"price": "5"}, {"price": "9"}])
+            >>> fitted.settle([{"price": "7,50"}]).fields[0].mark
             ','
         """
         fields = []

@@ -1,8 +1,8 @@
 """`FewShotClassifier`: labelled texts in, labels and probabilities out; a scikit-learn estimator.
 
-`fit_levels`: labels in two levels, `category/intent`: P(category) first, then P(intent | category), by one scorer. With
-hundreds of intents a prompt cannot show them all. There one prompt shows the categories and one for each category its
-own intents, and P(category/intent | text) is the product. The products of a text sum to one.
+With hundreds of intents a prompt cannot show them all. Labels in two levels, `category/intent`, are then asked for one
+after the other (`fit_levels`): one prompt shows the categories and one for each category its own intents, all by one
+scorer. P(category/intent | text) is the product of both answers, and the products of a text sum to one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from fewshot_llm.ladder.base import Ladder
     from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
-__all__ = ["SEPARATOR", "FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
+__all__ = ["FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
 
 
 class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]

@@ -35,7 +35,9 @@ from fewshot_llm.types import FloatArray, Progress
 if TYPE_CHECKING:
     from fewshot_llm.artifacts.kinds import Artifact
 
-__all__ = ["FewShotMultiLabelClassifier", "indicator"]
+__all__ = [
+    "FewShotMultiLabelClassifier",
+]
 
 
 class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -123,7 +125,7 @@ class FewShotMultiLabelClassifier(ClassifierMixin, TextEstimator):  # type: igno
         self._forget_fitted()
         y, there = _labelled(y)
         task = _labels_of(self._take_task(), self.labels, y)
-        truth = indicator(y, task)
+        truth = _indicator(y, task)
         examples = as_examples(X, task)
         if len(examples) != len(there):
             raise SupportError(f"There are {len(examples)} texts but labels for {len(there)}. Give some for each text.")
@@ -222,7 +224,7 @@ def _labelled(y: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     return kept, there
 
 
-def indicator(y: Any, task: Task) -> npt.NDArray[np.bool_]:
+def _indicator(y: Any, task: Task) -> npt.NDArray[np.bool_]:
     """Which labels apply, shape [texts, labels].
 
     Args:

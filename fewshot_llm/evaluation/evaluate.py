@@ -53,17 +53,12 @@ if TYPE_CHECKING:
     from fewshot_llm.models.load import LanguageModel
 
 __all__ = [
-    "ALLOWED_LOSS",
     "Measurable",
     "PrecisionEvidence",
     "check_precision",
     "evaluate",
     "evaluate_fitted",
-    "explain_rows",
-    "measurable",
     "measure_precision",
-    "measure_run",
-    "shown_prompt",
 ]
 
 
@@ -87,7 +82,7 @@ class Measurable:
         return len(self.queries)
 
 
-def measurable(
+def _measurable(
     task: Task,
     support: SupportSet,
     test: SupportSet | str | os.PathLike[str],
@@ -123,7 +118,7 @@ def measurable(
     )
 
 
-def measure_run(
+def _measure_run(
     classifier: FewShotClassifier,
     test: Measurable,
     fit_seconds: float,
@@ -196,8 +191,8 @@ def evaluate_fitted(
     """
     inference = classifier.predictor_.inference
     builder = inference.builder
-    rows = measurable(builder.task, inference.support, test, columns)
-    run = measure_run(classifier, rows, fit_seconds, level=level, progress=progress)
+    rows = _measurable(builder.task, inference.support, test, columns)
+    run = _measure_run(classifier, rows, fit_seconds, level=level, progress=progress)
     return Evaluation(
         task=builder.task.name,
         labels=builder.labels,
@@ -211,20 +206,20 @@ def evaluate_fitted(
         versions=installed_versions(),
         target=target,
         rows=rows.rows,
-        prompt=shown_prompt(classifier.predictor_, rows),
+        prompt=_shown_prompt(classifier.predictor_, rows),
         doctor=doctor(inference.support, builder.task),
         decision=getattr(classifier, "decision_", None),
         machine=machine(),
     )
 
 
-def shown_prompt(predictor: PromptedPredictor, test: Measurable) -> ShownPrompt:
+def _shown_prompt(predictor: PromptedPredictor, test: Measurable) -> ShownPrompt:
     """The prompt of the first test row."""
     prompt = predictor.inference.prompts(test.queries[:1])[0]
     return ShownPrompt(prompt.text, prompt.answers, prompt.template, len(prompt.demonstrations))
 
 
-def explain_rows(predictor: PromptedPredictor, test: Measurable, run: Run, most: int) -> tuple[ExplainedRow, ...]:
+def _explain_rows(predictor: PromptedPredictor, test: Measurable, run: Run, most: int) -> tuple[ExplainedRow, ...]:
     """Explain the surest mistakes and then the least sure answers of a run.
 
     Args:
@@ -297,7 +292,7 @@ def evaluate(
     support, described = _support(task, support, columns, options.pop("labels", None), options.pop("label_words", None))
     if not isinstance(test, SupportSet):
         test = SupportSet.from_file(test, described, columns)
-    rows = measurable(described, support, test)
+    rows = _measurable(described, support, test)
     language = make_language(options.pop("language", "auto"), described, support)
     adapter = options.get("adapter")
     loading = {name: options.pop(name, None) for name in ("adapter", "device", "dtype", "batch_tokens")}
@@ -314,11 +309,11 @@ def evaluate(
         classifier = clone(base).set_params(shots=k, seed=seed)
         began = perf_counter()
         classifier.fit_support(drawn)
-        runs.append(measure_run(classifier, rows, perf_counter() - began, level=level, progress=report))
+        runs.append(_measure_run(classifier, rows, perf_counter() - began, level=level, progress=report))
         if prompt is None and k == max(shots):
-            prompt = shown_prompt(classifier.predictor_, rows)
+            prompt = _shown_prompt(classifier.predictor_, rows)
             if explained:
-                explanations = explain_rows(classifier.predictor_, rows, runs[-1], explained)
+                explanations = _explain_rows(classifier.predictor_, rows, runs[-1], explained)
     return Evaluation(
         task=described.name,
         labels=described.labels,

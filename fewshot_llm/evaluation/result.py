@@ -1,8 +1,6 @@
 """What `evaluate` found: runs, their means over seeds, and everything needed to tell two results apart.
 
-An `Evaluation` as JSON, and back.
-
-What a result tells beside its figures: the rows, a prompt, what attacks changed.
+Beside its figures a result tells of the rows, a prompt, and what attacks changed. It is written as JSON, and read back.
 """
 
 from __future__ import annotations

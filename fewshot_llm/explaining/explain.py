@@ -1,18 +1,15 @@
-"""Leave something out, score again: words by occlusion, demonstrations one at a time.
+"""What moved a decision: leave something out, score again. Words by occlusion, demonstrations one at a time.
 
-Both are exact: what is compared are scores of prompts that a classifier could be asked. Occlusion: Zeiler and Fergus,
-"Visualizing and Understanding Convolutional Networks" (2014); for words, Li et al., "Understanding Neural Networks
-through Representation Erasure" (2016). All prompts of a draw go to the scorer in one call, which computes what they
-share once: the demonstrations for all occlusions, and for a demonstration left out everything before it.
-
-What is taken away from a text, piece by piece: words, or pairs of characters where words are not spaced.
+Both are exact: what is compared are scores of prompts that a classifier could be asked, as log-odds of the label that
+was given against the runner-up (`Explanation`). Occlusion: Zeiler and Fergus, "Visualizing and Understanding
+Convolutional Networks" (2014); for words, Li et al., "Understanding Neural Networks through Representation Erasure"
+(2016). All prompts of a draw go to the scorer in one call, which computes what they share once: the demonstrations for
+all occlusions, and for a demonstration left out everything before it.
 
 Chinese is occluded by a window of two characters that slides by one. A fixed cut into pairs would split half of the
 words; a window that slides meets every two-character word (most of them are) as a whole, whatever its place, and needs
 no word list. A word list (jieba and the like) would be a dependency and would still not know a shop's own words. Who
 has one gives its spans: `spans=lambda text: [(start, end) for _, start, end in jieba.tokenize(text)]`.
-
-`Explanation`: what moved a decision, in log-odds of the label that was given against the runner-up.
 """
 
 from __future__ import annotations
@@ -265,7 +262,7 @@ def score_variants(
     """
     inference = predictor.inference
     builder = inference.builder
-    # As `Inference` does: a content-free prompt shows what the query's shows, where that depends on the query.
+    # As `PromptedPredictor` does: a content-free prompt shows what the query's shows, where that depends on the query.
     by_query = builder.selection.depends_on_query
 
     def prompt(query: Example, shown: Sequence[int], without: Sequence[int]) -> Prompt:

@@ -29,7 +29,6 @@ from fewshot_llm.models.trust import ModelName
 from fewshot_llm.types import Text, listed
 
 __all__ = [
-    "CONFIG_NAME",
     "REWRITING_INITS",
     "SERVED_RANKS",
     "WEIGHTS_NAME",

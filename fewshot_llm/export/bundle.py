@@ -8,11 +8,7 @@ ollama      model.gguf, Modelfile
 decision    a Hugging Face folder, adapter/, decision.json, decision_template.jinja
 
 Beside them in every bundle: bundle.json, fewshot.json, task.toml, the template, calibration.json, golden.json,
-certificate.json, README.md, serve.sh and SHA256SUMS.
-
-The readable files of a bundle: `task.toml` and the model card.
-
-`serve.sh`: the exact command for each server that can take a bundle.
+certificate.json, README.md, SHA256SUMS, and serve.sh with the exact command for each server that can take the bundle.
 """
 
 from __future__ import annotations
@@ -50,17 +46,14 @@ from fewshot_llm.types import Text
 __all__ = [
     "BUNDLE",
     "SERVERS",
-    "SUMS",
     "TEMPLATE",
     "BundleRecord",
-    "bundle_card",
     "changed_files",
     "export_classifier",
     "file_hashes",
     "read_bundle",
     "require_own_script",
     "serve_script",
-    "task_toml",
     "write_bundle",
 ]
 
@@ -147,7 +140,7 @@ def _default_base(base: str) -> str:
     return base if base.startswith("$HERE/") else shlex.quote(base)
 
 
-def task_toml(task: Task) -> str:
+def _task_toml(task: Task) -> str:
     """The task as `load_task` reads it."""
     values = task.model_dump(mode="json", exclude={"folder"})
     plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
@@ -167,7 +160,7 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def bundle_card(bundle: BundleRecord, record: ClassificationRecord) -> str:
+def _bundle_card(bundle: BundleRecord, record: ClassificationRecord) -> str:
     """The bundle's `README.md`, in English and Chinese."""
     calibration = record.calibrations[0].calibration
     return w.CARD.format(
@@ -350,14 +343,14 @@ def _write_common(source: ExportSource, record: BundleRecord, golden: Golden, ba
     atomic_write_json(folder / BUNDLE, record.model_dump(mode="json"))
     if record.target is not Target.PEFT or not (folder / RECORD).exists():
         atomic_write_text(folder / RECORD, source.record.model_dump_json(indent=1) + "\n")
-    atomic_write_text(folder / "task.toml", task_toml(source.record.task))
+    atomic_write_text(folder / "task.toml", _task_toml(source.record.task))
     atomic_write_text(folder / TEMPLATE, source.template)
     atomic_write_json(folder / "calibration.json", source.record.calibrations[0].model_dump(mode="json"))
     write_golden(golden, folder)
     script = folder / "serve.sh"
     atomic_write_text(script, serve_script(record.target, record.name, base, record.rank))
     script.chmod(0o755)
-    atomic_write_text(folder / "README.md", bundle_card(record, source.record))
+    atomic_write_text(folder / "README.md", _bundle_card(record, source.record))
     hashes = file_hashes(folder)
     atomic_write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
     Certificate(

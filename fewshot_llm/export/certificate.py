@@ -1,6 +1,6 @@
 """The certificate: does this server answer as the toolkit does, and if not, which link is broken?
 
-`Golden`: prompts and the answers of transformers with peft, recorded at the export and replayed on the server.
+It compares golden prompts: recorded at the export with the answers of transformers and peft, replayed on the server.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from fewshot_llm.types import FloatArray, Text
 __all__ = [
     "CERTIFICATE",
     "FLOAT32",
-    "GOLDEN",
     "QUANTISED",
     "Certificate",
     "Golden",

@@ -24,7 +24,7 @@ from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.scoring.encoding import encode, leading_ids
 from fewshot_llm.types import Text
 
-__all__ = ["ADAPTER", "DecisionPrompt", "decision_prompt", "single_token_words", "write_decision"]
+__all__ = ["ADAPTER", "DecisionPrompt", "decision_prompt", "write_decision"]
 
 ADAPTER = "adapter"
 MARK = "<|mark|>"
@@ -103,7 +103,7 @@ def _label_tokens(prompt: Prompt, tokenizer: Any, names: tuple[str, ...]) -> tup
         if len(ids) != 1 or tokenizer(text, add_special_tokens=False).input_ids != list(ids)
     ]
     if bad or len(starts) != 1 or len(set(encoded.answers)) != len(names):
-        suggestion = single_token_words(tokenizer, prompt, len(names))
+        suggestion = _single_token_words(tokenizer, prompt, len(names))
         raise ExportError(
             f"A decision folder needs label words that are one token each; those of {', '.join(bad or names)} are not "
             f"({', '.join(prompt.answers[names.index(name)] for name in bad[:4])}). Train again with other label "
@@ -112,7 +112,7 @@ def _label_tokens(prompt: Prompt, tokenizer: Any, names: tuple[str, ...]) -> tup
     return tuple(texts), starts.pop()
 
 
-def single_token_words(tokenizer: Any, prompt: Prompt, count: int) -> tuple[str, ...]:
+def _single_token_words(tokenizer: Any, prompt: Prompt, count: int) -> tuple[str, ...]:
     """Some words that are one token each after this prompt: letters, then digits."""
     candidates = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
     encoded = encode(tokenizer, [Prompt(prompt.text, candidates, prompt.closing)])[0]

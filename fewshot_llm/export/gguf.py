@@ -1,12 +1,7 @@
-"""A whole model as one GGUF file for llama.cpp and Ollama.
+"""GGUF files for llama.cpp and Ollama: a whole model with its tokenizer, or a LoRA alone.
 
-What llama.cpp calls a model's parts: architectures, tensor names, and the order of rows.
-
-A Hugging Face tokenizer as the keys of a GGUF file.
-
-A LoRA as a GGUF file for `llama-server --lora`.
-
-Ollama: a `Modelfile` beside a merged GGUF. Its own conversion of adapters knows llama and gemma2 only.
+A model's parts get the names and the order of rows that llama.cpp knows. Ollama gets a merged model and a `Modelfile`:
+its own conversion of adapters knows llama and gemma2 only.
 """
 
 from __future__ import annotations
@@ -27,13 +22,8 @@ from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.types import Text
 
 __all__ = [
-    "ARCHITECTURES",
     "MODEL",
     "Architecture",
-    "add_tokenizer",
-    "architecture_of",
-    "modelfile",
-    "pre_tokenizer_name",
     "write_gguf_lora",
     "write_gguf_model",
     "write_ollama",
@@ -97,7 +87,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 """By the transformers class in `config.json`. Each is compared with llama.cpp's converter, tensor by tensor."""
 
 
-def architecture_of(config: Config) -> Architecture:
+def _architecture_of(config: Config) -> Architecture:
     """The architecture of a base model.
 
     Raises:
@@ -120,7 +110,7 @@ _LLAMA3 = _QWEN2.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 _BY_PATTERN: Mapping[str, str] = {_QWEN2: "qwen2", _LLAMA3: "llama-bpe"}
 
 
-def pre_tokenizer_name(pre: Mapping[str, Any] | None) -> str:
+def _pre_tokenizer_name(pre: Mapping[str, Any] | None) -> str:
     """llama.cpp's name of the rule that splits text before byte-pair merging.
 
     Args:
@@ -143,7 +133,7 @@ def pre_tokenizer_name(pre: Mapping[str, Any] | None) -> str:
     )
 
 
-def add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
+def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
     """Add a fast tokenizer's tokens, merges and special ids to a `gguf.GGUFWriter`.
 
     Args:
@@ -189,7 +179,7 @@ def add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
         writer.add_add_space_prefix(False)
     else:
         writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre(pre_tokenizer_name(raw.get("pre_tokenizer")))
+        writer.add_tokenizer_pre(_pre_tokenizer_name(raw.get("pre_tokenizer")))
         merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
         writer.add_token_merges(merges)
     writer.add_token_list(tokens)
@@ -239,14 +229,14 @@ def write_gguf_model(network: Any, tokenizer: Any, path: Path, storage: Storage 
     import gguf
 
     config = network.config.to_dict() | {"architectures": [type(network).__name__]}
-    architecture = architecture_of(config)
+    architecture = _architecture_of(config)
     tied = bool(config.get("tie_word_embeddings", True))
     with atomic_write(path) as temporary:
         writer = gguf.GGUFWriter(temporary, architecture.name)
         writer.add_type(gguf.GGUFType.MODEL)
         writer.add_file_type(getattr(gguf.LlamaFileType, _FILE_TYPES[storage]))
         _add_shape(writer, network.config, architecture)
-        add_tokenizer(writer, tokenizer, int(config["vocab_size"]))
+        _add_tokenizer(writer, tokenizer, int(config["vocab_size"]))
         for name, tensor in network.state_dict().items():
             if name == "lm_head.weight" and tied:
                 continue
@@ -334,7 +324,7 @@ def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[
     """
     import gguf
 
-    architecture = architecture_of(base.config)
+    architecture = _architecture_of(base.config)
     done = normalise(adapter, base)
     layers = int(base.config["num_hidden_layers"])
     with atomic_write(path) as temporary:
@@ -357,10 +347,10 @@ def write_gguf_lora(adapter: LoraAdapter, base: BaseModel, path: Path) -> tuple[
 MODEL = "model.gguf"
 
 
-def modelfile(closing: str) -> str:
+def _modelfile(closing: str) -> str:
     r"""A `Modelfile` that passes the prompt through as it is and stops where an answer ends.
 
-    >>> print(modelfile(chr(10)))
+    >>> print(_modelfile(chr(10)))
     FROM ./model.gguf
     TEMPLATE "{{ .Prompt }}"
     PARAMETER temperature 0
@@ -386,4 +376,4 @@ def write_ollama(model: LanguageModel, folder: Path, closing: str, storage: Stor
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_gguf_model(merge(model), model.tokenizer, folder / MODEL, storage)
-    atomic_write_text(folder / "Modelfile", modelfile(closing))
+    atomic_write_text(folder / "Modelfile", _modelfile(closing))

@@ -1,6 +1,6 @@
 """Verify a bundle: start its server or take one that runs, replay the golden prompts, write the certificate.
 
-Two ways of asking a server what the certificate wants to know: for completions, and for typed decisions.
+A server is asked for completions, or for typed decisions.
 """
 
 from __future__ import annotations

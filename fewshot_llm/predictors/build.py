@@ -115,10 +115,10 @@ def assemble(classifier: PromptSettings, support: SupportSet, scorer: Scorer | N
 def armed(builder: PromptBuilder, defence: DefenceName | Defence, support: SupportSet) -> PromptBuilder:
     """The builder with a defence against texts that talk to the labeller; `none` changes nothing."""
     defence = as_defence(defence)
-    if not defence.guards:
+    if not defence.filters:
         return builder
-    form = PromptShape.of(builder.task, builder.template, builder.language)
-    return replace(builder, defence=defence.arm(form, builder.language, [example.text for example in support]))
+    shape = PromptShape.of(builder.task, builder.template, builder.language)
+    return replace(builder, defence=defence.arm(shape, builder.language, [example.text for example in support]))
 
 
 def make_task(

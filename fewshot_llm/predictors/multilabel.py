@@ -21,14 +21,11 @@ from fewshot_llm.predictors.prompted import Inference, Question
 from fewshot_llm.types import FloatArray, Progress
 
 __all__ = [
-    "ASPECT",
     "LabelReading",
     "MultiLabelPredictor",
-    "ask_pairs",
     "best_threshold",
     "fit_multilabel",
     "fit_reading",
-    "held_out_margins",
     "pair_support",
     "pair_task",
 ]
@@ -102,7 +99,7 @@ def pair_support(examples: Sequence[Example], truth: npt.NDArray[np.bool_], word
     return SupportSet(tuple(pairs), (YES, NO))
 
 
-def ask_pairs(
+def _ask_pairs(
     inference: Inference, queries: Sequence[Example], words: Sequence[str], progress: Progress | None = None
 ) -> FloatArray:
     """Log P(yes) − log P(no) of every label, shape [texts, labels].
@@ -118,8 +115,8 @@ def ask_pairs(
     return (scores[:, 0] - scores[:, 1]).reshape(len(queries), len(words))
 
 
-def held_out_margins(inference: Inference, examples: Sequence[Example], words: Sequence[str], seed: int) -> FloatArray:
-    """As `ask_pairs` for the support texts, none of whose pairs is shown, shape [texts, labels].
+def _held_out_margins(inference: Inference, examples: Sequence[Example], words: Sequence[str], seed: int) -> FloatArray:
+    """As `_ask_pairs` for the support texts, none of whose pairs is shown, shape [texts, labels].
 
     Args:
         inference: with the pairs of `examples` as support.
@@ -223,7 +220,7 @@ class MultiLabelPredictor:
 
     def margins(self, queries: Sequence[Example], progress: Progress | None = None) -> FloatArray:
         """Log P(yes) − log P(no) of every label, shape [queries, labels]."""
-        return ask_pairs(self.inference, queries, self.words, progress)
+        return _ask_pairs(self.inference, queries, self.words, progress)
 
 
 def fit_multilabel(
@@ -241,5 +238,5 @@ def fit_multilabel(
         CalibrationError: no label applies to any text, or every label to every text.
     """
     words = tuple(task.words(inference.builder.language).values())
-    margins = held_out_margins(inference, examples, words, inference.builder.seed)
+    margins = _held_out_margins(inference, examples, words, inference.builder.seed)
     return MultiLabelPredictor(task, inference, fit_reading(margins, truth))

@@ -1,11 +1,8 @@
-"""A fitted way from texts to numbers, and its copies fitted without each fold.
-
-`Grid`: the numbers whose words are scored, and the scale on which they are evenly meant.
-
-From the scores of a grid's words to a number: an expected value, and a correction that labelled rows ask for.
+"""From texts to numbers: the words of a grid are scored, their scores give an expected value, and that is corrected.
 
 The expected value under a small model's probabilities ranks texts well and is squeezed or shifted: the correction
-maps it to the targets' scale. It is fitted on rows that their own prompts did not show.
+maps it to the targets' scale. It is fitted on rows that their own prompts did not show. Intervals need copies of the
+model that were fitted without each fold.
 """
 
 from __future__ import annotations

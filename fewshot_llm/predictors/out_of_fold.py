@@ -1,4 +1,4 @@
-"""Scores of the support rows under prompts that do not show them: what calibration and escalation learn from.
+"""Scores of the support rows under prompts that do not show them: what calibration and the ladder learn from.
 
 The prompt should be as close as possible to the one that will be served, because a model's bias depends on
 its demonstrations more than on anything else; and many rows should share it, because a shared prefix is
@@ -12,7 +12,7 @@ computed once. Where the selection does not depend on the query:
 A selection that depends on the query is asked once per row, with that row (and its copies) taken away. A row
 whose class nothing else shows is left out.
 
-What a calibration method may ask of a classifier that is being fitted, scored when it is asked for.
+What a calibration method does not ask for is not scored (`DrawEvidence`).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def score_held_out(inference: Inference, draw: int = 0, progress: Progress | Non
 
 @dataclass(frozen=True)
 class DrawEvidence:
-    """The `Evidence` of one draw of demonstrations.
+    """The `CalibrationEvidence` of one draw of demonstrations.
 
     Attributes:
         inference: what will be served.
@@ -139,12 +139,12 @@ class DrawEvidence:
         return len(self.inference.builder.labels)
 
     def held_out(self) -> tuple[FloatArray, IntArray]:
-        """See `Evidence.held_out`."""
+        """See `CalibrationEvidence.held_out`."""
         found = score_held_out(self.inference, self.draw)
         return found.scores, found.targets
 
     def unlabelled(self, texts: Sequence[str]) -> FloatArray:
-        """See `Evidence.unlabelled`."""
+        """See `CalibrationEvidence.unlabelled`."""
         queries = [self.inference.query(text) for text in texts]
         return self.inference.score_prompts(self.inference.prompts(queries, self.draw), self.draw)
 

@@ -25,7 +25,7 @@ from .defence import (
     VisibleOnly as VisibleOnly,
     WithoutInjections as WithoutInjections,
     as_defence as as_defence,
-    form_signs as form_signs,
+    shape_signs as shape_signs,
     shows as shows,
     unusual as unusual,
 )

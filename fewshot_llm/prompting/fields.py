@@ -1,10 +1,9 @@
 r"""What a template sees of an example: its inputs as harmless, read-only texts.
 
-Customer text is data: whatever a model or a terminal would read as a command is spelled out instead.
-
-The tokenizer turns `<|im_end|>` into the token that ends a turn wherever it stands, also in the middle of a
-review. A backslash behind the first character stops that and stays readable, the way an escape does in source code:
-`<\|im_end|>`. Control characters, NUL and lone surrogates (which no tokenizer can encode) become `\x00`, `\ud83d`.
+Customer text is data: whatever a model or a terminal would read as a command is spelled out instead. The tokenizer
+turns `<|im_end|>` into the token that ends a turn wherever it stands, also in the middle of a review. A backslash
+behind the first character stops that and stays readable, the way an escape does in source code: `<\|im_end|>`. Control
+characters, NUL and lone surrogates (which no tokenizer can encode) become `\x00`, `\ud83d`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ from jinja2.visitor import NodeTransformer
 
 from fewshot_llm.prompting.fields import Fields
 
-__all__ = ["BoundedEnvironment", "RenderBudget", "TooMuch", "bounded_range"]
+__all__ = [
+    "BoundedEnvironment",
+    "RenderBudget",
+    "TooMuch",
+]
 
 WORK = 2_000_000
 """Units of one rendering: about one for a character that is made or read, `STEP` for a node of the template."""
@@ -174,7 +178,7 @@ class _BoundedContext(Context):
         return context
 
 
-def bounded_range(*bounds: int) -> range:
+def _bounded_range(*bounds: int) -> range:
     """`range` of at most `MOST_NUMBERS` numbers, none of them astronomical."""
     for bound in bounds:
         if isinstance(bound, int) and abs(bound) > 10**12:
@@ -442,7 +446,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def __init__(self, **options: Any) -> None:
         super().__init__(finalize=_printed, optimized=False, **options)
         self.globals.clear()
-        self.globals["range"] = bounded_range
+        self.globals["range"] = _bounded_range
         for name in _NOT_FOR_PROMPTS:
             del self.filters[name]
         for name, function in self.filters.items():
@@ -497,7 +501,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             if len(args) != 1 or kwargs:
                 raise TypeError("format_map takes exactly one mapping")
             return formatter.vformat(__obj.text, (), args[0])
-        if __obj is bounded_range or isinstance(__obj, (LoopContext, BlockReference, Undefined)):
+        if __obj is _bounded_range or isinstance(__obj, (LoopContext, BlockReference, Undefined)):
             return __context.call(__obj, *args, **kwargs)
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
         if not any(isinstance(owner, kind) and name in names for kind, names in METHODS.items()):

@@ -18,7 +18,7 @@ In place of every answer, also those of the demonstrations, stands a secret mark
 rendering; text is cut there and nowhere else. What a review says cannot move a cut, and how an item looks cannot
 depend on its answer. All white space is the template's.
 
-The only place where template source meets Jinja: a sandbox without files, Python internals or silent gaps.
+Jinja runs in a sandbox without files, Python internals or silent gaps, and template source meets it only here.
 """
 
 from __future__ import annotations
@@ -53,14 +53,12 @@ from fewshot_llm.prompting.fields import Fields
 from fewshot_llm.prompting.sandbox import BoundedEnvironment, TooMuch
 
 __all__ = [
-    "AVAILABLE",
     "Frame",
     "Item",
     "Template",
     "TemplateContext",
     "compile_template",
     "load_template",
-    "readable_errors",
 ]
 
 AVAILABLE = ("instruction", "labels", "language", "demonstrations", "query", "answer")
@@ -212,7 +210,7 @@ def _is_query_call(call: nodes.Call) -> bool:
 
 
 @contextmanager
-def readable_errors(name: str) -> Iterator[None]:
+def _readable_errors(name: str) -> Iterator[None]:
     """Turn what goes wrong while rendering into a `TemplateError` that names the template and its line."""
     try:
         yield
@@ -328,7 +326,7 @@ class Template:
             TemplateError: rendering fails, or the answer is not printed exactly once and unchanged.
         """
         mark = _mark()
-        with readable_errors(self.name):
+        with _readable_errors(self.name):
             # A module runs the body as well; an empty stand-in for the query keeps that cheap.
             module = compile_template(self.name, self.source).make_module(self._names(facts, (), example, mark))
             macro: Macro = vars(module)["item"]
@@ -349,7 +347,7 @@ class Template:
         """
         mark, end = _mark(), _mark()
         shown = [{"example": example, "answer": mark} for example in demonstrations]
-        with readable_errors(self.name):
+        with _readable_errors(self.name):
             rendered = compile_template(self.name, self.source).render(self._names(facts, shown, query, end))
         question = self.item(facts, query)
         front, tail = self._cut(rendered, end)

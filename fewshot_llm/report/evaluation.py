@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fewshot_llm.data.cleaning import grave_first
+from fewshot_llm.data.diagnosis import NOTHING_FOUND
 from fewshot_llm.evaluation.figures import FARTHEST, MORE, Extrapolation, Worth, extrapolate, sizes
 from fewshot_llm.evaluation.result import Evaluation
 from fewshot_llm.report import words as w
@@ -19,13 +21,15 @@ from fewshot_llm.report.sections import (
 from fewshot_llm.report.words import ReportWords
 from fewshot_llm.types import Text, listed
 
-__all__ = ["cost_section", "curve_section", "evaluation_document", "prompt_section", "support_section"]
+__all__ = [
+    "evaluation_document",
+]
 
 WORTHS = 8
 """Classes whose gain is listed."""
 
 
-def curve_section(result: Evaluation, say: ReportWords) -> Section:
+def _curve_section(result: Evaluation, say: ReportWords) -> Section:
     """Accuracy by labelled rows, and what more of them would be worth."""
     found = extrapolate(result)
     per_class = sizes(result)
@@ -97,23 +101,24 @@ def _reading(worth: Worth) -> Text:
 THOUSAND = 1000
 
 
-def support_section(result: Evaluation, say: ReportWords) -> Section:
+def _support_section(result: Evaluation, say: ReportWords) -> Section:
     """The doctor's report."""
     doctor = result.doctor
     if doctor is None:
         return Section("support", say(w.SUPPORT_TITLE), [Hint(say(w.NOT_EXAMINED))])
-    summary, *findings = doctor.lines(say.language)
-    blocks: list[Block] = [Paragraph(summary)]
+    blocks: list[Block] = [Paragraph(doctor.summary(say.language))]
     if doctor.findings:
-        told = [line.partition(": ") for line in findings]
-        rows = tuple((say(w.SEVERITY[kind]), sentence) for kind, _, sentence in told)
+        rows = tuple(
+            (say(w.SEVERITY[finding.severity]), finding.with_rows(say.language))
+            for finding in grave_first(doctor.findings)
+        )
         blocks.append(Table((Column(""), Column(say(w.FINDING))), rows))
     else:
-        blocks += [Paragraph(line) for line in findings]
+        blocks.append(Paragraph(say(NOTHING_FOUND)))
     return Section("support", say(w.SUPPORT_TITLE), blocks)
 
 
-def prompt_section(result: Evaluation, say: ReportWords) -> Section:
+def _prompt_section(result: Evaluation, say: ReportWords) -> Section:
     """The exact prompt of one row."""
     prompt = result.prompt
     if prompt is None:
@@ -123,7 +128,7 @@ def prompt_section(result: Evaluation, say: ReportWords) -> Section:
     return Section("prompt", say(w.PROMPT_TITLE), [Paragraph(about), Code(prompt.text)])
 
 
-def cost_section(result: Evaluation, say: ReportWords, price: float | None = None) -> Section:
+def _cost_section(result: Evaluation, say: ReportWords, price: float | None = None) -> Section:
     """Time, tokens and, at a price, money.
 
     Args:
@@ -188,14 +193,14 @@ def evaluation_document(result: Evaluation, language: str | None = None, price: 
             accuracy_section(result, say),
             ladder_section(result, say),
             confusion_section(result, say),
-            curve_section(result, say),
+            _curve_section(result, say),
             probabilities_section(result, say),
             rows_section(result, say),
             why_section(result, say),
             attacks_section(result, say),
-            support_section(result, say),
-            prompt_section(result, say),
-            cost_section(result, say, price),
+            _support_section(result, say),
+            _prompt_section(result, say),
+            _cost_section(result, say, price),
         ],
         footer=say(
             w.PAGE_FOOTER,

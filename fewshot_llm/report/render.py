@@ -42,7 +42,6 @@ from fewshot_llm.report.suite import suite_document
 
 __all__ = [
     "HTML",
-    "MARKDOWN",
     "document_of",
     "draw",
     "escaped",

@@ -2,18 +2,16 @@
 
 A pass packs the tokens of many rows into one sequence without padding, so that every matrix product of the model runs
 over exactly the tokens that are needed. Only attention has to know who sees whom: it reads the current `PassPlan`.
+Tokens see the path that all of the pass shares, and keys of their own block: a row's, or several rows' that share more.
 
-Attention that also returns the log-sum-exp of its scores, so that parts can be merged exactly.
-
-For one query, attention over keys A and B together is the average of both results, weighted by their share of the
-softmax's denominator: with o_A, l_A = attend(A) and o_B, l_B = attend(B),
+Both parts are attended to apart and merged exactly, by the log-sum-exp of their scores. For one query, attention over
+keys A and B together is the average of both results, weighted by their share of the softmax's denominator: with
+o_A, l_A = attend(A) and o_B, l_B = attend(B),
 
     l = log(exp l_A + exp l_B),    o = o_A · exp(l_A - l) + o_B · exp(l_B - l)
 
 (Milakov and Gimelshein 2018, arXiv:1805.02867; used for shared prefixes in Hydragen, arXiv:2402.05099). A shared
 prefix is therefore attended to by all rows in one large product, without a copy for each row.
-
-Attention of tokens to keys of their own block: a row's, or several rows' that share more than the path.
 """
 
 from __future__ import annotations

@@ -5,11 +5,9 @@ states are gathered first, and the logits of all of them are summed up a slice o
 Gimelshein 2018, "Online normalizer calculation for softmax", https://arxiv.org/abs/1805.02867): a slice stays in the
 processor's cache, and memory is bounded. Scoring and training share the sum; training gets its gradient as well.
 
-The last layer, worked out only where it is read.
-
-What the last layer makes of a token is seen by the output head alone: no other token attends to it. Most tokens of a
-pass are not scored, so the parts of that layer that work on each token by itself run for the scored ones only, and
-hand on zeros for the rest.
+The last layer is worked out only where the head reads it, too. What it makes of a token no other token attends to, and
+most tokens of a pass are not scored: the parts of that layer that work on each token by itself run for the scored ones
+only, and hand on zeros for the rest.
 """
 
 from __future__ import annotations
@@ -25,12 +23,9 @@ from fewshot_llm.models.load import decoder_layers
 
 __all__ = [
     "causal_network",
-    "finished_logits",
     "last_layer_at",
     "token_log_probs",
-    "token_logits",
     "vocabulary_logits",
-    "vocabulary_slices",
 ]
 
 HEAD_BYTES = 64 * 2**20
@@ -62,10 +57,10 @@ def vocabulary_logits(network: Any, hidden: torch.Tensor) -> torch.Tensor:
     Returns:
         Shape [..., vocabulary], float32.
     """
-    return finished_logits(network, network.get_output_embeddings()(hidden))
+    return _finished_logits(network, network.get_output_embeddings()(hidden))
 
 
-def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
+def _finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
     """What the network's own forward makes, element by element, of the output head's products; float32."""
     logits = products.float()
     config = network.config.get_text_config()
@@ -78,7 +73,7 @@ def finished_logits(network: Any, products: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def vocabulary_slices(
+def _vocabulary_slices(
     head: torch.nn.Linear, hidden: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """The head's weight [tokens, width] and bias [tokens], slice by slice of the vocabulary.
@@ -91,7 +86,7 @@ def vocabulary_slices(
         yield head.weight[own], None if head.bias is None else head.bias[own]
 
 
-def token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+def _token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Logits of one token per hidden state: a dot product each, not a pass over the vocabulary.
 
     Args:
@@ -106,7 +101,7 @@ def token_logits(network: Any, hidden: torch.Tensor, tokens: torch.Tensor) -> to
     products = (hidden.float() * head.weight[tokens].float()).sum(-1)
     if getattr(head, "bias", None) is not None:
         products = products + head.bias[tokens]
-    return finished_logits(network, products)
+    return _finished_logits(network, products)
 
 
 def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -128,7 +123,7 @@ def token_log_probs(network: Any, hidden: torch.Tensor, rows: torch.Tensor, toke
     multiply = product_of(head)
     if torch.is_grad_enabled() and hidden.requires_grad:
         normalisers: torch.Tensor = _LogNormaliser.apply(hidden, network)  # type: ignore[no-untyped-call]
-        return token_logits(network, hidden[rows], tokens) - normalisers[rows]
+        return _token_logits(network, hidden[rows], tokens) - normalisers[rows]
     if multiply is not None:
         asked = _asked_logits(network, head, multiply, hidden, rows, tokens)
         return asked - _log_normaliser(network, head, multiply, hidden)[rows]
@@ -155,9 +150,9 @@ def _asked_logits(
     if len(few) <= FEW:
         bias = None if head.bias is None else head.bias[few]
         products = multiply(hidden, head.weight[few], bias)
-        return finished_logits(network, products[rows, which])
+        return _finished_logits(network, products[rows, which])
     pairs = zip(torch.split(rows, PAIRS), torch.split(tokens, PAIRS), strict=True)
-    return torch.cat([token_logits(network, hidden[own], asked) for own, asked in pairs])
+    return torch.cat([_token_logits(network, hidden[own], asked) for own, asked in pairs])
 
 
 def _log_normaliser(
@@ -170,10 +165,10 @@ def _log_normaliser(
     """
     highest = hidden.new_full((len(hidden),), float("-inf"), dtype=torch.float32)
     total = torch.zeros_like(highest)
-    for weight, bias in vocabulary_slices(head, hidden):
+    for weight, bias in _vocabulary_slices(head, hidden):
         products = multiply(hidden, weight, bias)
         with torch.set_grad_enabled(slopes is not None):
-            logits = finished_logits(network, products.requires_grad_(slopes is not None))
+            logits = _finished_logits(network, products.requires_grad_(slopes is not None))
         before, highest = highest, torch.maximum(highest, logits.detach().amax(dim=1))
         kept = torch.exp(before - highest)
         if slopes is None:

@@ -1,14 +1,13 @@
-"""Best labels for a batch: contexts over one token tree, then rounds in which every row opens one trie node.
-
-Each row runs its own exact search (`frontier.Frontier`); a round is one forward pass over the nodes that the rows of
-a group want opened. Keys and values of the group's contexts stay readable until all its rows are done.
-
-The exactly best labels without scoring all of them.
+"""The exactly best labels of a batch without scoring all of them.
 
 A label's log-probability only falls as its tokens are added, so a partial label's score, plus the largest offset of
 the labels below it, bounds every one of them. Opening the partial label with the highest bound first therefore finds
 the best label, and after it the second best, exactly (A* with an admissible bound: Hart, Nilsson and Raphael 1968;
 without offsets uniform-cost search, on the label trie).
+
+Each row runs its own search (`Frontier`), over contexts that share one token tree. A round is one forward pass over the
+trie nodes that the rows of a group want opened. Keys and values of the group's contexts stay readable until all its
+rows are done.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from fewshot_llm.scoring.passes import (
 )
 from fewshot_llm.scoring.token_tree import LabelTrie, TokenTree, build_tree
 
-__all__ = ["Frontier", "Goal", "highest_offsets", "search_rows"]
+__all__ = ["Frontier", "Goal", "search_rows"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Frontier:
         self.trie = trie
         self._wanted = min(goal.k, len(trie.lengths))
         self._offsets = (0.0,) * len(trie.lengths) if goal.offsets is None else goal.offsets
-        self._highest = highest_offsets(trie, self._offsets)
+        self._highest = _highest_offsets(trie, self._offsets)
         self._open: list[tuple[float, int, int]] = []  # -bound; the answer, or -1 and the node that leads to some
         self._found: list[tuple[int, float]] = []
         self._log_probs = {0: 0.0}
@@ -109,11 +108,11 @@ class Frontier:
 
 
 @lru_cache(maxsize=256)
-def highest_offsets(trie: LabelTrie, offsets: tuple[float, ...]) -> tuple[float, ...]:
+def _highest_offsets(trie: LabelTrie, offsets: tuple[float, ...]) -> tuple[float, ...]:
     """For each node the largest offset of the answers below it, shape [nodes]; the same for all rows of a label set.
 
     >>> from fewshot_llm.scoring.token_tree import build_trie
-    >>> highest_offsets(build_trie(((1, 2), (1, 3), (4,))), (0.5, -1.0, 2.0))
+    >>> _highest_offsets(build_trie(((1, 2), (1, 3), (4,))), (0.5, -1.0, 2.0))
     (2.0, 0.5)
     """
     highest = [float("-inf")] * len(trie.tokens)

@@ -2,11 +2,11 @@
 
 Two arrays describe the whole tree. `ends[j]` is one past the last node of j's subtree, so "j is an ancestor of i or i
 itself" is `j <= i < ends[j]`; `depths` are the positions that the model is told. Common prefixes are found on the
-token ids, whatever a template does. Scoring and training read the same tree: a causal model gives each node exactly
-the hidden state that it would have in its own row, so scores, losses and gradients equal those of separate sequences
-(tree attention as in SpecInfer, Miao et al. 2023, https://arxiv.org/abs/2305.09781).
+token ids, whatever a template does. Labels that share tokens share work, and a label's last token is never run.
 
-Labels as a token trie: labels that share tokens share work, and a label's last token is never run.
+Scoring and training read the same tree: a causal model gives each node exactly the hidden state that it would have in
+its own row, so scores, losses and gradients equal those of separate sequences (tree attention as in SpecInfer, Miao et
+al. 2023, https://arxiv.org/abs/2305.09781).
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
 """The fast scorer: every token of a batch is computed once.
 
-Agrees with `ReferenceScorer` within 1e-4 in float32, whatever the batch.
-
-Which scorer a model gets: the token tree where it proves itself on that very model, else the slow reference.
-
-The tree replaces the model's attention. An architecture that does something else between tokens (state-space layers,
-keys shared between layers, position biases) would be scored wrong without an error, so every model is probed once.
-
-How many tokens a forward pass may hold, found from the memory that is free.
+It agrees with `ReferenceScorer` within 1e-4 in float32, whatever the batch, and cuts its passes to the memory that is
+free. The tree replaces the model's attention. An architecture that does something else between tokens (state-space
+layers, keys shared between layers, position biases) would be scored wrong without an error. So `choose_scorer` probes
+every model once, and gives it the slow reference where the tree does not prove itself.
 """
 
 from __future__ import annotations
@@ -41,14 +37,12 @@ from fewshot_llm.types import Progress
 __all__ = [
     "TreeScorer",
     "choose_scorer",
-    "free_memory",
     "halve_on_out_of_memory",
     "probe_difference",
     "score_rows",
-    "token_budget",
 ]
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 SMALLEST, LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 1536, 16384
 """Beyond the largest nothing is gained: the matrix products are at their peak rate already."""
@@ -58,7 +52,7 @@ SHARE_OF_FREE_MEMORY = 0.25
 Result = TypeVar("Result")
 
 
-def free_memory(device: torch.device) -> int:
+def _free_memory(device: torch.device) -> int:
     """Bytes that can still be allocated on a device; on a CPU what the kernel and the control group leave."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
@@ -84,14 +78,14 @@ def _meminfo(field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def token_budget(language_model: LanguageModel) -> int:
+def _token_budget(language_model: LanguageModel) -> int:
     """Tokens a forward pass for a model, from its width and the memory that is free now."""
     config = language_model.model.config.get_text_config()
     width = config.hidden_size
     inner = getattr(config, "intermediate_size", None) or 4 * width
     per_token = torch.empty(0, dtype=language_model.dtype).element_size() * (12 * width + 4 * inner)
     largest = LARGEST_ON_CPU if language_model.device.type == "cpu" else LARGEST_ON_GPU
-    fits = int(free_memory(language_model.device) * SHARE_OF_FREE_MEMORY) // per_token
+    fits = int(_free_memory(language_model.device) * SHARE_OF_FREE_MEMORY) // per_token
     return int(max(SMALLEST, min(largest, fits)))
 
 
@@ -118,7 +112,7 @@ def halve_on_out_of_memory(work: Callable[[int], Result], budget: int) -> tuple[
         budget = max(SMALLEST, budget // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        log.warning("Out of memory: going on with %d tokens a pass.", budget)
+        _LOG.warning("Out of memory: going on with %d tokens a pass.", budget)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -154,7 +148,7 @@ class TreeScorer:
 
     def __init__(self, language_model: LanguageModel, batch_tokens: int | None = None) -> None:
         self.language_model = language_model
-        self.batch_tokens = batch_tokens or token_budget(language_model)
+        self.batch_tokens = batch_tokens or _token_budget(language_model)
         self.profile = Profile()
 
     @property
@@ -391,7 +385,7 @@ def choose_scorer(language_model: LanguageModel, batch_tokens: int | None = None
         if difference <= _tolerance(language_model.dtype):
             return TreeScorer(language_model, batch_tokens)
         reason = f"log-probabilities would differ by up to {difference:.3g}"
-    log.warning(
+    _LOG.warning(
         "%s is scored one label at a time, which is slow: the token tree does not fit this kind of model, %s.",
         language_model.name,
         reason,

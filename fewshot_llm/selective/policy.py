@@ -36,7 +36,6 @@ __all__ = [
     "Verdicts",
     "answers_of_folds",
     "answers_out_of_fold",
-    "answers_to_others",
     "fit_policy",
     "require_unseen",
 ]
@@ -117,7 +116,7 @@ def _calibrate_others(scores: FloatArray, held: SupportSet, targets: IntArray, s
     return calibrated_out_of_fold(scores, targets, folds(held, splits))
 
 
-def answers_to_others(predictor: PromptedPredictor, rows: SupportSet) -> OutOfFoldPredictions:
+def _answers_to_others(predictor: PromptedPredictor, rows: SupportSet) -> OutOfFoldPredictions:
     """Answers to labelled rows that are not in the support set.
 
     Raises:
@@ -313,7 +312,7 @@ def fit_policy(
         shift = fit_shift(costs, seen().log_probabilities, seen().targets)
     contract = None
     if policy.max_error is not None:
-        rows = seen() if policy.calibration is None else answers_to_others(predictor, policy.calibration)
+        rows = seen() if policy.calibration is None else _answers_to_others(predictor, policy.calibration)
         contract = _contract(rows, costs, shift, policy.max_error, policy.confidence)
     scope = None
     if policy.out_of_scope is not None:

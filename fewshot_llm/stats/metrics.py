@@ -1,8 +1,7 @@
-"""What an answer is worth: accuracy, macro-F1, log loss, calibration error, AUC, confusion.
+"""What an answer is worth: accuracy, macro-F1, log loss, calibration error, AUC, confusion; and an order of candidates.
 
-The same figures as scikit-learn's, for label positions and with intervals.
-
-What an order of candidates is worth: hit@k, reciprocal rank, nDCG, each with an interval over choices.
+The figures of labels are scikit-learn's, for label positions and with intervals. Those of an order are hit@k,
+reciprocal rank and nDCG, each with an interval over choices.
 """
 
 from __future__ import annotations

@@ -34,7 +34,6 @@ __all__ = [
     "Pack",
     "PackLoss",
     "TrainingRows",
-    "attention_masks",
     "check_attention",
     "frozen_hidden",
     "fused_lora",
@@ -44,9 +43,7 @@ __all__ = [
     "listed_layers",
     "ordinal_loss",
     "pack_hidden",
-    "replaced_forwards",
     "split_rows",
-    "tokens_loss",
 ]
 
 
@@ -183,7 +180,7 @@ def check_attention(network: Any) -> None:
         )
 
 
-def attention_masks(network: Any, pack: Pack, dtype: torch.dtype) -> torch.Tensor | dict[str, torch.Tensor]:
+def _attention_masks(network: Any, pack: Pack, dtype: torch.dtype) -> torch.Tensor | dict[str, torch.Tensor]:
     """The tree's mask in the form the network wants: additive, shape [1, 1, n, n], one per kind of layer.
 
     A sliding window counts distances in the row (depths), not in the flattened sequence.
@@ -214,7 +211,7 @@ def pack_hidden(network: Any, pack: Pack) -> torch.Tensor:
     output = network.base_model(
         input_ids=pack.tokens[None],
         position_ids=pack.positions[None],
-        attention_mask=attention_masks(network, pack, network.dtype),
+        attention_mask=_attention_masks(network, pack, network.dtype),
         use_cache=False,
     )
     hidden: torch.Tensor = output.last_hidden_state[0]
@@ -239,11 +236,11 @@ def label_scores(network: Any, pack: Pack, hidden: torch.Tensor) -> torch.Tensor
 
 
 @contextmanager
-def replaced_forwards(forwards: Mapping[torch.nn.Module, Callable[..., Any]]) -> Iterator[None]:
+def _replaced_forwards(forwards: Mapping[torch.nn.Module, Callable[..., Any]]) -> Iterator[None]:
     """Within it, each module runs the given function in place of its own `forward`; its hooks run as ever.
 
     >>> layer = torch.nn.Linear(2, 2)
-    >>> with replaced_forwards({layer: lambda x: x}):
+    >>> with _replaced_forwards({layer: lambda x: x}):
     ...     layer(torch.ones(2))
     tensor([1., 1.])
     """
@@ -275,7 +272,7 @@ def _replaced(layers: Sequence[Any], value: torch.Tensor | None) -> Iterator[Non
     def handing(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return hidden if value is None else value
 
-    with replaced_forwards(dict.fromkeys(layers, handing)):
+    with _replaced_forwards(dict.fromkeys(layers, handing)):
         yield
 
 
@@ -327,7 +324,7 @@ def fused_lora(network: Any) -> Iterator[None]:
     from peft.tuners import lora
 
     layers = (module for module in network.modules() if type(module) is lora.Linear and _plain(module))
-    with replaced_forwards({layer: _product(layer) for layer in layers}):
+    with _replaced_forwards({layer: _product(layer) for layer in layers}):
         yield
 
 
@@ -426,7 +423,7 @@ def ordinal_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(scores, soft, reduction="none")
 
 
-def tokens_loss(scores: torch.Tensor) -> torch.Tensor:
+def _tokens_loss(scores: torch.Tensor) -> torch.Tensor:
     """-log P(true answer | prompt): cross-entropy on the true label's tokens.
 
     Args:
@@ -463,4 +460,4 @@ class PackLoss(torch.nn.Module):
         with below, fused_lora(network), last_layer_at(network, pack.scored):
             hidden = pack_hidden(network, pack)
         scores = label_scores(network, pack, hidden)
-        return tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)
+        return _tokens_loss(scores) if pack.labels == 1 else self.over_labels(scores, targets)

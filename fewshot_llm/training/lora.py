@@ -23,7 +23,6 @@ __all__ = [
     "attach",
     "average_adapters",
     "read_weights",
-    "shared_copy",
     "target_modules",
 ]
 
@@ -121,7 +120,7 @@ def adapter_config(language_model: LanguageModel, recipe: Recipe) -> dict[str, A
     }
 
 
-def shared_copy(network: Any) -> Any:
+def _shared_copy(network: Any) -> Any:
     """The same network with the same weights in memory, whose modules may be changed without changing the first's.
 
     Peft changes modules in place; a model that other classifiers hold must not grow an adapter under their hands.
@@ -131,7 +130,7 @@ def shared_copy(network: Any) -> Any:
 
 
 def attach(language_model: LanguageModel, config: Mapping[str, Any], seed: int) -> Any:
-    """A fresh adapter around a `shared_copy` of the model's network; A is random from `seed`, B is zero.
+    """A fresh adapter around a `_shared_copy` of the model's network; A is random from `seed`, B is zero.
 
     Returns:
         The `peft.PeftModel`.
@@ -146,7 +145,7 @@ def attach(language_model: LanguageModel, config: Mapping[str, Any], seed: int) 
     # peft asks transformers for an attribute that it is about to rename; its user can do nothing about that.
     with torch.random.fork_rng(), quiet_transformers():
         torch.manual_seed(seed)
-        return get_peft_model(shared_copy(language_model.model), LoraConfig(**config)).eval()
+        return get_peft_model(_shared_copy(language_model.model), LoraConfig(**config)).eval()
 
 
 def read_weights(peft_model: Any) -> dict[str, torch.Tensor]:

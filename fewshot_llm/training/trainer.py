@@ -1,6 +1,6 @@
 """Train one LoRA adapter on encoded rows.
 
-One file from which a training goes on: safetensors, so that reading it runs no code.
+A training goes on from one file (`Checkpoint`): safetensors, so that reading it runs no code.
 """
 
 from __future__ import annotations
@@ -41,10 +41,7 @@ __all__ = [
     "EpochReport",
     "RowSource",
     "Training",
-    "read_checkpoint",
-    "run_key",
     "train_adapter",
-    "write_checkpoint",
 ]
 
 
@@ -61,7 +58,7 @@ class Checkpoint:
     tensors: Mapping[str, torch.Tensor]
 
 
-def run_key(
+def _run_key(
     config: Mapping[str, Any], recipe: Recipe, seed: int, rows: Sequence[Encoded], targets: Sequence[int]
 ) -> str:
     """Names a training by all that goes into it; a checkpoint of another one is not continued."""
@@ -70,7 +67,7 @@ def run_key(
     return hashlib.sha256(material.encode()).hexdigest()
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
+def _write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
     """Write the file under a temporary name, then rename it: a killed run leaves the previous one."""
     from safetensors.torch import save_file
 
@@ -79,8 +76,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
         save_file(tensors, partial, metadata={"key": key, "losses": json.dumps(checkpoint.losses)})
 
 
-def read_checkpoint(path: Path, key: str) -> Checkpoint | None:
-    """What `write_checkpoint` wrote; None where there is no file, or it belongs to another training.
+def _read_checkpoint(path: Path, key: str) -> Checkpoint | None:
+    """What `_write_checkpoint` wrote; None where there is no file, or it belongs to another training.
 
     Raises:
         TuningError: the file is damaged.
@@ -235,9 +232,9 @@ def train_adapter(
     loop = _Loop(accelerator, module, optimiser, data, trainable, recipe, seed, steps_per_epoch)
     tuned = replace(language_model, model=peft_model, adapter=f"training-{seed}")
     losses: list[float] = []
-    key = "" if checkpoint is None else run_key(config, recipe, seed, rows(0), targets)
+    key = "" if checkpoint is None else _run_key(config, recipe, seed, rows(0), targets)
     # The other machines of a cluster may not see the file.
-    if checkpoint is not None and (saved := agreed(read_checkpoint(checkpoint, key), device)) is not None:
+    if checkpoint is not None and (saved := agreed(_read_checkpoint(checkpoint, key), device)) is not None:
         loop.restore(saved)
         losses.extend(saved.losses)
     kept = Adapter(config, read_weights(peft_model))
@@ -251,7 +248,7 @@ def train_adapter(
             kept = Adapter(config, read_weights(peft_model))
             losses.append(loss)
             if checkpoint is not None and accelerator.is_main_process:
-                write_checkpoint(checkpoint, loop.state(losses), key)
+                _write_checkpoint(checkpoint, loop.state(losses), key)
             took = time.perf_counter() - before
             if on_epoch is not None:
                 peft_model.eval()

@@ -22,8 +22,8 @@ from fewshot_llm.prompting import (
     Quoted,
     Reminded,
     as_defence,
-    form_signs,
     load_template,
+    shape_signs,
     shows,
     unusual,
 )
@@ -31,7 +31,7 @@ from tests.word_scorer import WordScorer
 
 TASK = load_task("review-sentiment")
 FORM = PromptShape.of(TASK, load_template(TASK, "zh"), "zh")
-ZH = DefenceContext(FORM, "zh", (*form_signs(FORM), *SIGNS))
+ZH = DefenceContext(FORM, "zh", (*shape_signs(FORM), *SIGNS))
 
 
 def armed(trusted: tuple[str, ...] = ()) -> Armed:
@@ -92,7 +92,7 @@ def test_words_that_the_shops_own_texts_use_are_no_signs() -> None:
     task = load_task("customer-intent").with_labels(("cancel_order", "track_order"))
     form = PromptShape.of(task, load_template(task, "en"), "en")
     texts = ["I want to cancel order 12", "please track order 9", "hello"]
-    kept = unusual(form_signs(form), texts)
+    kept = unusual(shape_signs(form), texts)
     assert not shows("cancel order", kept)
     assert shows("Intent: x", kept)
 

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 
 from fewshot_llm.data.redaction.reading import Find, Kind, PlainReading
 
-__all__ = ["find_addresses", "find_anchored"]
+__all__ = [
+    "find_addresses",
+]
 
 US_STATES = (
     r"A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]"
@@ -209,7 +211,7 @@ EIRCODE_BESIDE = re.compile(
 )
 
 
-def find_anchored(reading: PlainReading) -> Iterator[tuple[int, int]]:
+def _find_anchored(reading: PlainReading) -> Iterator[tuple[int, int]]:
     """Places of addresses."""
     text = reading.text
     for pattern in (EIRCODE_BESIDE, SAID):
@@ -584,7 +586,7 @@ def find_addresses(reading: PlainReading) -> Iterator[Find]:
             yield Kind.ADDRESS, start, end
     if re.search(r"[A-Za-z]{2}", text) is None:
         return
-    for start, end in find_anchored(reading):
+    for start, end in _find_anchored(reading):
         yield Kind.ADDRESS, start, end
     if reading.digits:
         for pattern in (ENGLISH, HOUSE, WITH_CODE, GERMAN, FRENCH, OTHERS):

@@ -221,7 +221,7 @@ class SuitePart:
         shots: labelled rows per class.
         seeds: of the support sets.
 
-    >>> Cell(method="lora", model="smollm2-135m", shots=5, seed=2) in Part(methods=["lora", "ladder"], shots=[5])
+    >>> Cell(method="lora", model="smollm2-135m", shots=5, seed=2) in SuitePart(methods=["lora", "ladder"], shots=[5])
     True
     """
 

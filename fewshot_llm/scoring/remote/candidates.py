@@ -1,6 +1,7 @@
-"""llama.cpp's way of giving log-probabilities: lists of likely next tokens, one step at a time.
+"""Log-probabilities of next tokens where a server does not echo a prompt: vLLM's by token ids, llama.cpp's by lists.
 
-vLLM's way of telling the log-probabilities of next tokens that are named by their ids.
+vLLM tells those of tokens that are named by their ids (`NamedTokens`). llama.cpp tells lists of likely next tokens, one
+step at a time (`TopLists`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ __all__ = [
     "free_slots",
     "in_order",
     "lora_scales",
-    "prefixes_of",
     "require_log_probability",
     "takes_named_tokens",
 ]
@@ -82,7 +82,7 @@ class NamedTokens:
             ServerError: the server refused the prompt, changed it, or left a token out.
         """
         trie = build_trie(encoded.answers)
-        prefixes = prefixes_of(trie)
+        prefixes = _prefixes_of(trie)
         scores = np.zeros(len(trie.edge_nodes))
         for edges in _groups(trie):
             wanted = sorted({int(trie.edge_tokens[edge]) for edge in edges})
@@ -154,10 +154,10 @@ def require_log_probability(server: str, score: float | None) -> float:
     return score
 
 
-def prefixes_of(trie: LabelTrie) -> list[tuple[int, ...]]:
+def _prefixes_of(trie: LabelTrie) -> list[tuple[int, ...]]:
     """The answer tokens that lead to each inner node, one tuple per node.
 
-    >>> prefixes_of(build_trie(((5, 6), (5, 7, 8), (9,))))
+    >>> _prefixes_of(build_trie(((5, 6), (5, 7, 8), (9,))))
     [(), (5,), (5, 7)]
     """
     prefixes: list[tuple[int, ...]] = [()]
@@ -324,7 +324,7 @@ class TopLists:
         trie = build_trie(encoded.answers)
         scores = np.zeros(len(trie.edge_nodes))
         bounded = np.zeros(len(trie.edge_nodes))
-        for node, prefix in enumerate(prefixes_of(trie)):
+        for node, prefix in enumerate(_prefixes_of(trie)):
             edges = list(trie.edges_of(node))
             wanted = [int(trie.edge_tokens[edge]) for edge in edges]
             known, bound = self._step(http, slot, (*encoded.context, *prefix), wanted)
