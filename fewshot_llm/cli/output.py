@@ -148,12 +148,13 @@ def console() -> Console:
 def show_models(statuses: Iterable[ModelStatus]) -> None:
     """One line per embedded model."""
     name, size = Column("name", no_wrap=True), Column("download", justify="right")
-    table = Table(name, "languages", size, "licence", "in the cache")
+    table = Table(name, "kind", "languages", size, "licence", "in the cache")
     for status in statuses:
         model = status.model
         languages = "many" if "*" in model.languages else ", ".join(model.languages)
         cached = Text("yes", style="green") if status.cached else Text("no", style="dim")
-        table.add_row(model.name, languages, f"{model.size / 1e6:.0f} MB", model.licence.name, cached)
+        kind = model.kind.replace("-", " ")
+        table.add_row(model.name, kind, languages, f"{model.size / 1e6:.0f} MB", model.licence.name, cached)
     console().print(table)
 
 

@@ -10,6 +10,7 @@ from .cache import (
     read_record as read_record,
     require_whole_weights as require_whole_weights,
 )
+from .convert_encoder import convert_e5 as convert_e5, unpack_sentence_transformers as unpack_sentence_transformers
 from .device import (
     agreed as agreed,
     available_cores as available_cores,
@@ -22,6 +23,7 @@ from .device import (
     place as place,
     several as several,
 )
+from .encoder import Encoder as Encoder, check_parts as check_parts, load_encoder as load_encoder
 from .licence import (
     ask_on_terminal as ask_on_terminal,
     terms_text as terms_text,

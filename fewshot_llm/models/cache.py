@@ -86,7 +86,7 @@ class ModelRecord(BaseModel):
     Attributes:
         name: its registry name, or the name of the GGUF file it was made from.
         packages: package name to version; empty for a user's own GGUF file.
-        gguf: the file as it was published, kept beside the converted weights (exports need it).
+        gguf: the file as it was published; a GGUF file is kept beside the converted weights (exports need it).
         weights: the converted weights.
         licence: short name.
         licence_url: where the text is.

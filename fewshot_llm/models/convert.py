@@ -13,7 +13,7 @@ from typing import Any
 from fewshot_llm.errors import PullError
 from fewshot_llm.models.device import quiet_transformers
 
-__all__ = ["convert_gguf", "converter_versions"]
+__all__ = ["convert_gguf", "converter_versions", "share_file"]
 
 WEIGHTS = "model.safetensors"
 
@@ -65,7 +65,7 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
         tokenizer.save_pretrained(folder)
         _check_tokenizer(tokenizer, folder, gguf)
     weights = folder / WEIGHTS
-    _share(weights)
+    share_file(weights)
     return weights
 
 
@@ -141,7 +141,7 @@ def _check_tokenizer(tokenizer: Any, folder: Path, gguf: Path) -> None:
             )
 
 
-def _share(path: Path) -> None:
+def share_file(path: Path) -> None:
     """Give a file the permissions that any new file has; safetensors makes it readable for its owner only."""
     mask = os.umask(0)
     os.umask(mask)

