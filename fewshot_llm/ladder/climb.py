@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,4 +128,4 @@ def _proposed(rung: Rung, climb: Climb) -> Candidate | Skipped:
     climb.callbacks.measured(rung.name, evidence)
     if isinstance(evidence, Skipped) or isinstance(found, Skipped):
         return evidence if isinstance(evidence, Skipped) else found
-    return Candidate(evidence, found.out_of_fold, found.build)
+    return replace(found, evidence=evidence)  # of its own class: a rung above may read what only that has
