@@ -31,6 +31,7 @@ from fewshot_llm.artifacts.record import (
     CalibrationRecord,
     ClassificationRecord,
     RegressionRecord,
+    explain_other_kind,
     explain_record_error,
     model_record,
     read_record,
@@ -143,11 +144,8 @@ def load_artifact(
         ModelError: the recorded model is not here, or is an address.
     """
     record = read_record(folder)
-    if answers not in (None, record.answers):
-        raise ArtifactError(
-            f"What is in {folder} answers tasks of the kind {record.answers}, and this opens the kind {answers}. Open "
-            "it with fewshot_llm.load_estimator(folder), which takes the estimator that fits."
-        )
+    if answers is not None and answers != record.answers:
+        raise ArtifactError(explain_other_kind(folder, record.answers, answers))
     if model is None and not record.base.name:
         raise ArtifactError(
             f"What is in {folder} was fitted with a server or a scorer of your own. Give it again: --model ADDRESS, or "

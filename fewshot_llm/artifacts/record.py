@@ -56,6 +56,7 @@ __all__ = [
     "StepsRecord",
     "TrainingRecord",
     "check_task",
+    "explain_other_kind",
     "explain_record_error",
     "installed_versions",
     "model_record",
@@ -84,6 +85,14 @@ FILES: Mapping[str, str] = {
     CARD: "a model card",
 }
 """Everything that may stand in a saved folder: data only, never code, never pickle."""
+
+OPENED_BY: Mapping[Kind, tuple[str, str]] = {
+    "classification": ("FewShotClassifier", "classify"),
+    "multilabel": ("FewShotMultiLabelClassifier", "tag"),
+    "regression": ("FewShotRegressor", "regress"),
+    "ranking": ("FewShotRanker", "rank"),
+}
+"""What opens a folder, by the kind of task that it answers: the estimator and the command."""
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 OLD_RECORD = "classifier.json"
@@ -421,6 +430,16 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def explain_other_kind(folder: Path, found: Kind, needed: Kind) -> str:
+    """What a folder holds where something else is needed, and what opens it."""
+    estimator, command = OPENED_BY[found]
+    return (
+        f"The folder {folder} holds what {estimator} fitted, which answers {found} tasks; what answers {needed} tasks "
+        f"is needed here. Give another folder, or open this one with `fewshot-llm {command} … --adapter {folder}` or "
+        f"{estimator}.load({str(folder)!r})."
+    )
+
+
 @overload
 def read_record(folder: Path) -> ArtifactRecord: ...
 
@@ -461,10 +480,7 @@ def read_record(folder: Path, kind: type[ArtifactRecord] = ArtifactRecord) -> Ar
         )
     record = _parsed_record(folder / RECORD)
     if not isinstance(record, kind):
-        raise ArtifactError(
-            f"{folder / RECORD} is of the kind {record.kind!r}, and this needs one that answers {kind.answers} tasks. "
-            f"Give another folder, or open this one with fewshot_llm.load_estimator({str(folder)!r})."
-        )
+        raise ArtifactError(explain_other_kind(folder, record.answers, kind.answers))
     for name, digest in record.files.items():
         if name not in FILES or name == RECORD:
             raise ArtifactError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fewshot_llm.data import Finding, SupportSet
     from fewshot_llm.data.redaction import Redactor
     from fewshot_llm.data.task import Task
+    from fewshot_llm.estimators.base import TextEstimator
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import Note, Rows
     from fewshot_llm.models.load import LanguageModel
@@ -56,6 +57,8 @@ __all__ = [
     "warn_of",
     "warn_unreadable",
 ]
+
+Saved = TypeVar("Saved", bound="TextEstimator")
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:
@@ -314,40 +317,43 @@ def open_classifier(
         policy: what is kept back.
         **settings: as of `make_classifier`.
     """
+    from fewshot_llm.estimators.classifier import FewShotClassifier
+
     if support is not None:
         described, examples = told.support(task, support)
         warn_of(examples.report.findings)
         kept_back = _take_policy(policy, described, told, examples, model.adapter)
         told.require_found()
         return Opened(described, make_classifier(described, examples, prompt, model, **settings), kept_back, examples)
-    described, classifier = open_saved(task, model)
+    described, classifier = open_saved(FewShotClassifier, task, model)
     kept_back = _take_policy(policy, described, told, classifier.support_, model.adapter)
     told.require_found()
     return Opened(described, classifier, kept_back, None)
 
 
-def open_saved(task: str, options: ModelOptions) -> tuple[Task, FewShotClassifier]:
-    """The recorded task and the classifier that answers as the adapter's or saved classifier's folder says.
+def open_saved(estimator: type[Saved], task: str, options: ModelOptions) -> tuple[Task, Saved]:
+    """The recorded task and what answers as the adapter's or saved estimator's folder says.
 
     Args:
+        estimator: the class of what was saved.
         task: as the user named it.
         options: the folder is their adapter; another model than `auto` is taken in place of the recorded one.
 
     Raises:
         typer.BadParameter: no folder was given.
+        ArtifactError: the folder is not whole, or holds what another estimator fitted.
         TaskError: it was made for another task.
     """
     from fewshot_llm.cli.output import waiting
-    from fewshot_llm.data.task import load_task
-    from fewshot_llm.estimators.classifier import FewShotClassifier
+    from fewshot_llm.data.task import Task, load_task
     from fewshot_llm.models.device import limit_threads
 
     folder = options.adapter
     if folder is None:
-        raise typer.BadParameter("Give labelled rows (--support FILE) or a trained --adapter DIR.")
+        raise typer.BadParameter("Give labelled rows (--support FILE) or a saved folder (--adapter DIR).")
     with waiting(f"Loading {folder.name}"):
         limit_threads(options.threads)
-        classifier = FewShotClassifier.load(
+        opened = estimator.load(
             folder,
             model=None if options.model == "auto" else options.model,
             device=options.device,
@@ -355,10 +361,11 @@ def open_saved(task: str, options: ModelOptions) -> tuple[Task, FewShotClassifie
             allow_download=options.trust.allow_download,
             insecure=options.trust.insecure,
         )
-    recorded = classifier.predictor_.inference.builder.task
+    recorded = opened.task
+    assert isinstance(recorded, Task)  # `load` takes it from the folder
     if recorded.name != (wanted := load_task(task).name):
         raise TaskError(f"{folder} was made for the task {recorded.name}, not {wanted}. Name the task it was made for.")
-    return recorded, classifier
+    return recorded, opened
 
 
 def _take_policy(

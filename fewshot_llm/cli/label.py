@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.build import Told
     from fewshot_llm.data import Example
     from fewshot_llm.data.task import Task
+    from fewshot_llm.estimators.ranker import FewShotRanker
     from fewshot_llm.predictors.base import Prediction
+    from fewshot_llm.predictors.choices import Choice
     from fewshot_llm.predictors.prompted import Inference
     from fewshot_llm.scoring.base import Scorer
     from fewshot_llm.scoring.passes import Profile
@@ -211,31 +214,33 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
             typer.echo(f"warning: {warning}: row {shown}{' …' if len(summary[key]) > 10 else ''}", err=to_stderr)
 
 
-def _answered(task: str, files: RowFiles, told: Told) -> tuple[Task, list[Example], list[Any]]:
-    """The task, its labelled texts, and what stands in their label column."""
+def _answered(task: Task, support: Path, told: Told) -> tuple[list[Example], list[Any]]:
+    """A task's labelled texts, and what stands in their label column."""
     from fewshot_llm.cli.build import say
-    from fewshot_llm.data.task import load_task
     from fewshot_llm.files import columns_of
     from fewshot_llm.labelling.files import answered
 
-    described, known = load_task(task), told.labelled(files.support)
+    known = told.labelled(support)
     say(known.notes)
-    return described, *answered(known, described, told.columns(described, columns_of(known)))
+    return answered(known, task, told.columns(task, columns_of(known)))
 
 
 @command()
 def regress(
     task: TaskName,
-    files: Annotated[RowFiles, Without({"merge_labels"})],
+    files: Annotated[SavedRowFiles, Without({"merge_labels"})],
     output: ResultFile,
     numbers: NumberOptions,
     prompt: RegressorPrompt,
-    model: ModelOptions,
+    model: SavedModelOptions,
 ) -> None:
     """Predict a number, with an interval, for each row of a file."""
     form = rows_output(output, files.input, files.support)
-    from fewshot_llm.cli.build import Told, open_chosen, settings_of
+    if files.support is None and (numbers.grid is not None or numbers.target_error is not None):
+        raise typer.BadParameter("--grid and --target-error are for fitting on labelled rows; give --support FILE")
+    from fewshot_llm.cli.build import Told, open_chosen, open_saved, settings_of
     from fewshot_llm.cli.output import save_rows, waiting
+    from fewshot_llm.data.task import load_task
     from fewshot_llm.estimators.base import as_numbers
     from fewshot_llm.estimators.regressor import FewShotRegressor
     from fewshot_llm.files import require_writable
@@ -244,23 +249,27 @@ def regress(
     from fewshot_llm.predictors.build import choose_language
     from fewshot_llm.predictors.numbers import Grid
 
-    told = Told(files.reading)
-    described, texts, targets = _answered(task, files, told)
+    told, described = Told(files.reading), load_task(task)
+    known = None if files.support is None else _answered(described, files.support, told)
     rows, columns = told.unlabelled(described, files.input)
     told.require_found()
     require_writable(output.output, rows)
-    rated = as_numbers(targets, numbers.decimal)
-    language = choose_language(prompt.language, described, (text.text for text in texts))
-    loaded = open_chosen(model, language, (text.text for text in texts))
-    regressor = FewShotRegressor(
-        described,
-        loaded,
-        grid=None if numbers.grid is None else Grid.parse(numbers.grid, described.scale),
-        ladder=None if numbers.target_error is None else NumberLadder(numbers.target_error, seed=prompt.seed),
-        **settings_of(replace(prompt, language=language), loaded),
-    )
-    with waiting("Fitting on the rated rows"):
-        regressor.fit(texts, rated)
+    if known is None:
+        described, regressor = open_saved(FewShotRegressor, task, model)
+    else:
+        texts, targets = known
+        rated = as_numbers(targets, numbers.decimal)
+        language = choose_language(prompt.language, described, (text.text for text in texts))
+        loaded = open_chosen(model, language, (text.text for text in texts))
+        regressor = FewShotRegressor(
+            described,
+            loaded,
+            grid=None if numbers.grid is None else Grid.parse(numbers.grid, described.scale),
+            ladder=None if numbers.target_error is None else NumberLadder(numbers.target_error, seed=prompt.seed),
+            **settings_of(replace(prompt, language=language), loaded),
+        )
+        with waiting("Fitting on the rated rows"):
+            regressor.fit(texts, rated)
 
     def answer(asked: Sequence[Example]) -> list[dict[str, float]]:
         found = zip(regressor.predict(asked), *regressor.predict_interval(asked, numbers.level), strict=True)
@@ -278,31 +287,36 @@ def regress(
 @command()
 def tag(
     task: TaskName,
-    files: Annotated[RowFiles, Without({"merge_labels"})],
+    files: Annotated[SavedRowFiles, Without({"merge_labels"})],
     output: ResultFile,
     prompt: PromptOptions,
-    model: ModelOptions,
+    model: SavedModelOptions,
 ) -> None:
     """Give each row of a file all labels that apply."""
     form = rows_output(output, files.input, files.support)
-    from fewshot_llm.cli.build import Told, open_chosen, settings_of
+    from fewshot_llm.cli.build import Told, open_chosen, open_saved, settings_of
     from fewshot_llm.cli.output import save_rows, waiting
+    from fewshot_llm.data.task import load_task
     from fewshot_llm.estimators.multilabel import FewShotMultiLabelClassifier
     from fewshot_llm.files import require_writable
     from fewshot_llm.labelling.files import add_answers, as_labels
     from fewshot_llm.predictors.build import choose_language
 
-    told = Told(files.reading)
-    described, texts, given = _answered(task, files, told)
+    told, described = Told(files.reading), load_task(task)
+    known = None if files.support is None else _answered(described, files.support, told)
     rows, columns = told.unlabelled(described, files.input)
     told.require_found()
     require_writable(output.output, rows)
-    language = choose_language(prompt.language, described, (text.text for text in texts))
-    loaded = open_chosen(model, language, (text.text for text in texts))
-    settings = settings_of(replace(prompt, language=language), loaded)
-    tagger = FewShotMultiLabelClassifier(described, loaded, **settings)
-    with waiting("Calibrating on the labelled rows"):
-        tagger.fit(texts, [as_labels(cell, described.labels) for cell in given])
+    if known is None:
+        described, tagger = open_saved(FewShotMultiLabelClassifier, task, model)
+    else:
+        texts, given = known
+        language = choose_language(prompt.language, described, (text.text for text in texts))
+        loaded = open_chosen(model, language, (text.text for text in texts))
+        settings = settings_of(replace(prompt, language=language), loaded)
+        tagger = FewShotMultiLabelClassifier(described, loaded, **settings)
+        with waiting("Calibrating on the labelled rows"):
+            tagger.fit(texts, [as_labels(cell, described.labels) for cell in given])
     with waiting("Labelling"):
         answers = add_answers(rows, described, tagger.answers, TAG_COLUMNS, columns, rows.problems)
     written = save_rows(answers, rows, output, form, TAG_COLUMNS)
@@ -313,47 +327,74 @@ def tag(
 
 @command()
 def rank(
-    files: Annotated[RowFiles, Without({"merge_labels", "text_column"})],
+    files: Annotated[SavedRowFiles, Without({"merge_labels", "text_column"})],
     output: ResultFile,
     prompt: RankerPrompt,
-    model: ModelOptions,
+    model: SavedModelOptions,
     task: Annotated[str, flag("--task")] = "next-product",
     baskets: ThereMayBe = None,
 ) -> None:
     """Put each row's candidates in the order in which a customer may buy them next."""
     form = rows_output(output, files.input, files.support)
-    from fewshot_llm.cli.build import Told, open_chosen, say, settings_of
+    if files.support is None and baskets is not None:
+        raise typer.BadParameter("it is counted with labelled rows; give --support FILE", param_hint="--baskets")
+    from fewshot_llm.cli.build import Told, open_saved
     from fewshot_llm.cli.output import save_rows, waiting
-    from fewshot_llm.data.columns import resolve_columns
     from fewshot_llm.data.task import load_task
     from fewshot_llm.estimators.ranker import FewShotRanker
-    from fewshot_llm.files import columns_of, require_writable
+    from fewshot_llm.files import require_writable
     from fewshot_llm.labelling.files import add_columns
-    from fewshot_llm.predictors.build import choose_language
-    from fewshot_llm.predictors.choices import as_choices, read_baskets
+    from fewshot_llm.predictors.choices import as_choices
 
-    told = Told(files.reading)
-    described, known, rows = load_task(task), told.labelled(files.support), told.rows(files.input)
-    say(known.notes)
-    require_writable(output.output, rows)
-    names = columns_of(known)
-    label = {field: column for field, column in told.columns(described, names).items() if field == "label"}
+    told, described = Told(files.reading), load_task(task)
+    known = None if files.support is None else _chosen(described, files.support, told)
+    rows = told.rows(files.input)
     told.require_found()
-    column = resolve_columns(names, described, label, fields=()).names["label"]
-    choices = as_choices(known, [row[column] for row in known])
-    usable = [row for position, row in enumerate(rows) if position not in rows.problems]
-    asked = as_choices(usable)
-    language = choose_language(prompt.language, described, (" ".join(choice.history) for choice in choices))
-    loaded = open_chosen(model, language, (" ".join(choice.history) for choice in choices))
-    ranker = FewShotRanker(described, loaded, **settings_of(replace(prompt, language=language), loaded))
-    with waiting("Fitting on the choices"):
-        ranker.fit(choices, [choice.chosen for choice in choices], [] if baskets is None else read_baskets(baskets))
+    require_writable(output.output, rows)
+    asked = as_choices(row for position, row in enumerate(rows) if position not in rows.problems)
+    if known is None:
+        ranker = open_saved(FewShotRanker, task, model)[1]
+    else:
+        ranker = _fitted_ranker(described, known, baskets, prompt, model)
     with waiting("Ranking"):
         answers = iter(ranker.answers(asked) if asked else ())
         none = dict.fromkeys(RANK_COLUMNS)
         given = [none if position in rows.problems else next(answers) for position in range(len(rows))]
     save_rows(add_columns(rows, given, RANK_COLUMNS), rows, output, form, RANK_COLUMNS)
     typer.echo(f"{len(rows)} rows → {output.output}", err=True)
+
+
+def _chosen(task: Task, support: Path, told: Told) -> list[Choice]:
+    """Customers' choices, with what came next."""
+    from fewshot_llm.cli.build import say
+    from fewshot_llm.data.columns import resolve_columns
+    from fewshot_llm.files import columns_of
+    from fewshot_llm.predictors.choices import as_choices
+
+    known = told.labelled(support)
+    say(known.notes)
+    names = columns_of(known)
+    label = {field: column for field, column in told.columns(task, names).items() if field == "label"}
+    told.require_found()
+    column = resolve_columns(names, task, label, fields=()).names["label"]
+    return as_choices(known, [row[column] for row in known])
+
+
+def _fitted_ranker(
+    task: Task, choices: Sequence[Choice], baskets: Path | None, prompt: RankerPrompt, model: ModelOptions
+) -> FewShotRanker:
+    from fewshot_llm.cli.build import open_chosen, settings_of
+    from fewshot_llm.cli.output import waiting
+    from fewshot_llm.estimators.ranker import FewShotRanker
+    from fewshot_llm.predictors.build import choose_language
+    from fewshot_llm.predictors.choices import read_baskets
+
+    language = choose_language(prompt.language, task, (" ".join(choice.history) for choice in choices))
+    loaded = open_chosen(model, language, (" ".join(choice.history) for choice in choices))
+    ranker = FewShotRanker(task, loaded, **settings_of(replace(prompt, language=language), loaded))
+    with waiting("Fitting on the choices"):
+        ranker.fit(choices, [choice.chosen for choice in choices], [] if baskets is None else read_baskets(baskets))
+    return ranker
 
 
 @command()

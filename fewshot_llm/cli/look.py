@@ -74,12 +74,13 @@ def render(
     """Print the exact prompt of one text."""
     from fewshot_llm.cli.build import Told, load_chosen, open_saved, take_selection, warn_of
     from fewshot_llm.data import Example
+    from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.predictors.build import make_builder, make_language
     from fewshot_llm.scoring.encoding import encode
     from fewshot_llm.scoring.tree_scorer import TreeScorer
 
     if files.support is None:
-        described, classifier = open_saved(task, replace(model, device="cpu"))
+        described, classifier = open_saved(FewShotClassifier, task, replace(model, device="cpu"))
         inference = classifier.predictor_.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:

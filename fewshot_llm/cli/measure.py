@@ -70,7 +70,7 @@ def evaluate(
     advice = None
     told = Told(files.reading)
     if files.support is None:
-        described, classifier = open_saved(task, model)
+        described, classifier = open_saved(FewShotClassifier, task, model)
         test = told.labelled_set(described, files.test)
         told.require_found()
         with row_progress("Measuring") as progress:

@@ -99,7 +99,7 @@ class Ladder:
         rungs: from the cheapest to the most expensive; None for those of `fewshot_llm.ladder.LABEL_RUNGS`.
 
     Raises:
-        TuningError: a target outside (0, 1], a budget that is not positive, or two rungs of one name.
+        TuningError: a target outside (0, 1], a budget that is not positive, two rungs of one name, or what is none.
 
     >>> Ladder(target=0.9).target
     0.9
@@ -115,9 +115,24 @@ class Ladder:
         check_target(self.target)
         if self.budget_minutes is not None and not self.budget_minutes > 0:
             raise TuningError(f"The budget is {self.budget_minutes} minutes; expected more than 0.")
-        names = [rung.name for rung in self.rungs or ()]
-        if len(set(names)) < len(names) or self.rungs == ():
+        if self.rungs is None:
+            return
+        for rung in self.rungs:
+            _require_rung(rung)
+        names = [rung.name for rung in self.rungs]
+        if len(set(names)) < len(names) or not names:
             raise TuningError(f"The rungs are {', '.join(names) or 'none'}; expected at least one, each once.")
+
+
+def _require_rung(rung: Any) -> None:
+    if not isinstance(rung, Rung):
+        raise TuningError(f"{rung!r} is no rung; expected an object of a subclass of fewshot_llm.ladder.Rung.")
+    name, title = getattr(rung, "name", None), getattr(rung, "title", None)
+    if not isinstance(name, str) or not name.strip() or not isinstance(title, Text):
+        raise TuningError(
+            f"The rung {type(rung).__name__} has the name {name!r} and the title {title!r}; expected a text, and "
+            'Text("in English", "中文").'
+        )
 
 
 @dataclass(frozen=True)

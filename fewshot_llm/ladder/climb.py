@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from fewshot_llm.data import SupportSet
-from fewshot_llm.errors import SupportError, TuningError
+from fewshot_llm.errors import FewshotError, SupportError, TuningError
 from fewshot_llm.ladder.base import Candidate, Climb, Ladder, LadderCallbacks, Rung, Skipped
 from fewshot_llm.ladder.decision import Decision, decide
+from fewshot_llm.ladder.evidence import Evidence
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
 from fewshot_llm.models.device import agreed
 from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
@@ -73,14 +76,22 @@ def run_ladder(
 
     Raises:
         SupportError: of `check_support`.
-        TuningError: no rung could be measured, or of the recipe or a training.
+        TuningError: no rung could be measured, one fails or proposes what cannot be, or of the recipe or a training.
     """
     check_support(inference.support)
     climb = Climb(
         inference, ladder.seed, ladder.budget_minutes, ladder.recipe, callbacks or LadderCallbacks(), checkpoints
     )
     decision, kept = climb_rungs(climb, ladder.rungs or LABEL_RUNGS, ladder.target)
-    return LadderResult(decision, kept.build())
+    rung = next(one for one in ladder.rungs or LABEL_RUNGS if one.name == decision.rung)
+    with _named(rung, "built"):
+        predictor = kept.build()
+    if not isinstance(predictor, PromptedPredictor) or predictor.labels != inference.builder.labels:
+        raise TuningError(
+            f"The rung {rung.name!r} builds {predictor!r}; expected a PromptedPredictor of the labels "
+            f"{', '.join(inference.builder.labels)}. Mend the rung, or climb without it."
+        )
+    return LadderResult(decision, predictor)
 
 
 def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Decision, Candidate]:
@@ -95,7 +106,7 @@ def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Dec
         The decision, and the candidate that is kept, not built yet.
 
     Raises:
-        TuningError: no rung could be measured at all.
+        TuningError: no rung could be measured at all, or one fails or proposes what cannot be compared.
     """
     by_name = {rung.name: rung for rung in rungs}
     skipped: dict[str, Skipped] = {}
@@ -121,11 +132,63 @@ def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Dec
 def _proposed(rung: Rung, climb: Climb) -> Candidate | Skipped:
     """What a rung proposes; of several processes the first one's evidence counts."""
     climb.callbacks.rung(rung.name)
-    found: Candidate | Skipped = rung.propose(climb)
+    with _named(rung, "measured"):
+        found: Candidate | Skipped = rung.propose(climb)
+    _require_usable(rung, found, climb)
     model = local_model(climb.inference.scorer)
     device = torch.device("cpu") if model is None else model.device
     evidence: Any = agreed(found if isinstance(found, Skipped) else found.evidence, device)
     climb.callbacks.measured(rung.name, evidence)
     if isinstance(evidence, Skipped) or isinstance(found, Skipped):
         return evidence if isinstance(evidence, Skipped) else found
-    return Candidate(evidence, found.out_of_fold, found.build)
+    return replace(found, evidence=evidence)  # of its own class: a rung above may read what only that has
+
+
+@contextmanager
+def _named(rung: Rung, doing: str) -> Iterator[None]:
+    """An error of a rung's own code says which rung it is; ours, and those of the machine, say it themselves."""
+    try:
+        yield
+    except (FewshotError, OSError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise TuningError(
+            f"The rung {rung.name!r} could not be {doing}: {type(error).__name__}: {error}. Mend the rung, or climb "
+            "without it."
+        ) from error
+
+
+def _require_usable(rung: Rung, found: Any, climb: Climb) -> None:
+    """Refuse a proposal that cannot be compared with the others.
+
+    Raises:
+        TuningError: it is none, its evidence is another rung's, or its rows, figures or answers cannot be.
+    """
+    if isinstance(found, Skipped):
+        return
+
+    def refuse(what: str) -> NoReturn:
+        raise TuningError(f"The rung {rung.name!r} {what}. Mend the rung, or climb without it.")
+
+    if not isinstance(found, Candidate) or not isinstance(found.evidence, Evidence):
+        refuse(f"proposes {found!r}; expected a Candidate with its evidence, or Skipped(why)")
+    evidence, rows = found.evidence, set(found.evidence.rows)
+    if evidence.rung != rung.name:
+        refuse(f"gives evidence of the rung {evidence.rung!r}")
+    size = len(climb.inference.support)
+    if outside := sorted(row for row in rows if not 0 <= row < size):
+        refuse(f"was measured on the row {outside[0]}, and the support set has the rows 0 to {size - 1}")
+    values = [value for criterion in (evidence.loss, *evidence.criteria) for value in criterion.values]
+    if np.isnan([evidence.headline.value, *values]).any():
+        refuse("has figures that are no numbers (NaN)")
+    answers = np.asarray(found.out_of_fold)
+    if answers.shape[:1] != (len(evidence.rows),) or not np.issubdtype(answers.dtype, np.number):
+        expected = f"{len(evidence.rows)} rows of numbers, one for each row of its evidence"
+        refuse(f"has out-of-fold answers of the shape {answers.shape}; expected {expected}")
+    if np.isnan(answers).any():
+        refuse("has out-of-fold answers that are no numbers (NaN)")
+    for below in climb.candidates:
+        if type(below.evidence) is not type(evidence):
+            refuse(f"gives {type(evidence).__name__}, and {below.evidence.rung!r} {type(below.evidence).__name__}")
+        if not rows & set(below.evidence.rows):
+            refuse(f"was measured on none of the rows of {below.evidence.rung!r}, so that nothing can be compared")

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fewshot_llm.errors import TuningError
 from fewshot_llm.stats.intervals import Interval, mcnemar, mean_interval, paired_bootstrap
 from fewshot_llm.stats.metrics import (
     accuracy,
@@ -247,7 +248,11 @@ def label_evidence(
         title: how people read the rung.
         settings: what was used.
         seed: of the bootstraps.
+
+    Raises:
+        TuningError: shapes differ, a row is told twice, or log-probabilities are NaN or no distribution.
     """
+    _require_log_probabilities(rung, rows, targets, log_probabilities)
     probabilities = np.exp(log_probabilities)
     predicted = log_probabilities.argmax(axis=1)
     labels = log_probabilities.shape[1]
@@ -265,6 +270,29 @@ def label_evidence(
         calibration_error=Figure.of(expected_calibration_error(targets, probabilities, seed=seed)),
         seconds=seconds,
     )
+
+
+def _require_log_probabilities(
+    rung: str, rows: Sequence[int], targets: IntArray, log_probabilities: FloatArray
+) -> None:
+    """Refuse what no figure can be made of, or only a false one: scores that are no distribution have tiny losses."""
+    shape, count = np.shape(log_probabilities), len(rows)
+    if len(shape) != 2 or shape[0] != count or np.shape(targets) != (count,) or not count:
+        raise TuningError(
+            f"The rung {rung!r} has {count} rows, targets of the shape {np.shape(targets)} and log-probabilities of "
+            f"the shape {shape}; expected [rows], and [rows, labels] with at least one row."
+        )
+    if len({int(row) for row in rows}) < count:
+        raise TuningError(f"The rung {rung!r} lists a row of the support set twice; expected each once.")
+    if not ((np.asarray(targets) >= 0) & (np.asarray(targets) < shape[1])).all():
+        raise TuningError(f"The rung {rung!r} has targets outside its {shape[1]} labels; expected their positions.")
+    sums = np.exp(log_probabilities).sum(axis=1)
+    wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-3))
+    if len(wrong):
+        raise TuningError(
+            f"The rung {rung!r} has log-probabilities whose exponentials do not sum to 1: those of row "
+            f"{int(rows[wrong[0]])} sum to {sums[wrong[0]]:g}. Subtract the log of the sum (scipy.special.log_softmax)."
+        )
 
 
 def number_evidence(
@@ -285,7 +313,15 @@ def number_evidence(
         seconds: what it cost to measure.
         title: how people read the rung.
         settings: what was used.
+
+    Raises:
+        TuningError: there are no errors, or one is negative or not finite.
     """
+    if np.ndim(errors) != 1 or not len(errors) or not (np.isfinite(errors) & (errors >= 0)).all():
+        raise TuningError(
+            f"The rung {rung!r} has errors of the shape {np.shape(errors)}, or some that are negative or not finite; "
+            "expected one absolute error for each row."
+        )
     mean = mean_interval(errors, reach=max(float(errors.mean()), step), least=0.0)
     return NumberEvidence(
         rung=rung,

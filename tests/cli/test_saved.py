@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_llm import FewShotClassifier
+from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor
 from fewshot_llm.files import read_rows, write_rows
 from tests.cli.conftest import Run
 
@@ -75,3 +75,93 @@ def test_escalate_says_what_it_decided(run: Run, folder: str, tiny_model_folder:
     summary = json.loads(result.stdout)
     assert summary["rung"] == "zero-shot"
     assert summary["reason"] in result.stderr
+
+
+ROW = {"history": ["cup", "spoon"], "candidates": ["saucer", "nail", "rope"]}
+CHOICES = [{**ROW, "history": [f"cup {i}", "spoon"], "label": "saucer"} for i in range(3)]
+RATED = [{"text": f"review {i}", "label": i % 5 + 1} for i in range(15)]
+TAGGED = [{"text": f"评论{i}", "label": ["price", "quality"] if i % 2 else []} for i in range(6)]
+OTHERS = {
+    "regress": ("review-rating", RATED, [{"text": "fine"}, {"text": ""}]),
+    "tag": ("review-aspects", TAGGED, [{"text": "很好"}, {"text": ""}]),
+    "rank": ("next-product", CHOICES, [ROW]),
+}
+
+
+@pytest.fixture
+def others(shop: Path, tiny_model_folder: Path) -> dict[str, tuple[str, ...]]:
+    """By command: how its task is named. Folders of that name, and rows to fit on and to answer, are there."""
+    for command, (_, fitted, asked) in OTHERS.items():
+        write_rows(f"{command}-fitted.jsonl", fitted)
+        write_rows(f"{command}-asked.jsonl", asked)
+    model = str(tiny_model_folder)
+    texts = [row["text"] for row in RATED]
+    FewShotRegressor(model=model, shots=1, device="cpu").fit(texts, [row["label"] for row in RATED]).save("regress")
+    texts = [row["text"] for row in TAGGED]
+    tagger = FewShotMultiLabelClassifier(model=model, shots=1, device="cpu")
+    tagger.fit(texts, [row["label"] for row in TAGGED]).save("tag")
+    FewShotRanker(model=model, shots=1, device="cpu").fit(CHOICES, ["saucer"] * 3).save("rank")
+    return {name: (("--task", task) if name == "rank" else (task,)) for name, (task, *_) in OTHERS.items()}
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_the_others_answer_as_what_was_saved(
+    run: Run, others: dict[str, tuple[str, ...]], tiny_model_folder: Path, command: str
+) -> None:
+    asked = (command, *others[command], "--input", f"{command}-asked.jsonl", "--output")
+    own = ("--support", f"{command}-fitted.jsonl", "--shots", 1, "--model", tiny_model_folder, "--device", "cpu")
+    result = run(*asked, "own.jsonl", *own)
+    assert result.exit_code == 0, result.output
+    result = run(*asked, "saved.jsonl", "--adapter", command)
+    assert result.exit_code == 0, result.output
+    assert read_rows("saved.jsonl") == read_rows("own.jsonl")
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_the_others_need_one_of_the_two(run: Run, others: dict[str, tuple[str, ...]], command: str) -> None:
+    result = run(command, *others[command], "--input", f"{command}-asked.jsonl", "--output", "out.jsonl")
+    assert result.exit_code == 2
+    assert "--support" in result.output
+    assert "--adapter" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("regress", ("--grid", "1,2,3")), ("regress", ("--target-error", "0.5")), ("rank", ("--baskets", "support.csv"))],
+)
+def test_what_is_fitted_needs_labelled_rows(
+    run: Run, others: dict[str, tuple[str, ...]], command: str, option: tuple[str, str]
+) -> None:
+    told = ("--input", f"{command}-asked.jsonl", "--output", "out.jsonl", "--adapter", command)
+    result = run(command, *others[command], *told, *option)
+    assert result.exit_code == 2
+    assert "--support" in result.output
+    assert not Path("out.jsonl").exists()
+
+
+def test_the_task_has_to_be_the_one_it_was_made_for(run: Run, others: dict[str, tuple[str, ...]]) -> None:
+    told = ("--input", "regress-asked.jsonl", "--output", "out.jsonl", "--adapter", "regress")
+    result = run("regress", "price-from-title", *told, "--text-column", "text")
+    assert result.exit_code == 1
+    assert "was made for the task review-rating" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_folder_of_another_kind_says_what_opens_it(
+    run: Run, others: dict[str, tuple[str, ...]], command: str
+) -> None:
+    rows, output = ("--input", "reviews.jsonl"), ("--output", "out.jsonl")
+    another = "regress" if command == "tag" else "tag"
+    for asked in (
+        ("classify", "review-sentiment", *rows, *output),
+        ("evaluate", "review-sentiment", "--test", "support.csv"),
+        ("batch", "review-sentiment", *rows, "--output", "job"),
+        ("render", "review-sentiment"),
+        (another, *others[another], *rows, *output),
+    ):
+        result = run(*asked, "--adapter", command)
+        assert result.exit_code == 1, result.output
+        assert f"fewshot-llm {command} … --adapter {command}" in " ".join(result.output.split())
+    result = run("export", command, "--to", "peft", "--out", "bundle")
+    assert result.exit_code == 1, result.output
+    assert f"fewshot-llm {command} … --adapter {command}" in " ".join(result.output.split())

@@ -75,6 +75,8 @@ def test_a_model_that_knows_nothing_ends_on_the_adapter(inference):
     climbed = run_ladder(inference, Ladder(target=1.0, recipe=RECIPE), callbacks=callbacks)
     assert seen == ["zero-shot", "in-context", "calibrated", "lora"]
     assert climbed.decision.rung == "lora"
+    assert [found.rung for found in climbed.decision.evidence] == seen
+    assert climbed.decision.skipped == {}
     texts = [Example.of(text) for text in GOOD + BAD]
     found = climbed.predictor.answer(texts).log_probabilities.argmax(axis=1)
     assert (found == [0] * 6 + [1] * 6).mean() > 0.9

@@ -44,9 +44,9 @@ def climbed(measure, target=0.9):
 
 
 class Served:
-    """What is served without a ladder; only its scorer is looked at, for the device."""
+    """What is served without a ladder; only its scorer is looked at, for the device, and how many rows there are."""
 
-    scorer = None
+    scorer, support = None, range(ROWS)
 
 
 def stand_in(real, measure):
