@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from fewshot_llm.errors import DataFileError, SupportError, TaskError, nearest
+from fewshot_llm.errors import AdapterError, DataFileError, SupportError, TaskError, nearest
 from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
@@ -204,13 +204,20 @@ def load_chosen(options: ModelOptions, language: str, texts: Iterable[str]) -> L
         language: of the prompt.
         texts: some that the model will read. Where `auto` takes another model than usual for them, that is said.
     """
+    from fewshot_llm.artifacts.folder import is_artifact
+    from fewshot_llm.artifacts.record import ADAPTER_FILES
     from fewshot_llm.cli.output import step_progress
     from fewshot_llm.data.language import language_name
     from fewshot_llm.models.load import load_model
     from fewshot_llm.models.registry import resolve_auto
     from fewshot_llm.predictors.build import text_language
 
-    name = options.model
+    name, folder = options.model, options.adapter
+    if folder is not None and is_artifact(folder) and not (folder / ADAPTER_FILES[0]).is_file():
+        raise AdapterError(
+            f"The folder {folder} holds what was fitted without training: there are no LoRA weights to put on a model. "
+            "Leave out --support to answer as it was saved, or leave out --adapter to fit on the labelled rows."
+        )
     if name == "auto":
         spoken = text_language(language, texts)
         name = resolve_auto(spoken)
@@ -223,7 +230,7 @@ def load_chosen(options: ModelOptions, language: str, texts: Iterable[str]) -> L
     with step_progress(f"Loading {name}") as progress:
         return load_model(
             name,
-            adapter=options.adapter,
+            adapter=folder,
             device=options.device,
             dtype=options.dtype,
             threads=options.threads,

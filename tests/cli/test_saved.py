@@ -48,6 +48,13 @@ def test_render_shows_the_prompt_that_is_served(run: Run, folder: str, tiny_mode
     assert again.stdout == own.stdout
 
 
+def test_both_need_weights_in_the_folder(run: Run, folder: str, tiny_model_folder: Path) -> None:
+    told = ("--model", tiny_model_folder, "--input", "reviews.jsonl", "--output", "out.jsonl", "--adapter", folder)
+    result = run("classify", *OWN, *told)
+    assert result.exit_code == 1
+    assert "Leave out --support to answer as it was saved" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     "command",
     [
