@@ -60,6 +60,7 @@ from fewshot_llm.types import Text
 
 __all__ = [
     "Artifact",
+    "is_artifact",
     "load_artifact",
     "read_decision",
     "recorded_calibration",
@@ -68,7 +69,7 @@ __all__ = [
 ]
 
 
-def _is_artifact(folder: Path) -> bool:
+def is_artifact(folder: Path) -> bool:
     """Whether this toolkit wrote the folder."""
     return (folder / RECORD).is_file()
 
@@ -192,7 +193,7 @@ def trained_on(adapter: str | os.PathLike[str] | None) -> str | None:
     Raises:
         ArtifactError: the folder is damaged.
     """
-    if adapter is None or not _is_artifact(Path(adapter)):
+    if adapter is None or not is_artifact(Path(adapter)):
         return None
     training = read_record(Path(adapter)).training
     return None if training is None else training.support_fingerprint
