@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 __all__ = [
     "AdapterError",
@@ -125,14 +125,22 @@ class BusyError(DataFileError):
     """Another process is writing there at this moment."""
 
 
+ABOUT = 0.8
+"""A name is offered beside the nearest one where it is at least so many times as near."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the nearest known ones, else all of them.
+    """A hint for an unknown name: the nearest known one and those that are about as near, else all of them.
 
     >>> nearest("review-sentimnt", ["review-sentiment", "customer-intent"])
     'Did you mean review-sentiment?'
+    >>> nearest("smollm2", ["e5-small", "smollm2-135m"])
+    'Did you mean smollm2-135m?'
     """
     known = sorted(known)
     close = get_close_matches(name, known, n=3, cutoff=0.5)
+    near = [SequenceMatcher(None, one, name).ratio() for one in close]
+    close = [one for one, ratio in zip(close, near, strict=True) if ratio >= ABOUT * near[0]]
     return f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(known) or 'none'}."
 
 

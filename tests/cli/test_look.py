@@ -72,9 +72,12 @@ class TestModels:
 
     def test_list(self, run: Run) -> None:
         lines = run("models", "list").stdout
-        assert all(name in lines for name in ("smollm2-135m", "gemma3-270m", "qwen2.5-coder-0.5b"))
+        scorers = ("smollm2-135m", "gemma3-270m", "qwen2.5-coder-0.5b")
+        encoders = ("e5-small", "embeddinggemma-300m")
+        assert all(name in lines for name in (*scorers, *encoders))
         described = json.loads(run("models", "list", "--json").stdout)
-        assert [model["cached"] for model in described] == [False] * 3
+        assert [model["cached"] for model in described] == [False] * 5
+        assert {model["name"] for model in described if model["kind"] == "encoder"} == set(encoders)
 
     def test_show_says_who_packed_it(self, run: Run) -> None:
         assert "third party" in " ".join(run("models", "show", "qwen2.5-coder-0.5b").stdout.split())
