@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fewshot_llm.cli.options import ResultFile
     from fewshot_llm.evaluation.compare import Difference
     from fewshot_llm.evaluation.result import Evaluation
-    from fewshot_llm.evaluation.suite.result import Group, SuiteResult
+    from fewshot_llm.evaluation.suite.result import SuiteResult
     from fewshot_llm.files import Excel, Rows
     from fewshot_llm.models.listing import ModelStatus
     from fewshot_llm.models.pull import PullProgress
@@ -273,14 +273,16 @@ def show_suite(result: SuiteResult) -> None:
 
 def show_differences(differences: Iterable[Difference]) -> None:
     """One line per pair."""
+    from fewshot_llm.evaluation.compare import group_name
+
     numbers = [Column(name, justify="right") for name in ("first", "second", "difference", "log loss")]
     table = Table("first", "second", Column("seeds", justify="right"), *numbers, "verdict")
     other_rows, differences = False, list(differences)
     for one in differences:
         other_rows = other_rows or not one.same_support
         table.add_row(
-            _name(one.first),
-            _name(one.second),
+            group_name(one.first),
+            group_name(one.second),
             f"{one.seeds}{'' if one.same_support else '*'}",
             f"{one.first_accuracy:.3f}",
             f"{one.second_accuracy:.3f}",
@@ -294,11 +296,6 @@ def show_differences(differences: Iterable[Difference]) -> None:
     out.print(Text(about_intervals(one.accuracy.estimand for one in differences)))
     if other_rows:
         out.print(Text("* The two learned from other labelled rows, so that the draw is part of the difference."))
-
-
-def _name(group: Group) -> str:
-    method, model, shots = group
-    return " ".join(part for part in (method, model, f"k={shots}") if part)
 
 
 def _plain(value: object) -> str:

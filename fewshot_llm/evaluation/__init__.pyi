@@ -10,6 +10,7 @@ from .attacks import (
 from .compare import (
     compare_methods as compare_methods,
     compare_results as compare_results,
+    group_name as group_name,
     regressions as regressions,
 )
 from .evaluate import (

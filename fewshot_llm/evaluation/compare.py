@@ -13,7 +13,7 @@ from fewshot_llm.stats.intervals import Interval, difference_interval, mean_inte
 from fewshot_llm.stats.metrics import loss_reach
 from fewshot_llm.types import Text
 
-__all__ = ["Difference", "compare_methods", "compare_results", "regressions"]
+__all__ = ["Difference", "compare_methods", "compare_results", "group_name", "regressions"]
 
 
 WORSE = Text(
@@ -115,12 +115,16 @@ def regressions(baseline: SuiteResult, new: SuiteResult) -> list[Text]:
     """
     differences = compare_results(baseline, new)
     found = [
-        WORSE.fill(what=_name(d.second), accuracy=d.second_accuracy, baseline=d.first_accuracy, difference=d.accuracy)
+        WORSE.fill(
+            what=group_name(d.second), accuracy=d.second_accuracy, baseline=d.first_accuracy, difference=d.accuracy
+        )
         for d in differences
         if d.verdict == "worse"
     ]
     measured = {d.first for d in differences}
-    return found + [NOT_MEASURED.fill(what=_name(group)) for group in grouped(baseline.cells) if group not in measured]
+    return found + [
+        NOT_MEASURED.fill(what=group_name(group)) for group in grouped(baseline.cells) if group not in measured
+    ]
 
 
 def _comparable(own: Group, other: Group) -> bool:
@@ -129,7 +133,8 @@ def _comparable(own: Group, other: Group) -> bool:
     return own[0] != other[0] and own[2] == other[2] and len(models) <= 1
 
 
-def _name(group: Group) -> str:
+def group_name(group: Group) -> str:
+    """How people call a group: its method, its model where it has one, its shots."""
     method, model, shots = group
     return " ".join(part for part in (method, model, f"k={shots}") if part)
 

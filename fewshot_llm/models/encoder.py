@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from fewshot_llm.errors import ModelError
-from fewshot_llm.files import sha256_file
-from fewshot_llm.models.cache import cached_sha256
+from fewshot_llm.models.cache import RECORD, cached_sha256
 from fewshot_llm.models.device import choose_device, quiet_transformers
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.models.pull import PullProgress
@@ -165,9 +164,5 @@ def check_parts(folder: Path) -> None:
 def _digest(folder: Path) -> str:
     """SHA-256 over the names and hashes of all data files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".safetensors"))
-    hashes = [
-        f"{path.relative_to(folder).as_posix()} {cached_sha256(path) if path.suffix != '.json' else sha256_file(path)}"
-        for path in files
-        if path.name != "model.json"
-    ]
+    hashes = [f"{path.relative_to(folder).as_posix()} {cached_sha256(path)}" for path in files if path.name != RECORD]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
