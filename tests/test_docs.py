@@ -108,6 +108,15 @@ def test_links_lead_somewhere(page: str) -> None:
             assert (DOCS / place).exists(), f"{page} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_files_from_outside_have_no_relative_links(page: str) -> None:
+    """They are read at two places, on their own and inside a page: a relative link is wrong at one of them."""
+    for path in re.findall(r"^<!-- file: (\S+) -->$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        relative = [target for target in re.findall(LINK, text) if not str(target).startswith(("http", "#"))]
+        assert not relative, f"{path} links to {relative}: write the path in backticks"
+
+
 def test_navigation_names_every_page() -> None:
     """Both ways: a page that no menu leads to is not read, and a menu entry without a page is an error."""
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
