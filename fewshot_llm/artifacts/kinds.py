@@ -37,13 +37,14 @@ from fewshot_llm.artifacts.record import (
     installed_versions,
     model_record,
 )
-from fewshot_llm.data import SupportSet
+from fewshot_llm.data import Problem, SupportSet
 from fewshot_llm.data.example import label_name
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ModelError, nearest
 from fewshot_llm.ladder.decision import Decision
 from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
 from fewshot_llm.ladder.rungs.numbers import TunedNumbers
+from fewshot_llm.predictors.base import Predictor as LabelPredictor
 from fewshot_llm.predictors.build import ModelLike, armed, make_builder
 from fewshot_llm.predictors.choices import Basket, BasketCounts, TextSimilarity
 from fewshot_llm.predictors.multilabel import LabelReading, MultiLabelPredictor, pair_task
@@ -98,7 +99,7 @@ __all__ = [
     "tuned_of",
 ]
 
-Predictor: TypeAlias = PromptedPredictor | MultiLabelPredictor | FittedNumbers | RankingPredictor
+Predictor: TypeAlias = LabelPredictor | MultiLabelPredictor | FittedNumbers | RankingPredictor
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ class Artifact:
         decision: the ladder's, where one was climbed.
         adapter: folder of the adapter that a server's model carries.
         model: by what name the model was found; None where it was given as an object.
+        problem: of a classifier: what is answered.
+        out_of_fold: of a classifier that climbed a ladder: log P(label | text) of the decision's rows by predictors
+            that did not see them, nats, shape [rows, labels].
         answers: the kind of task that it answers.
     """
 
@@ -121,6 +125,8 @@ class Artifact:
     decision: Decision | None = None
     adapter: Path | None = None
     model: ModelLike | None = None
+    problem: Problem | None = None
+    out_of_fold: FloatArray | None = None
 
     @property
     def answers(self) -> Literal["classification", "multilabel", "regression", "ranking"]:

@@ -26,6 +26,7 @@ from .language import (
     readable_label as readable_label,
     written_language as written_language,
 )
+from .problem import Problem as Problem
 from .support_set import (
     Leak as Leak,
     SupportSet as SupportSet,

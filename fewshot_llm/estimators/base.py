@@ -34,7 +34,7 @@ from fewshot_llm.files.values import DecimalMark, is_missing, number_column
 from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.pickled import ModelReference, load_referenced, reference_of, require_referenced
 from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, make_builder, make_scorer
-from fewshot_llm.predictors.prompted import ShownShots, shown_shots
+from fewshot_llm.predictors.prompted import DEFAULT_SHOTS, ShownShots, shown_shots
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
@@ -279,7 +279,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         task: TaskLike,
         model: ModelLike,
         *,
-        shots: int,
+        shots: int | None,
         language: str,
         template: TemplateLike,
         layout: LayoutName | Layout,
@@ -309,8 +309,15 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return support
 
     @property
-    def demonstrations_(self) -> ShownShots:
-        """How many demonstrations were asked for, and how many a prompt shows."""
+    def task_(self) -> Task:
+        """The task with the labels, or what else there is to choose among, that it was fitted with."""
+        check_is_fitted(self)
+        task: Task = self.predictor_.inference.builder.task
+        return task
+
+    @property
+    def demonstrations_(self) -> ShownShots | None:
+        """How many demonstrations were asked for, and how many a prompt shows; None where no prompt is asked."""
         check_is_fitted(self)
         return shown_shots(self.predictor_.inference)
 
@@ -435,7 +442,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             scorer,
             template=self.template,
             selection=selection,
-            shots=self.shots,
+            shots=DEFAULT_SHOTS if self.shots is None else self.shots,
             seed=self.seed,
             layout=self.layout,
             cut_long_text=getattr(self, "cut_long_text", False),
@@ -443,7 +450,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _queries(self, X: Any) -> list[Example]:
         check_is_fitted(self)
-        return as_examples(X, self.predictor_.inference.builder.task)
+        return as_examples(X, self.task_)
 
     def _queries_with_text(self, X: Any) -> list[Example]:
         """Queries; warns of those that are missing or empty."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from fewshot_llm.data import Example, SupportSet
+from fewshot_llm.data import Example, Problem, SupportSet
 from fewshot_llm.data.cleaning import alike_spellings
 from fewshot_llm.data.columns import is_table
 from fewshot_llm.data.example import label_name
 from fewshot_llm.data.task import Kind, Task
-from fewshot_llm.errors import ModelError, SupportError
+from fewshot_llm.errors import CalibrationError, ModelError, SupportError
 from fewshot_llm.estimators.base import (
     TextEstimator,
     as_examples,
@@ -37,14 +37,24 @@ from fewshot_llm.estimators.base import (
     warn_of_rows,
     without_text,
 )
-from fewshot_llm.predictors.base import Prediction
-from fewshot_llm.predictors.build import LayoutName, ModelLike, TaskLike, TemplateLike, assemble, make_task
+from fewshot_llm.predictors.base import Prediction, Predictor
+from fewshot_llm.predictors.build import (
+    LayoutName,
+    ModelLike,
+    TaskLike,
+    TemplateLike,
+    assemble,
+    make_task,
+    resources_of,
+)
 from fewshot_llm.predictors.out_of_fold import calibrate
 from fewshot_llm.predictors.prompted import (
-    DEFAULT_SHOTS,
     Normalisation,
     NormalisationName,
     PromptedPredictor,
+    ShownShots,
+    prompted_in,
+    shown_shots,
     warn_of_shots,
 )
 from fewshot_llm.prompting.chat import Layout
@@ -57,22 +67,31 @@ if TYPE_CHECKING:
     from fewshot_llm.artifacts.kinds import Artifact
     from fewshot_llm.explaining import Explanation, Spans
     from fewshot_llm.ladder.base import Ladder
+    from fewshot_llm.predictors.prompted import Inference
     from fewshot_llm.selective.policy import FittedPolicy, SelectivePolicy
 
 __all__ = ["FewShotClassifier", "LevelwiseClassifier", "by_category", "fit_levels"]
 
+NOT_KEPT = (
+    "The answers to the support rows by predictors that had not seen them are not kept, so that there is nothing to "
+    "fit on. Give labelled rows of their own (SelectivePolicy(calibration=…), --calibration-rows FILE), or fit again."
+)
+
 
 class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
-    """Labels texts with a causal language model that is shown a few labelled ones.
+    """Labels texts after a few labelled ones, by whatever does that best.
 
-    Every label is scored, log P(label words | prompt), and the scores are calibrated on the support rows out
-    of fold. Nothing is generated, so every answer is one of the labels.
+    Word counts, an encoder's vectors, a causal language model that is shown labelled texts, or a mixture: what answers
+    is what answered best to labelled rows that it had not seen. A language model scores every label,
+    log P(label words | prompt), and every answer is calibrated. Nothing is generated, so it is one of the labels.
 
     Args:
         task: a built-in task's name, a task folder's path, or a `Task`.
         model: an embedded model's name, a folder or a hub id; `auto` chooses by language. Or a loaded
             `LanguageModel`, or anything that is a `Scorer`.
-        shots: demonstrations; per class for class-balanced selections, in all for the others. 0 shows none.
+        shots: demonstrations; per class for class-balanced selections, in all for the others. 0 shows none. Given, no
+            ladder is climbed unless one is asked for; neither is it where the selection, the calibration, the
+            normalisation, the template, the layout, the permutations, an adapter or a defence is given.
         selection: chooses demonstrations; `Balanced()` by default.
         calibration: `OutOfFold()` by default; or `Contextual()`, `Batch()`, `Uncalibrated()`.
         normalisation: `sum`, `mean` (per token) or `pmi`, or an object of `fewshot_llm.predictors.prompted`.
@@ -84,8 +103,10 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         label_words: label → words that are scored for it, in place of the task's.
         seed: the only source of chance.
         adapter: folder of a trained LoRA adapter to put on the model.
-        ladder: a `Ladder`; `fit` then climbs it, which chooses shots, normalisation, calibration and
-            LoRA, and keeps what it found in `decision_`.
+        ladder: how what answers is chosen. `auto` measures word counts, an encoder, the prompt and the model's hidden
+            states on the support rows out of fold, without training, and takes the best or their mixture; a `Ladder`
+            says how far to climb; None takes the prompt with its settings. What was found is in `decision_`.
+        encoder: the ladder's encoder: an embedded one's name, a folder or a hub id; `auto` is the small one.
         device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
         batch_tokens: tokens per forward pass; by default what fits the memory.
@@ -98,8 +119,11 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: the labels, sorted as scikit-learn wants them; columns of `predict_proba`.
-        predictor_: builder, scorer, support set and calibrations: what is asked, how, and how it is read.
+        predictor_: what answers: a `Predictor`.
+        problem_: the task with its labels, the language, the support rows.
         decision_: with a ladder, its decision and all the numbers behind it.
+        out_of_fold_: with a ladder, log-probabilities of the support rows by predictors that did not see them, shape
+            [rows, labels].
         policy_: with a policy, its contract, costs and scope as they were fitted.
 
     Example:
@@ -110,7 +134,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """
 
     _kind: ClassVar[Kind] = "classification"
-    predictor_: PromptedPredictor
+    predictor_: Predictor
+    problem_: Problem
     policy_: FittedPolicy
 
     def __init__(
@@ -118,7 +143,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         task: TaskLike = "review-sentiment",
         model: ModelLike = "auto",
         *,
-        shots: int = DEFAULT_SHOTS,
+        shots: int | None = None,
         selection: Selection | None = None,
         calibration: CalibrationMethod | None = None,
         normalisation: NormalisationName | Normalisation = "sum",
@@ -130,7 +155,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         label_words: Mapping[str, str] | None = None,
         seed: int = 0,
         adapter: str | os.PathLike[str] | None = None,
-        ladder: Ladder | None = None,
+        ladder: Ladder | Literal["auto"] | None = "auto",
+        encoder: str = "auto",
         device: str | None = None,
         dtype: str | None = None,
         batch_tokens: int | None = None,
@@ -159,6 +185,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.labels = labels
         self.label_words = label_words
         self.ladder = ladder
+        self.encoder = encoder
         self.cut_long_text = cut_long_text
         self.defence = defence
         self.policy = policy
@@ -215,26 +242,46 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self._forget_fitted()
         if self.permutations < 1:
             raise ModelError(f"permutations is {self.permutations}; expected 1 or more.")
-        inference = assemble(self, support)
-        warn_of_shots(inference)
-        for name in {"decision_", "policy_"} & set(vars(self)):  # of an earlier fit
+        for name in {"decision_", "out_of_fold_", "policy_"} & set(vars(self)):  # of an earlier fit
             delattr(self, name)
-        if self.ladder is not None:
+        resources = resources_of(self, support)
+        self.problem_ = resources.problem
+        ladder = self._ladder(resources.problem)
+        if ladder is not None:
             from fewshot_llm.ladder.climb import run_ladder
 
-            climbed = run_ladder(inference, self.ladder)
+            climbed = run_ladder(resources, ladder)
             self.predictor_, self.decision_ = climbed.predictor, climbed.decision
+            self.out_of_fold_ = climbed.answers
         else:
-            from fewshot_llm.artifacts.folder import recorded_calibration
-
-            method = OutOfFold() if self.calibration is None else self.calibration
-            known = None if self.adapter is None else recorded_calibration(self.adapter, inference)
-            recorded = None if known is None else known.calibration
-            self.predictor_ = PromptedPredictor(inference, calibrate(inference, method, self.permutations, recorded))
+            self.predictor_ = self._prompted(assemble(self, support))
         self.classes_ = sorted_classes(self.labels_)
         if self.policy is not None:
             self.set_policy(self.policy)
         return self
+
+    def _ladder(self, problem: Problem) -> Ladder | None:
+        """The one that was asked for; by default the quick one, where nothing was said of the prompt."""
+        if self.ladder != "auto":
+            return self.ladder
+        given = (self.shots, self.selection, self.calibration, self.template, self.adapter)
+        plain = (self.normalisation, self.layout, self.permutations, self.defence) == ("sum", "auto", 1, "none")
+        if any(one is not None for one in given) or not plain:
+            return None
+        from fewshot_llm.ladder.climb import can_be_held_out
+        from fewshot_llm.ladder.rungs.defaults import quick_ladder
+
+        return quick_ladder(self.seed) if can_be_held_out(problem.support) else None
+
+    def _prompted(self, inference: Inference) -> PromptedPredictor:
+        """The prompt with its settings, calibrated."""
+        from fewshot_llm.artifacts.folder import recorded_calibration
+
+        warn_of_shots(inference)
+        method = OutOfFold() if self.calibration is None else self.calibration
+        known = None if self.adapter is None else recorded_calibration(self.adapter, inference)
+        recorded = None if known is None else known.calibration
+        return PromptedPredictor(inference, calibrate(inference, method, self.permutations, recorded))
 
     def set_policy(self, policy: SelectivePolicy) -> None:
         """Fit a policy to this fitted classifier and put it on; also to one that was loaded.
@@ -248,34 +295,55 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             TaskError: the costs are negative or miss a pair.
         """
         from fewshot_llm.artifacts.folder import trained_on
-        from fewshot_llm.ladder.rungs.lora import TunedPredictor
         from fewshot_llm.selective.policy import (
             OutOfFoldPredictions,
-            answers_of_folds,
+            answers_of_rungs,
             answers_out_of_fold,
             fit_policy,
             require_unseen,
         )
 
-        def out_of_fold(predictor: PromptedPredictor) -> OutOfFoldPredictions:
-            if isinstance(predictor, TunedPredictor) and predictor.tuned.folds is not None:
-                return answers_of_folds(predictor, predictor.tuned.folds.scores)
+        def out_of_fold() -> OutOfFoldPredictions:
+            if (known := getattr(self, "out_of_fold_", None)) is not None:
+                return answers_of_rungs(self.problem_, self.decision_.kept.rows, known)
+            if not isinstance(self.predictor_, PromptedPredictor):
+                raise CalibrationError(NOT_KEPT)
             require_unseen(trained_on(self.adapter), self.support_)
-            return answers_out_of_fold(predictor)
+            return answers_out_of_fold(self.predictor_)
 
-        self.policy_ = fit_policy(policy, self.predictor_, out_of_fold)
+        self.policy_ = fit_policy(policy, self.problem_, self.predictor_, out_of_fold)
 
     @property
     def labels_(self) -> tuple[str, ...]:
         """The labels' names in the task's order."""
         check_is_fitted(self)
-        return self.predictor_.inference.builder.labels
+        return self.problem_.labels
+
+    @property
+    def task_(self) -> Task:
+        """The task with the labels that it was fitted with."""
+        check_is_fitted(self)
+        return self.problem_.task
+
+    @property
+    def support_(self) -> SupportSet:
+        """The labelled rows after cleaning; its `report` says what was left out."""
+        check_is_fitted(self)
+        return self.problem_.support
+
+    @property
+    def demonstrations_(self) -> ShownShots | None:
+        """How many demonstrations were asked for, and how many a prompt shows; None where no prompt is asked."""
+        check_is_fitted(self)
+        asked = prompted_in(self.predictor_)
+        return None if asked is None else shown_shots(asked.inference)
 
     @property
     def calibrations_(self) -> tuple[Calibration, ...]:
-        """One per permutation, biases in the order of `labels_`."""
+        """Of the prompt that is asked: one per permutation, biases in the order of `labels_`; none without a prompt."""
         check_is_fitted(self)
-        return self.predictor_.calibrations
+        asked = prompted_in(self.predictor_)
+        return () if asked is None else asked.calibrations
 
     def predict(self, X: Any, progress: Progress | None = None) -> npt.NDArray[Any]:
         """The most probable label of each text (by a policy's costs, the cheapest), shape [rows], of the type of `y`.
@@ -311,7 +379,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             for row, fingerprint in zip(answers.log_probabilities, answers.fingerprints, strict=True)
         ]
         log_p = answers.log_probabilities
-        return self.policy_.apply(found, log_p, queries, self.predictor_) if hasattr(self, "policy_") else found
+        return self.policy_.apply(found, log_p, queries, self.problem_) if hasattr(self, "policy_") else found
 
     def explain(self, text: Any, spans: Spans | None = None, progress: Progress | None = None) -> Explanation:
         """Which words and which demonstrations moved the decision about one text (see `fewshot_llm.explaining`).
@@ -330,7 +398,10 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """As `predictions`, for the exactly best k labels only: cheaper where there are many labels."""
 
         def search(queries: Sequence[Example]) -> list[Prediction]:
-            found = self.predictor_.top(queries, k, progress)
+            asked = self.predictor_
+            if not isinstance(asked, PromptedPredictor):
+                return [one.cut(k) for one in self._predictions(queries, progress)]
+            found = asked.top(queries, k, progress)
             return [
                 Prediction.from_top(self.labels_, top, found.temperature, fingerprint)
                 for top, fingerprint in zip(found.found, found.fingerprints, strict=True)
@@ -355,14 +426,17 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         export_classifier(self.adapter, self.support_, target, Path(folder), overwrite=overwrite)
 
     @classmethod
-    def _parameters_of(cls, predictor: PromptedPredictor) -> dict[str, Any]:
+    def _parameters_of(cls, predictor: Predictor) -> dict[str, Any]:
         from fewshot_llm.artifacts.kinds import defence_record, normalisation_name
 
-        builder = predictor.inference.builder
+        asked = prompted_in(predictor)
+        if asked is None:
+            return {}
+        builder = asked.inference.builder
         return {
             "selection": builder.selection,
-            "normalisation": normalisation_name(predictor.inference.normalisation),
-            "permutations": len(predictor.calibrations),
+            "normalisation": normalisation_name(asked.inference.normalisation),
+            "permutations": len(asked.calibrations),
             "cut_long_text": builder.cut_long_text,
             "defence": defence_record(builder.defence),
         }
@@ -373,6 +447,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             self.policy_ = found.policy
         if found.decision is not None:
             self.decision_ = found.decision
+        if found.out_of_fold is not None:
+            self.out_of_fold_ = found.out_of_fold
 
     def _where_text(self, X: Any, predict: Callable[[list[Example]], list[Prediction]]) -> list[Prediction]:
         queries = self._queries(X)
@@ -425,7 +501,7 @@ class LevelwiseClassifier:
 
     def predictions(self, X: object, progress: Progress | None = None) -> list[Prediction]:
         """Label, probabilities and margin of each text, as `FewShotClassifier.predictions` gives them."""
-        queries = as_examples(X, self.top.predictor_.inference.builder.task)
+        queries = as_examples(X, self.top.task_)
         log_probabilities, fingerprints = self._answer(queries, progress)
         return [
             Prediction.from_log_probabilities(self.labels, row, fingerprint)

@@ -47,6 +47,7 @@ from fewshot_llm.predictors.numbers import (
     fit_number_model,
 )
 from fewshot_llm.predictors.prompted import Inference, warn_of_shots
+from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.selection import Selection
 from fewshot_llm.types import FloatArray, Progress
@@ -202,7 +203,9 @@ class FewShotRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         if self.ladder is not None and folds is not None:
             by = self.ladder
             rungs = (NumberInContext(fitted, scaled), NumberLora(model, scaled, method))
-            self.decision_, kept = climb_rungs(Climb(inference, by.seed, recipe=by.recipe), rungs, by.target)
+            self.decision_, kept = climb_rungs(
+                Climb(Resources.of(inference), by.seed, recipe=by.recipe), rungs, by.target
+            )
             fitted = kept.build()
         self.predictor_ = replace(fitted, targets=targets)
         return self

@@ -26,4 +26,4 @@ from .evidence import (
     label_evidence as label_evidence,
     number_evidence as number_evidence,
 )
-from .rungs import LABEL_RUNGS as LABEL_RUNGS
+from .rungs import LABEL_RUNGS as LABEL_RUNGS, QUICK_RUNGS as QUICK_RUNGS, quick_ladder as quick_ladder

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from fewshot_llm.data import folds
+from fewshot_llm.data import Problem, SupportSet, folds
 from fewshot_llm.errors import TuningError
 from fewshot_llm.ladder.evidence import Evidence
 from fewshot_llm.types import FloatArray, Folds, Text
 
 if TYPE_CHECKING:  # these load torch, and a report of a decision needs none
     from fewshot_llm.predictors.prompted import Inference
+    from fewshot_llm.predictors.resources import Resources
     from fewshot_llm.training.cross_fit import FoldReport
     from fewshot_llm.training.recipe import Recipe
     from fewshot_llm.training.trainer import EpochReport
@@ -157,7 +158,7 @@ class Climb:
     """One way up the ladder: what every rung may look at.
 
     Attributes:
-        inference: what would be served without a ladder: builder, scorer, support set.
+        resources: the problem, and the models that may be used for it.
         seed: the only source of chance.
         budget_minutes: wall time for everything; None for no limit.
         recipe: LoRA settings as the user gave them.
@@ -166,7 +167,7 @@ class Climb:
         candidates: what the rungs below have proposed, in order.
     """
 
-    inference: Inference
+    resources: Resources
     seed: int = 0
     budget_minutes: float | None = None
     recipe: str | Recipe | None = None
@@ -174,6 +175,21 @@ class Climb:
     checkpoints: Path | None = None
     candidates: list[Candidate] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def problem(self) -> Problem:
+        """Task, language and labelled rows."""
+        return self.resources.problem
+
+    @property
+    def support(self) -> SupportSet:
+        """The labelled rows."""
+        return self.resources.problem.support
+
+    @property
+    def inference(self) -> Inference:
+        """What is asked of the language model where no rung decides otherwise; it is loaded when first asked for."""
+        return self.resources.inference
 
     @property
     def seconds_left(self) -> float | None:
@@ -184,8 +200,8 @@ class Climb:
 
     def folds(self, most: int) -> Folds:
         """Stratified folds of the support rows, at most so many and at most as many as the rarest class has rows."""
-        rarest = min(len(rows) for rows in self.inference.support.by_label().values())
-        return folds(self.inference.support, max(2, min(most, rarest)), self.seed)
+        rarest = min(len(rows) for rows in self.support.by_label().values())
+        return folds(self.support, max(2, min(most, rarest)), self.seed)
 
 
 def check_target(target: float) -> float:

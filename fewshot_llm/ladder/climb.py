@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,10 +18,12 @@ from fewshot_llm.ladder.decision import Decision, decide
 from fewshot_llm.ladder.evidence import Evidence
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
 from fewshot_llm.models.device import agreed
-from fewshot_llm.predictors.prompted import Inference, PromptedPredictor
+from fewshot_llm.predictors.base import Predictor
+from fewshot_llm.predictors.resources import Resources, Unavailable
 from fewshot_llm.scoring.base import local_model
+from fewshot_llm.types import FloatArray
 
-__all__ = ["LadderResult", "check_support", "climb_rungs", "run_ladder"]
+__all__ = ["LadderResult", "can_be_held_out", "check_support", "climb_rungs", "run_ladder"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,13 @@ class LadderResult:
     Attributes:
         decision: which rung, and why.
         predictor: answers as the kept rung does.
+        answers: log P(label | text) of the support rows, each by a predictor that did not see it, nats, shape
+            [rows of the kept rung's evidence, labels].
     """
 
     decision: Decision
-    predictor: PromptedPredictor
+    predictor: Predictor
+    answers: FloatArray = field(repr=False)
 
 
 def check_support(support: SupportSet) -> None:
@@ -57,8 +62,14 @@ def check_support(support: SupportSet) -> None:
         )
 
 
+def can_be_held_out(support: SupportSet) -> bool:
+    """Whether there are rows enough to choose a rung by: two classes or more, each with two rows or more."""
+    counts = [len(rows) for rows in support.by_label().values()]
+    return len(counts) >= 2 and min(counts) >= 2
+
+
 def run_ladder(
-    inference: Inference,
+    resources: Resources,
     ladder: Ladder,
     *,
     callbacks: LadderCallbacks | None = None,
@@ -66,10 +77,11 @@ def run_ladder(
 ) -> LadderResult:
     """Climb from the cheapest rung as far as the evidence asks for.
 
-    Only support rows are looked at, each by prompts, calibrations and adapters that did not see it.
+    Only support rows are looked at, each by prompts, heads, calibrations and adapters that did not see it.
 
     Args:
-        inference: what would be served without a ladder: builder, scorer, support set.
+        resources: the problem, and the models that may be used for it; `Resources.of(inference)` for a prompt whose
+            model is loaded.
         ladder: target, rungs, recipe, budget and seed.
         callbacks: told what happens.
         checkpoints: a folder from which an unfinished final training goes on.
@@ -78,20 +90,21 @@ def run_ladder(
         SupportError: of `check_support`.
         TuningError: no rung could be measured, one fails or proposes what cannot be, or of the recipe or a training.
     """
-    check_support(inference.support)
+    check_support(resources.problem.support)
     climb = Climb(
-        inference, ladder.seed, ladder.budget_minutes, ladder.recipe, callbacks or LadderCallbacks(), checkpoints
+        resources, ladder.seed, ladder.budget_minutes, ladder.recipe, callbacks or LadderCallbacks(), checkpoints
     )
     decision, kept = climb_rungs(climb, ladder.rungs or LABEL_RUNGS, ladder.target)
     rung = next(one for one in ladder.rungs or LABEL_RUNGS if one.name == decision.rung)
     with _named(rung, "built"):
         predictor = kept.build()
-    if not isinstance(predictor, PromptedPredictor) or predictor.labels != inference.builder.labels:
+    labels = resources.problem.labels
+    if not isinstance(predictor, Predictor) or predictor.labels != labels:
         raise TuningError(
-            f"The rung {rung.name!r} builds {predictor!r}; expected a PromptedPredictor of the labels "
-            f"{', '.join(inference.builder.labels)}. Mend the rung, or climb without it."
+            f"The rung {rung.name!r} builds {predictor!r}; expected a Predictor of the labels {', '.join(labels)}. "
+            "Mend the rung, or climb without it."
         )
-    return LadderResult(decision, predictor)
+    return LadderResult(decision, predictor, kept.out_of_fold)
 
 
 def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Decision, Candidate]:
@@ -132,10 +145,13 @@ def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Dec
 def _proposed(rung: Rung, climb: Climb) -> Candidate | Skipped:
     """What a rung proposes; of several processes the first one's evidence counts."""
     climb.callbacks.rung(rung.name)
-    with _named(rung, "measured"):
-        found: Candidate | Skipped = rung.propose(climb)
+    try:
+        with _named(rung, "measured"):
+            found: Candidate | Skipped = rung.propose(climb)
+    except Unavailable as missing:
+        found = Skipped(missing.why)
     _require_usable(rung, found, climb)
-    model = local_model(climb.inference.scorer)
+    model = local_model(climb.inference.scorer) if climb.resources.lent else None
     device = torch.device("cpu") if model is None else model.device
     evidence: Any = agreed(found if isinstance(found, Skipped) else found.evidence, device)
     climb.callbacks.measured(rung.name, evidence)
@@ -149,7 +165,7 @@ def _named(rung: Rung, doing: str) -> Iterator[None]:
     """An error of a rung's own code says which rung it is; ours, and those of the machine, say it themselves."""
     try:
         yield
-    except (FewshotError, OSError, MemoryError, torch.OutOfMemoryError):
+    except (FewshotError, Unavailable, OSError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         raise TuningError(
@@ -175,7 +191,7 @@ def _require_usable(rung: Rung, found: Any, climb: Climb) -> None:
     evidence, rows = found.evidence, set(found.evidence.rows)
     if evidence.rung != rung.name:
         refuse(f"gives evidence of the rung {evidence.rung!r}")
-    size = len(climb.inference.support)
+    size = len(climb.support)
     if outside := sorted(row for row in rows if not 0 <= row < size):
         refuse(f"was measured on the row {outside[0]}, and the support set has the rows 0 to {size - 1}")
     values = [value for criterion in (evidence.loss, *evidence.criteria) for value in criterion.values]

@@ -87,6 +87,7 @@ class Evidence(_Frozen):
         settings: what was used, and how it was chosen.
         rows: positions in the support set of the rows that were held out.
         seconds: what it cost to measure.
+        seconds_per_1000: what answering 1,000 rows costs; None where nobody has told.
     """
 
     rung: str
@@ -94,6 +95,7 @@ class Evidence(_Frozen):
     settings: dict[str, Any] = {}
     rows: tuple[int, ...] = Field(min_length=1)
     seconds: float = Field(ge=0)
+    seconds_per_1000: float | None = None
 
     @property
     @abstractmethod
@@ -236,6 +238,7 @@ def label_evidence(
     title: Text | None = None,
     settings: dict[str, Any] | None = None,
     seed: int = 0,
+    seconds_per_1000: float | None = None,
 ) -> LabelEvidence:
     """Figures and intervals from out-of-fold log-probabilities.
 
@@ -248,6 +251,7 @@ def label_evidence(
         title: how people read the rung.
         settings: what was used.
         seed: of the bootstraps.
+        seconds_per_1000: what answering 1,000 rows costs.
 
     Raises:
         TuningError: shapes differ, a row is told twice, or log-probabilities are NaN or no distribution.
@@ -269,6 +273,7 @@ def label_evidence(
         log_loss=Figure.of(log_loss(targets, probabilities)),
         calibration_error=Figure.of(expected_calibration_error(targets, probabilities, seed=seed)),
         seconds=seconds,
+        seconds_per_1000=seconds_per_1000,
     )
 
 

@@ -15,6 +15,16 @@ from .choices import (
     as_titles as as_titles,
     read_baskets as read_baskets,
 )
+from .linear import (
+    EncoderFeatures as EncoderFeatures,
+    Features as Features,
+    HiddenFeatures as HiddenFeatures,
+    LinearHead as LinearHead,
+    LinearPredictor as LinearPredictor,
+    WordFeatures as WordFeatures,
+    fit_head as fit_head,
+)
+from .mixture import MixturePredictor as MixturePredictor, pooled as pooled
 from .multilabel import (
     best_threshold as best_threshold,
     fit_reading as fit_reading,
@@ -41,6 +51,7 @@ from .prompted import (
     PromptedPredictor as PromptedPredictor,
     Sum as Sum,
     as_normalisation as as_normalisation,
+    prompted_in as prompted_in,
 )
 from .ranking import (
     NOTHING as NOTHING,
@@ -54,3 +65,4 @@ from .ranking import (
     first_only as first_only,
     fit_choice_mix as fit_choice_mix,
 )
+from .resources import Resources as Resources, Unavailable as Unavailable

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from fewshot_llm.data.example import Example
 from fewshot_llm.scoring.base import TopLabels
-from fewshot_llm.types import FloatArray, Progress
+from fewshot_llm.types import FloatArray, IntArray, Progress
 
-__all__ = ["LabelProbabilities", "Prediction", "Predictor"]
+__all__ = ["LabelProbabilities", "Prediction", "Predictor", "fingerprints_of"]
 
 
 class Predictor(ABC):
@@ -45,6 +47,16 @@ class Predictor(ABC):
         """Calibrated log P(label | text), nats, shape [queries, labels]."""
         return self.answer(queries, progress).log_probabilities
 
+    def best(self, queries: Sequence[Example], progress: Progress | None = None) -> IntArray:
+        """The most probable label's position for each query, shape [queries]."""
+        found: IntArray = self.log_probabilities(queries, progress).argmax(axis=1)
+        return found
+
+    @property
+    def members(self) -> tuple[Predictor, ...]:
+        """The predictors that answer together: this one alone, but in a mixture."""
+        return (self,)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -76,6 +88,15 @@ class Prediction:
     def of_no_text(cls) -> Prediction:
         """The prediction for a text that is missing or empty."""
         return cls(None, {}, 0.0, abstained=True, prompt_fingerprint="")
+
+    def cut(self, k: int) -> Self:
+        """The same with the k best labels alone, best first; what the others have is `rest`.
+
+        >>> Prediction.from_log_probabilities(["good", "bad"], np.log([0.25, 0.75]), "").cut(1).probabilities
+        {'bad': 0.75}
+        """
+        best = dict(sorted(self.probabilities.items(), key=lambda item: -item[1])[:k])
+        return replace(self, probabilities=best, rest=max(0.0, 1 - sum(best.values())))
 
     @property
     def reason(self) -> str | None:
@@ -141,3 +162,14 @@ class LabelProbabilities:
 
     log_probabilities: FloatArray
     fingerprints: tuple[str, ...]
+
+
+def fingerprints_of(predictor: Predictor, queries: Sequence[Example]) -> tuple[str, ...]:
+    """A fingerprint of each query as a predictor without a prompt reads it: SHA-256 (hex) of both."""
+    before = hashlib.sha256(predictor.fingerprint.encode())
+    found = []
+    for query in queries:
+        digest = before.copy()
+        digest.update(query.text.encode())
+        found.append(digest.hexdigest())
+    return tuple(found)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from fewshot_llm.data import SupportSet
+from fewshot_llm.data import Problem, SupportSet
 from fewshot_llm.data.language import detect_language, language_name, written_language
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import FewshotWarning, ModelError, TaskError, TemplateError, nearest
@@ -18,7 +18,14 @@ from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.models.locate import Stamp, stamp_of
 from fewshot_llm.models.registry import EMBEDDED, has_read, resolve_auto
 from fewshot_llm.models.trust import ModelName, RecordedModel, is_address
-from fewshot_llm.predictors.prompted import Inference, Normalisation, NormalisationName, as_normalisation
+from fewshot_llm.predictors.prompted import (
+    DEFAULT_SHOTS,
+    Inference,
+    Normalisation,
+    NormalisationName,
+    as_normalisation,
+)
+from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.chat import Chat, Layout, Plain
 from fewshot_llm.prompting.defence import Defence, DefenceName, PromptShape, as_defence
@@ -37,8 +44,10 @@ __all__ = [
     "choose_language",
     "make_builder",
     "make_language",
+    "make_problem",
     "make_scorer",
     "make_task",
+    "resources_of",
     "scorer_of",
     "text_language",
     "warn_of_language",
@@ -69,12 +78,13 @@ class PromptSettings(ModelSettings, Protocol):
     language: str
     template: TemplateLike
     selection: Selection | None
-    shots: int
+    shots: int | None
     seed: int
     layout: LayoutName | Layout
     cut_long_text: bool
     defence: DefenceName | Defence
     normalisation: NormalisationName | Normalisation
+    encoder: str
 
 
 def assemble(classifier: PromptSettings, support: SupportSet, scorer: Scorer | None = None) -> Inference:
@@ -88,18 +98,16 @@ def assemble(classifier: PromptSettings, support: SupportSet, scorer: Scorer | N
     Raises:
         FewshotError: a parameter does not fit; the message says which.
     """
-    words = {**support.label_words, **(classifier.label_words or {})}
-    task = make_task(classifier.task, classifier.labels, words, support.labels)
-    language = make_language(classifier.language, task, support)
-    texts = [example.text for example in support]
+    problem = make_problem(classifier, support)
+    language, texts = problem.language, [example.text for example in support]
     scorer = scorer or scorer_of(classifier, text_language(language, texts))
     builder = make_builder(
-        task,
+        problem.task,
         language,
         scorer,
         template=classifier.template,
         selection=classifier.selection,
-        shots=classifier.shots,
+        shots=DEFAULT_SHOTS if classifier.shots is None else classifier.shots,
         seed=classifier.seed,
         layout=classifier.layout,
         cut_long_text=classifier.cut_long_text,
@@ -109,6 +117,32 @@ def assemble(classifier: PromptSettings, support: SupportSet, scorer: Scorer | N
         scorer,
         support,
         as_normalisation(classifier.normalisation),
+    )
+
+
+def make_problem(classifier: PromptSettings, support: SupportSet) -> Problem:
+    """What a classifier's parameters have to answer, whoever answers it.
+
+    Args:
+        classifier: gives the parameters.
+        support: the labelled rows. Their label words, where they have some, replace the task's.
+
+    Raises:
+        FewshotError: a parameter does not fit; the message says which.
+    """
+    words = {**support.label_words, **(classifier.label_words or {})}
+    task = make_task(classifier.task, classifier.labels, words, support.labels)
+    return Problem(task, make_language(classifier.language, task, support), support)
+
+
+def resources_of(classifier: PromptSettings, support: SupportSet) -> Resources:
+    """The problem, and the models that a classifier's parameters name; none is loaded yet."""
+    return Resources(
+        make_problem(classifier, support),
+        lambda: assemble(classifier, support),
+        classifier.encoder,
+        classifier.device if isinstance(classifier.model, str) else None,
+        may_miss=classifier.model == "auto" and classifier.adapter is None,
     )
 
 

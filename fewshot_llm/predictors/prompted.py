@@ -41,6 +41,7 @@ __all__ = [
     "Sum",
     "TopAnswers",
     "as_normalisation",
+    "prompted_in",
     "shown_shots",
     "warn_of_shots",
 ]
@@ -305,8 +306,7 @@ class PromptedPredictor(Predictor):
         With one draw of demonstrations and summed scores it is searched for without scoring every label.
         """
         if not self.searchable:
-            best: IntArray = self.answer(queries, progress).log_probabilities.argmax(axis=1)
-            return best
+            return super().best(queries, progress)
         return np.array([top.indices[0] for top in self.top(queries, 1, progress).found], dtype=np.int64)
 
     @property
@@ -341,6 +341,11 @@ class PromptedPredictor(Predictor):
             )
             fingerprints += [prompt.fingerprint for prompt in prompts]
         return TopAnswers(tuple(found), calibration.temperature, tuple(fingerprints))
+
+
+def prompted_in(predictor: Predictor) -> PromptedPredictor | None:
+    """The predictor that asks a language model: the predictor itself, or the member of a mixture that does."""
+    return next((one for one in predictor.members if isinstance(one, PromptedPredictor)), None)
 
 
 def _chunks(queries: Sequence[Example]) -> Iterator[tuple[int, Sequence[Example]]]:

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from fewshot_llm.data import Example, SupportSet, folds
+from fewshot_llm.data import Example, Problem, SupportSet, folds
 from fewshot_llm.data.language import normalise_text
 from fewshot_llm.errors import CalibrationError, nearest
-from fewshot_llm.predictors.base import Prediction
+from fewshot_llm.predictors.base import Prediction, Predictor
 from fewshot_llm.predictors.out_of_fold import score_held_out
 from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.selective.costs import Costs, fit_shift, read_costs
@@ -34,7 +34,7 @@ __all__ = [
     "SelectivePolicy",
     "SelectivePrediction",
     "Verdicts",
-    "answers_of_folds",
+    "answers_of_rungs",
     "answers_out_of_fold",
     "fit_policy",
     "require_unseen",
@@ -88,17 +88,16 @@ def answers_out_of_fold(predictor: PromptedPredictor) -> OutOfFoldPredictions:
     )
 
 
-def answers_of_folds(predictor: PromptedPredictor, scores: FloatArray) -> OutOfFoldPredictions:
-    """Answers to the support rows by the adapters of a cross-fit, none of which was trained on the row.
+def answers_of_rungs(problem: Problem, rows: Sequence[int], log_probabilities: FloatArray) -> OutOfFoldPredictions:
+    """Answers to the support rows as the ladder has measured them, by predictors that did not see the row.
 
     Args:
-        predictor: what is served: the adapter trained on all rows, with its calibration.
-        scores: label scores of the folds' adapters, nats, shape [support rows, labels].
+        problem: whose support rows they are.
+        rows: positions of the rows that were answered.
+        log_probabilities: calibrated log P(label | text), nats, shape [rows, labels].
     """
-    support, labels = predictor.inference.support, predictor.inference.builder.labels
-    targets = np.array([labels.index(str(row.label)) for row in support], dtype=np.int64)
-    answers = _calibrate_others(scores, support, targets, predictor.calibrations[0])
-    return OutOfFoldPredictions(tuple(Example(row.fields) for row in support), answers, targets)
+    held = tuple(Example(problem.support[row].fields) for row in rows)
+    return OutOfFoldPredictions(held, log_probabilities, problem.targets[list(rows)])
 
 
 def _calibrate_others(scores: FloatArray, held: SupportSet, targets: IntArray, served: Calibration) -> FloatArray:
@@ -116,19 +115,19 @@ def _calibrate_others(scores: FloatArray, held: SupportSet, targets: IntArray, s
     return calibrated_out_of_fold(scores, targets, folds(held, splits))
 
 
-def _answers_to_others(predictor: PromptedPredictor, rows: SupportSet) -> OutOfFoldPredictions:
+def _answers_to_others(problem: Problem, predictor: Predictor, rows: SupportSet) -> OutOfFoldPredictions:
     """Answers to labelled rows that are not in the support set.
 
     Raises:
         CalibrationError: a row is in the support set, or has a label that the classifier does not know.
     """
-    leaks = predictor.inference.support.leak_check(rows)
+    leaks = problem.support.leak_check(rows)
     if leaks:
         raise CalibrationError(
             f"{len(leaks)} of the calibration rows are in the support set (the first: {leaks[0].text[:60]!r}), so that "
             "they show nothing of what the model does with new ones. Leave them out."
         )
-    labels = predictor.inference.builder.labels
+    labels = problem.labels
     unknown = sorted({str(row.label) for row in rows} - set(labels))
     if unknown:
         raise CalibrationError(
@@ -231,15 +230,13 @@ class FittedPolicy:
         ]
         return "; ".join(part for part in parts if part)
 
-    def judge(
-        self, log_probabilities: FloatArray, queries: Sequence[Example], predictor: PromptedPredictor
-    ) -> Verdicts:
+    def judge(self, log_probabilities: FloatArray, queries: Sequence[Example], problem: Problem) -> Verdicts:
         """The label of each row, and whether it is given.
 
         Args:
             log_probabilities: log P(label | text), nats, shape [rows, labels].
             queries: the rows.
-            predictor: what gave the answers; the scope reads its support rows.
+            problem: that was answered; the scope reads its support rows.
         """
         labels, reviewed = _decide(self.costs, self.shift, log_probabilities)
         reasons: list[Reason | None] = ["review_is_cheaper" if left else None for left in reviewed]
@@ -248,13 +245,11 @@ class FittedPolicy:
                 reasons[row] = "unsure"
         if self.scope is not None:
             texts = [query.text for query in queries]
-            for row in np.flatnonzero(self.scope.outside(texts, log_probabilities, _known(predictor))):
+            for row in np.flatnonzero(self.scope.outside(texts, log_probabilities, _known(problem))):
                 reasons[row] = "out_of_scope"
         return Verdicts(labels, tuple(reasons))
 
-    def best(
-        self, predictor: PromptedPredictor, queries: Sequence[Example], progress: Progress | None = None
-    ) -> IntArray:
+    def best(self, predictor: Predictor, queries: Sequence[Example], progress: Progress | None = None) -> IntArray:
         """The label's position for each query, whether it is given or not, shape [queries]."""
         if self.costs is None:
             return predictor.best(queries, progress)
@@ -265,7 +260,7 @@ class FittedPolicy:
         predictions: Sequence[Prediction],
         log_probabilities: FloatArray,
         queries: Sequence[Example],
-        by: PromptedPredictor,
+        problem: Problem,
     ) -> list[Prediction]:
         """The predictions with the verdicts on them.
 
@@ -273,10 +268,10 @@ class FittedPolicy:
             predictions: the classifier's.
             log_probabilities: they were made of, nats, shape [rows, labels].
             queries: the rows.
-            by: what gave the answers.
+            problem: that was answered.
         """
-        verdicts = self.judge(log_probabilities, queries, by)
-        names = by.inference.builder.labels
+        verdicts = self.judge(log_probabilities, queries, problem)
+        names = problem.labels
         return [
             SelectivePrediction(
                 **(vars(prediction) | {"label": names[label], "abstained": reason is not None}), reason=reason
@@ -287,8 +282,9 @@ class FittedPolicy:
 
 def fit_policy(
     policy: SelectivePolicy,
-    predictor: PromptedPredictor,
-    out_of_fold: Callable[[PromptedPredictor], OutOfFoldPredictions] = answers_out_of_fold,
+    problem: Problem,
+    predictor: Predictor,
+    out_of_fold: Callable[[], OutOfFoldPredictions],
 ) -> FittedPolicy:
     """Fit what the policy asks for, on rows that the model has not seen.
 
@@ -297,6 +293,7 @@ def fit_policy(
 
     Args:
         policy: what is asked.
+        problem: that was answered.
         predictor: the fitted classifier's.
         out_of_fold: answers to the support rows that may be fitted on; asked only where they are needed.
 
@@ -304,15 +301,15 @@ def fit_policy(
         CalibrationError: too few rows for the promise; the message says how many are needed.
         TaskError: the costs are negative or miss a pair.
     """
-    labels = predictor.inference.builder.labels
+    labels = problem.labels
     costs = _as_costs(policy.costs, labels)
-    seen = cache(lambda: out_of_fold(predictor))  # costs model time
+    seen = cache(out_of_fold)  # costs model time
     shift: tuple[float, ...] = (0.0,) * len(labels)
     if costs is not None and policy.max_error is None:
         shift = fit_shift(costs, seen().log_probabilities, seen().targets)
     contract = None
     if policy.max_error is not None:
-        rows = seen() if policy.calibration is None else _answers_to_others(predictor, policy.calibration)
+        rows = seen() if policy.calibration is None else _answers_to_others(problem, predictor, policy.calibration)
         contract = _contract(rows, costs, shift, policy.max_error, policy.confidence)
     scope = None
     if policy.out_of_scope is not None:
@@ -329,12 +326,8 @@ def _contract(
     return fit_contract(confidences, said == rows.targets, max_error=max_error, confidence=confidence)
 
 
-def _known(predictor: PromptedPredictor) -> LabelledTexts:
-    labels = predictor.inference.builder.labels
-    rows = predictor.inference.support
-    return LabelledTexts(
-        tuple(row.text for row in rows), np.array([labels.index(str(row.label)) for row in rows], dtype=np.int64)
-    )
+def _known(problem: Problem) -> LabelledTexts:
+    return LabelledTexts(tuple(row.text for row in problem.support), problem.targets)
 
 
 def _as_costs(costs: Costs | Mapping[str, Any] | str | os.PathLike[str] | None, labels: Sequence[str]) -> Costs | None:

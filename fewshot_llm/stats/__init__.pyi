@@ -8,6 +8,7 @@ from .calibration import (
     calibrated_out_of_fold as calibrated_out_of_fold,
     contextual as contextual,
     fit_bias_temperature as fit_bias_temperature,
+    fit_temperature as fit_temperature,
     identity as identity,
     nested_choice as nested_choice,
 )

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from fewshot_llm.errors import CalibrationError
@@ -36,6 +36,7 @@ __all__ = [
     "calibrated_out_of_fold",
     "contextual",
     "fit_bias_temperature",
+    "fit_temperature",
     "identity",
     "nested_choice",
 ]
@@ -59,7 +60,7 @@ class Calibration:
     Attributes:
         bias: added to each label's score, nats, in the labels' order; only differences matter.
         temperature: what the scores are divided by; above 1 for an overconfident model.
-        method: how it was estimated: `none`, `out-of-fold`, `contextual` or `batch`.
+        method: how it was estimated: `none`, `out-of-fold`, `temperature`, `contextual` or `batch`.
     """
 
     bias: tuple[float, ...]
@@ -180,6 +181,35 @@ def _fit(scores: FloatArray, targets: IntArray, spread: float) -> tuple[float, F
     expected = -0.5 * (np.log(spread / TYPICAL_SPREAD) / SPREAD_DOUBT) ** 2
     evidence = -found.fun - 0.5 * np.linalg.slogdet(hessian)[1] + 0.5 * labels * np.log(precision)
     return float(evidence + expected), point
+
+
+def fit_temperature(scores: FloatArray, targets: npt.ArrayLike) -> Calibration:
+    """Fit a temperature alone, for scores that favour no label: those of a head that was fitted to balanced classes.
+
+    Each class counts alike, and 1 / temperature has the prior of `fit_bias_temperature`.
+
+    Args:
+        scores: label scores in nats, shape [rows, labels].
+        targets: each row's label as a position among the labels, shape [rows].
+
+    >>> fit_temperature(np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [0.0, 9.0]]), [0, 1, 1, 0]).temperature > 5
+    True
+    """
+    scores = _checked(scores)
+    rows, labels = scores.shape
+    targets = np.asarray(targets, dtype=np.int64)
+    if rows == 0 or labels == 1:
+        return identity(labels)
+    counts = np.bincount(targets, minlength=labels)
+    weights = rows / ((counts > 0).sum() * counts[targets])
+
+    def objective(log_scale: float) -> float:
+        scale = np.exp(log_scale)
+        log_p = log_softmax(scale * scores, axis=1)[np.arange(rows), targets]
+        return float(-(weights * log_p).sum() + scale - 1 - log_scale)
+
+    found = minimize_scalar(objective, bounds=(-6.0, 6.0), method="bounded", options={"xatol": 1e-4})
+    return Calibration((0.0,) * labels, temperature=float(np.exp(-found.x)), method="temperature")
 
 
 def contextual(neutral_scores: FloatArray) -> Calibration:

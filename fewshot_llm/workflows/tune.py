@@ -18,7 +18,7 @@ from fewshot_llm.ladder.base import Ladder, LadderCallbacks
 from fewshot_llm.ladder.climb import run_ladder
 from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
 from fewshot_llm.models.device import is_first
-from fewshot_llm.predictors.prompted import Inference
+from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.stats.metrics import accuracy
 
 __all__ = ["check_out", "tune_to_folder"]
@@ -34,7 +34,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def tune_to_folder(
-    inference: Inference,
+    resources: Resources,
     ladder: Ladder,
     out: Path,
     *,
@@ -50,7 +50,7 @@ def tune_to_folder(
     (`accelerate launch`) only the first writes and measures on `test`.
 
     Args:
-        inference: what would be served without a ladder.
+        resources: the problem, and the models that may be used for it.
         ladder: target, recipe, budget, seed.
         out: the folder to write.
         force: train an adapter whatever the evidence says.
@@ -64,11 +64,11 @@ def tune_to_folder(
     """
     check_out(out, overwrite=overwrite)
     with folder_lock(out) if is_first() else nullcontext():
-        return _tune(inference, ladder, out, force=force, overwrite=overwrite, callbacks=callbacks, test=test)
+        return _tune(resources, ladder, out, force=force, overwrite=overwrite, callbacks=callbacks, test=test)
 
 
 def _tune(
-    inference: Inference,
+    resources: Resources,
     ladder: Ladder,
     out: Path,
     *,
@@ -80,7 +80,7 @@ def _tune(
     unfinished = out.absolute().with_name(f".{out.absolute().name}.unfinished")
     if force:
         ladder = replace(ladder, rungs=(Lora(),))
-    climbed = run_ladder(inference, ladder, callbacks=callbacks, checkpoints=unfinished)
+    climbed = run_ladder(resources, ladder, callbacks=callbacks, checkpoints=unfinished)
     summary: dict[str, Any] = {
         "rung": climbed.decision.rung,
         "reached": climbed.decision.reached,
@@ -102,14 +102,20 @@ def _tune(
         }
     if not is_first():
         return summary
-    classes = tuple(sorted(climbed.predictor.inference.builder.labels))
-    save_artifact(Artifact(climbed.predictor, classes, decision=climbed.decision), out, overwrite=overwrite)
+    problem = resources.problem
+    artifact = Artifact(
+        climbed.predictor,
+        tuple(sorted(problem.labels)),
+        decision=climbed.decision,
+        problem=problem,
+        out_of_fold=climbed.answers,
+    )
+    save_artifact(artifact, out, overwrite=overwrite)
     if tuned is not None and not tuned.fitted.interrupted:
         _remove_checkpoints(unfinished)
     if test is not None and len(test):
-        labels = climbed.predictor.inference.builder.labels
-        found = climbed.predictor.answer(list(test)).log_probabilities.argmax(axis=1)
-        truth = np.array([labels.index(str(example.label)) for example in test])
+        found = climbed.predictor.best(list(test))
+        truth = np.array([problem.labels.index(str(example.label)) for example in test])
         summary["test"] = {"rows": len(test), "accuracy": str(accuracy(truth, found))}
     return summary
 

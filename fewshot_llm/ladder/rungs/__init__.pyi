@@ -1,4 +1,6 @@
-from .defaults import LABEL_RUNGS as LABEL_RUNGS
+from .defaults import LABEL_RUNGS as LABEL_RUNGS, QUICK_RUNGS as QUICK_RUNGS, quick_ladder as quick_ladder
+from .encoder import EncoderHead as EncoderHead, LargeEncoderHead as LargeEncoderHead
+from .hidden_head import HiddenHead as HiddenHead
 from .lora import (
     Lora as Lora,
     Tuned as Tuned,
@@ -6,6 +8,7 @@ from .lora import (
     lora_builder as lora_builder,
     lora_predictor as lora_predictor,
 )
+from .mixture import Mixture as Mixture, fit_weights as fit_weights
 from .numbers import NumberLadder as NumberLadder
 from .prompted import (
     Calibrated as Calibrated,
@@ -19,3 +22,4 @@ from .prompted import (
     score_settings as score_settings,
     with_setting as with_setting,
 )
+from .words import Words as Words

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
-from fewshot_llm.ladder.base import Rung
+from fewshot_llm.ladder.base import Ladder, Rung
+from fewshot_llm.ladder.rungs.encoder import EncoderHead, LargeEncoderHead
+from fewshot_llm.ladder.rungs.hidden_head import HiddenHead
 from fewshot_llm.ladder.rungs.lora import Lora
+from fewshot_llm.ladder.rungs.mixture import Mixture
 from fewshot_llm.ladder.rungs.prompted import Calibrated, InContext, ZeroShot
+from fewshot_llm.ladder.rungs.words import Words
 
-__all__ = ["LABEL_RUNGS"]
+__all__ = ["LABEL_RUNGS", "QUICK_RUNGS", "quick_ladder"]
 
-LABEL_RUNGS: tuple[Rung, ...] = (ZeroShot(), InContext(), Calibrated(), Lora())
-"""For labels, from the cheapest to the most expensive."""
+QUICK_RUNGS: tuple[Rung, ...] = (
+    Words(),
+    EncoderHead(),
+    InContext(search=False),
+    Calibrated(),
+    HiddenHead(),
+    Mixture(),
+)
+"""For labels, without training: what answers where the user wishes for nothing else."""
+
+LABEL_RUNGS: tuple[Rung, ...] = (
+    Words(),
+    EncoderHead(),
+    LargeEncoderHead(),
+    ZeroShot(),
+    InContext(),
+    Calibrated(),
+    HiddenHead(),
+    Lora(),
+    Mixture(),
+)
+"""For labels, from the cheapest to the most expensive, and the mixture of them all."""
+
+
+def quick_ladder(seed: int = 0) -> Ladder:
+    """All rungs that train nothing: together they cost less than a wrong choice, so none is left out.
+
+    Args:
+        seed: the only source of chance.
+    """
+    return Ladder(target=1.0, seed=seed, rungs=QUICK_RUNGS)

@@ -309,15 +309,21 @@ class ZeroShot(Rung):
 
 @dataclass(frozen=True)
 class InContext(Rung):
-    """Demonstrations; which, how many and in which language is chosen by nested cross-validation."""
+    """Demonstrations; which, how many and in which language is chosen by nested cross-validation.
+
+    Attributes:
+        search: whether settings are tried; else the prompt is taken as it is.
+    """
 
     name: ClassVar[str] = "in-context"
     title: ClassVar[Text] = Text("in-context", "上下文示例")
+    search: bool = True
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Try settings until time or reading is used up."""
-        started, allowed = time.perf_counter(), allowed_search(climb)
-        scored = score_settings(climb.inference, candidate_settings(climb.inference), **allowed)
+        started, allowed = time.perf_counter(), allowed_search(climb) if self.search else {}
+        settings = candidate_settings(climb.inference) if self.search else [own_setting(climb.inference)]
+        scored = score_settings(climb.inference, settings, **allowed)
         if not scored:
             return Skipped(NOTHING_HELD_OUT)
         return _best(self, climb, started, scored, allowed)
@@ -339,6 +345,12 @@ class Calibrated(Rung):
         if not shown:
             return Skipped(NOTHING_TO_CALIBRATE)
         return _best(self, climb, time.perf_counter(), shown[-1].tried, {}, fit_bias_temperature)
+
+
+def own_setting(inference: Inference) -> PromptSetting:
+    """The setting that an inference has."""
+    builder = inference.builder
+    return PromptSetting(builder.shots, builder.selection)
 
 
 def allowed_search(climb: Climb) -> dict[str, float]:

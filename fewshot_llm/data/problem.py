@@ -1,0 +1,46 @@
+"""`Problem`: what is to be learned and answered, before anybody has chosen how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fewshot_llm.data.support_set import SupportSet
+from fewshot_llm.data.task import Task
+from fewshot_llm.types import IntArray
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task with its labels, the language that it is asked in, and the rows that are labelled already.
+
+    Attributes:
+        task: with the labels to choose among.
+        language: one of the task's.
+        support: the labelled rows; empty where there are none yet.
+    """
+
+    task: Task
+    language: str
+    support: SupportSet
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the columns of every answer."""
+        return self.task.labels
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Label → its words in the problem's language."""
+        return self.task.words(self.language)
+
+    @cached_property
+    def targets(self) -> IntArray:
+        """Position of each support row's label, shape [rows]."""
+        places = {label: place for place, label in enumerate(self.labels)}
+        return np.array([places[str(row.label)] for row in self.support], dtype=np.int64)
