@@ -74,7 +74,6 @@ FOLDS = 5
 NOTHING_HELD_OUT = Text(
     "no way of showing demonstrations leaves every row held out", "没有一种示例设置能让每条样例都被留出"
 )
-NOTHING_TO_CALIBRATE = Text("there are no demonstrations to calibrate", "没有可校准的示例设置")
 
 NORMALISATIONS: tuple[NormalisationName, ...] = ("sum", "mean", "pmi")
 
@@ -331,7 +330,10 @@ class InContext(Rung):
 
 @dataclass(frozen=True)
 class Calibrated(Rung):
-    """The demonstrations' scores with a bias per label and a temperature, fitted out of fold."""
+    """The demonstrations' scores with a bias per label and a temperature, fitted out of fold.
+
+    Where no rung below has shown demonstrations, it shows those that would be served without a ladder.
+    """
 
     name: ClassVar[str] = "calibrated"
     title: ClassVar[Text] = Text("calibrated", "校准后的上下文示例")
@@ -339,12 +341,14 @@ class Calibrated(Rung):
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Choose among the same scores, calibrated."""
+        started = time.perf_counter()
         shown = [
             one for one in climb.candidates if isinstance(one, PromptedCandidate) and one.evidence.rung in self.reads
         ]
-        if not shown:
-            return Skipped(NOTHING_TO_CALIBRATE)
-        return _best(self, climb, time.perf_counter(), shown[-1].tried, {}, fit_bias_temperature)
+        tried = shown[-1].tried if shown else score_settings(climb.inference, [own_setting(climb.inference)])
+        if not tried:
+            return Skipped(NOTHING_HELD_OUT)
+        return _best(self, climb, started, tried, {}, fit_bias_temperature)
 
 
 def own_setting(inference: Inference) -> PromptSetting:
