@@ -68,7 +68,8 @@ def test_a_head_learns_and_is_built_as_it_was_judged(rung, least, resources, sup
     assert found.evidence.rows == tuple(range(len(support)))
     assert found.evidence.seconds_per_1000 > 0
     predictor = found.build()
-    assert isinstance(predictor, LinearPredictor) and predictor.labels == climb.problem.labels
+    assert isinstance(predictor, LinearPredictor)
+    assert predictor.labels == climb.problem.labels
     said = predictor.best([Example(row.fields) for row in support])
     assert (said == climb.problem.targets).mean() >= found.evidence.accuracy.value
 
@@ -116,7 +117,8 @@ def test_a_mixture_is_of_what_was_measured(resources):
     climb.candidates += [leaning(climb, Words(), 1), leaning(climb, HiddenHead(), 2)]
     found = Mixture().propose(climb)
     weights = found.evidence.settings["weights"]
-    assert list(weights) == ["words", "hidden-head"] and min(weights.values()) > 0
+    assert list(weights) == ["words", "hidden-head"]
+    assert min(weights.values()) > 0
     assert found.evidence.log_loss.value < min(one.evidence.log_loss.value for one in climb.candidates)
     assert found.evidence.seconds_per_1000 == 4.0
     predictor = found.build()
@@ -138,7 +140,8 @@ def test_a_mixture_needs_two(resources):
 def test_the_prompt_as_it_is(resources):
     climb = Climb(resources)
     shown = InContext(search=False).propose(climb)
-    assert shown.evidence.settings["settings_tried"] == 1 and shown.setting.shots == 2
+    assert shown.evidence.settings["settings_tried"] == 1
+    assert shown.setting.shots == 2
     alone = Calibrated().propose(climb)
     climb.candidates.append(shown)
     np.testing.assert_allclose(Calibrated().propose(climb).out_of_fold, alone.out_of_fold, atol=1e-9)

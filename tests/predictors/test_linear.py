@@ -63,7 +63,8 @@ def test_texts_without_a_single_term(features):
 
 def test_no_queries(predictor):
     found = predictor.answer([])
-    assert found.log_probabilities.shape == (0, 2) and found.fingerprints == ()
+    assert found.log_probabilities.shape == (0, 2)
+    assert found.fingerprints == ()
 
 
 @pytest.mark.parametrize("labels", [2, 3, 5])
@@ -81,7 +82,8 @@ def test_a_label_that_no_row_has_is_never_the_answer():
     matrix, targets = draw.normal(size=(20, 4)), np.arange(20) % 2 * 2
     head = fit_head(matrix, targets, 4, 1.0)
     found = head.scores(matrix).argmax(axis=1)
-    assert set(found) <= {0, 2} and (found == targets).mean() > 0.5
+    assert set(found) <= {0, 2}
+    assert (found == targets).mean() > 0.5
 
 
 def test_only_one_label_is_there():
