@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from fewshot_llm.data import Example
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
-from fewshot_llm.ladder.rungs.heads import HeadVariant, held_out_scores, propose_head, with_extra
-from fewshot_llm.predictors.linear import EncoderFeatures, Features, LinearHead, fit_head
-from fewshot_llm.types import FloatArray, Text
+from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
+from fewshot_llm.models.encoder import Encoder
+from fewshot_llm.predictors.linear import EncoderFeatures
+from fewshot_llm.types import FloatArray, IntArray, Text
 
 __all__ = ["EncoderHead", "LargeEncoderHead"]
 
-STRENGTHS = (1.0, 10.0, 100.0)
+STRENGTH = 10.0
+SHARES = (0.0, 0.25, 1.0)
+"""See `heads`."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,20 @@ class EncoderHead(Rung):
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Encode once; fit heads without each fold in turn."""
-        started = time.perf_counter()
-        features = EncoderFeatures(climb.resources.encoder(self.encoder))
+        started, problem = time.perf_counter(), climb.problem
+        encoder = climb.resources.encoder(self.encoder)
         before = time.perf_counter()
-        matrix = np.asarray(features.matrix(tuple(climb.support)))
-        per_row = (time.perf_counter() - before) / len(climb.support)
-        named = np.asarray(features.matrix([Example.of(words) for words in climb.problem.words.values()]))
-        variants = []
-        for extra in (None, named):
-            for strength in STRENGTHS:
-                settings = {
-                    "encoder": features.encoder.name,
-                    "strength": strength,
-                    "label_words": extra is not None,
-                }
-                scores = held_out_scores(climb, matrix, strength, extra)
-                variants.append(HeadVariant(settings, scores, partial(_fit, climb, features, matrix, strength, extra)))
-        return propose_head(self, climb, variants, started, 1000 * per_row)
+        vectors = encoder.vectors([row.text for row in climb.support])
+        seconds = time.perf_counter() - before
+        named = encoder.vectors(list(problem.words.values()))
+        variants = [
+            Variant(
+                {"encoder": encoder.name, "label_words": share},
+                partial(_fit, encoder, vectors, problem.targets, named, share),
+            )
+            for share in SHARES
+        ]
+        return propose_head(self, climb, variants, started, 1000 * seconds / len(vectors))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,14 @@ class LargeEncoderHead(EncoderHead):
 
 
 def _fit(
-    climb: Climb, features: Features, matrix: FloatArray, strength: float, extra: FloatArray | None
-) -> tuple[Features, LinearHead]:
-    known, targets = with_extra(matrix, climb.problem.targets, extra)
-    return features, fit_head(known, targets, len(climb.problem.labels), strength)
+    encoder: Encoder, vectors: FloatArray, targets: IntArray, named: FloatArray, share: float, learn: Sequence[int]
+) -> Fitted:
+    rows = list(learn)
+    features = EncoderFeatures(encoder, vectors[rows].mean(axis=0))
+    known = features.centred(vectors[rows])
+    head = fit_with_words(known, targets[rows], features.centred(named), share, STRENGTH)
+
+    def ask(others: Sequence[int]) -> FloatArray:
+        return head.scores(features.centred(vectors[list(others)]))
+
+    return Fitted(features, head, ask)
