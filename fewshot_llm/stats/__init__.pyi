@@ -47,3 +47,8 @@ from .metrics import (
     ranks as ranks,
     row_losses as row_losses,
 )
+from .selection import (
+    fold_weights as fold_weights,
+    held_out_choice as held_out_choice,
+    smallest_loss as smallest_loss,
+)
