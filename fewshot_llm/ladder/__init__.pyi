@@ -15,6 +15,7 @@ from .climb import (
 )
 from .decision import (
     Decision as Decision,
+    Prefer as Prefer,
     decide as decide,
 )
 from .evidence import (

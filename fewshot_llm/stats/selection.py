@@ -11,14 +11,17 @@ with 32 rows and ten candidates in `tests/stats/test_selection.py`, where repeat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from scipy.stats import norm
 
+from fewshot_llm.stats.intervals import PSEUDO_ROWS
 from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["Choice", "fold_weights", "held_out_choice", "smallest_loss"]
+__all__ = ["Choice", "Contest", "cheapest_within_noise", "fold_weights", "held_out_choice", "smallest_loss"]
 
 FOLDS = 5
 """A fifth of the rows is held out of each choice: fewer leave the estimate noisier, more make it too low."""
@@ -66,6 +69,54 @@ def smallest_loss(losses: FloatArray) -> Choice:
     def choose(weights: FloatArray) -> IntArray:
         means = weights @ losses.T / weights.sum(axis=1, keepdims=True)
         chosen: IntArray = means.round(9).argmin(axis=1)  # sums in another order are no reason to choose another
+        return chosen
+
+    return choose
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A figure by which two candidates are compared.
+
+    Attributes:
+        values: of each candidate and row, smaller is better, shape [candidates, rows].
+        level: of the interval that has to lie on one side of zero.
+        reach: how far a further row may be from the mean difference; 0 where no further rows are reckoned with.
+    """
+
+    values: FloatArray
+    level: float
+    reach: float = 0.0
+
+
+def cheapest_within_noise(losses: FloatArray, contests: Sequence[Contest], costs: Sequence[float]) -> Choice:
+    """Chooses the cheapest candidate to which the one with the smallest mean loss is not better by more than noise.
+
+    It is better where it wins one contest, the interval of the mean difference lying below zero, and loses none. The
+    interval is the normal distribution's, so that many draws are judged at once.
+
+    Args:
+        losses: of each candidate and row, shape [candidates, rows].
+        contests: what is compared.
+        costs: of each candidate; of equal ones the first is the cheaper.
+    """
+    best_of = smallest_loss(losses)
+
+    def choose(weights: FloatArray) -> IntArray:
+        best, rows = best_of(weights), weights.sum(axis=1)
+        price = np.tile(np.asarray(costs, dtype=np.float64), (len(weights), 1))
+        for candidate in range(len(losses)):
+            wins, loses = np.zeros((2, len(weights)), dtype=bool)
+            for one in contests:
+                difference = one.values[best] - one.values[candidate]
+                mean = (weights * difference).sum(axis=1) / rows
+                squares = (weights * (difference - mean[:, np.newaxis]) ** 2).sum(axis=1)
+                squares += 2 * PSEUDO_ROWS * one.reach**2
+                half = float(norm.ppf(0.5 + one.level / 2)) * np.sqrt(squares) / rows
+                wins |= mean + half < 0
+                loses |= mean - half > 0
+            price[wins & ~loses, candidate] = np.inf
+        chosen: IntArray = price.argmin(axis=1)
         return chosen
 
     return choose

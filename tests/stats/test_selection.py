@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import norm
 
-from fewshot_llm.stats import fold_weights, held_out_choice, share_interval, smallest_loss
+from fewshot_llm.stats import (
+    Contest,
+    cheapest_within_noise,
+    fold_weights,
+    held_out_choice,
+    share_interval,
+    smallest_loss,
+)
 
 ROWS, SAMPLES = 32, 1500
 WORLDS = {
@@ -69,6 +76,34 @@ def test_what_cannot_be_held_out_is_refused():
         fold_weights(1, seed=0)
     with pytest.raises(ValueError, match="row 2 was held out of no choice"):
         held_out_choice(smallest_loss(np.ones((2, 3))), np.ones((2, 3)), np.array([[0.0, 0.0, 1.0]]))
+
+
+def slow_cheapest(losses, contests, costs, draw):
+    rows = [row for row in range(len(draw)) if draw[row]]
+    best = min(range(len(losses)), key=lambda i: losses[i, rows].mean())
+    level = []
+    for i in range(len(losses)):
+        bounds = []
+        for one in contests:
+            change = one.values[best, rows] - one.values[i, rows]
+            pseudo = [change.mean() + side * one.reach for side in (1, 1, -1, -1)] if one.reach else []
+            spread = sum((value - change.mean()) ** 2 for value in [*change, *pseudo])
+            half = norm.ppf(0.5 + one.level / 2) * np.sqrt(spread) / len(rows)
+            bounds.append((change.mean() - half, change.mean() + half))
+        better = any(high < 0 for _, high in bounds) and not any(low > 0 for low, _ in bounds)
+        if not better:
+            level.append(i)
+    return min(level, key=lambda i: costs[i])
+
+
+@given(st.integers(0, 200), st.permutations([1.0, 2.0, 2.0, 3.0]), st.sampled_from([0.0, 0.3]))
+def test_the_cheapest_is_what_the_slow_reference_says(seed, costs, reach):
+    generator = np.random.default_rng(seed)
+    losses = generator.exponential(size=(4, 12)) * np.array([[1.0], [1.0], [0.7], [0.4]])
+    contests = [Contest((losses > 0.7).astype(float), 0.6827), Contest(losses, 0.95, reach)]
+    weights = fold_weights(12, seed=seed, repeats=2)
+    found = cheapest_within_noise(losses, contests, costs)(weights)
+    assert found.tolist() == [slow_cheapest(losses, contests, costs, draw) for draw in weights]
 
 
 def bootstrap_weights(rows, seed, draws=500):
