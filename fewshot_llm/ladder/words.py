@@ -56,8 +56,8 @@ REACHED_NUMBERS = Text(
     "达到目标 {target:g}：整个区间都不高于它。",
 )
 UNSURE = Text(
-    "Whether the target {target:g} is reached, so few rows cannot tell: it lies within the interval.",
-    "目标 {target:g} 落在区间之内，样例太少，尚不能断定是否达到。",
+    "The rows cannot tell whether the target {target:g} is reached: it lies within the interval.",
+    "目标 {target:g} 落在区间之内，现有样例尚不能断定是否达到。",
 )
 MISSED = Text(
     "The target {target:g} is missed: the whole interval lies below it.", "未达目标 {target:g}：整个区间都低于它。"
