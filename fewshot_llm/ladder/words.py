@@ -72,7 +72,6 @@ GAIN = Text(
     "{gain:+.3f}, McNemar p = {p:.2g}, Brier score {brier}", "{gain:+.3f}，McNemar p = {p:.2g}，Brier 分数 {brier}"
 )
 GAIN_ONLY = Text("{gain:+.3f}, McNemar p = {p:.2g}, no Brier score", "{gain:+.3f}，McNemar p = {p:.2g}，无 Brier 分数")
-SENTENCES = Text(" ", "")
 
 ANSWERS = Text(
     "{rung} answers: right on {figure} of unseen rows ({how}).",
@@ -147,7 +146,7 @@ def reason(verdict: Verdict) -> Text:
     said += [NOT_MEASURED.fill(rung=_name(rung), why=found.why) for rung, found in verdict.skipped.items()]
     if verdict.unneeded:
         said.append(NOT_NEEDED.fill(rungs=listed(_name(rung) for rung in verdict.unneeded)))
-    return SENTENCES.join(said)
+    return Text(" ", "").join(said)
 
 
 def headline(kept: Evidence, corrected: Figure | None, words: Evidence | None) -> Text:
