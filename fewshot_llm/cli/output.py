@@ -211,6 +211,9 @@ def show_evaluation(result: Evaluation) -> None:
     reasons = "".join(f"; {count} left out because they {why}" for count, why in left_out if count)
     out.print(Text(f"{rows.kept} test rows{reasons}. {result.model.get('name', '')}, {result.language}."))
     out.print(Text(about_intervals(mean.accuracy.estimand for mean in result.summaries)))
+    words = [f"{mean.words} with {mean.shots} rows a class" for mean in result.summaries if mean.words is not None]
+    if words:
+        out.print(Text(f"Words alone (n-grams with logistic regression on the same rows) reach {', '.join(words)}."))
 
 
 def show_attacks(section: Mapping[str, Any]) -> None:

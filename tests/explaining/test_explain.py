@@ -174,7 +174,8 @@ def check_words(predictor: Predictor, text: str) -> None:
         return float(log_p[labels.index(found.label)] - log_p[labels.index(found.runner_up)])
 
     labels, (found,) = predictor.labels, explain(predictor, [Example.of(text)])
-    assert found.log_odds == pytest.approx(odds(text)) and found.log_odds > 0
+    assert found.log_odds == pytest.approx(odds(text))
+    assert found.log_odds > 0
     for word in found.passages[0].words:
         assert word.effect == pytest.approx(odds(text) - odds(text[: word.start] + text[word.end :]))
     assert any(word.effect for word in found.passages[0].words)

@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 
+from fewshot_llm.data import Problem
+from fewshot_llm.errors import ModelError
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.rungs.heads import FOLDS, HeadVariant, propose_head
-from fewshot_llm.predictors.linear import Analyzer, Features, LinearHead, WordFeatures, fit_head
+from fewshot_llm.predictors.linear import (
+    Analyzer,
+    Features,
+    LinearHead,
+    LinearPredictor,
+    WordFeatures,
+    fit_head,
+)
+from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.types import FloatArray, Text
 
-__all__ = ["TERMS", "Words"]
+__all__ = ["TERMS", "Words", "words_predictor"]
 
 TERMS: tuple[tuple[Analyzer, tuple[int, int]], ...] = (("word", (1, 2)), ("char_wb", (1, 4)))
 """Character n-grams also stand in for words where these are not separated by spaces."""
@@ -51,6 +61,30 @@ class Words(Rung):
             for strength, table in tables.items()
         ]
         return propose_head(self, climb, variants, started, 1000 * asked / len(rows))
+
+
+def words_predictor(problem: Problem, seed: int = 0) -> LinearPredictor:
+    """What word counts alone give: the baseline that stands beside every result.
+
+    Args:
+        problem: with two labelled rows or more of each class.
+        seed: deals rows into folds.
+
+    Example:
+        >>> from fewshot_llm import SupportSet, load_task
+        >>> task = load_task("review-sentiment")
+        >>> support = SupportSet.from_lists(["很好", "太差", "真好", "真差"], ["positive", "negative"] * 2, task)
+        >>> words_predictor(Problem(task, "zh", support)).best([support[0]]).tolist()
+        [0]
+    """
+    found = Words().propose(Climb(Resources(problem, _no_model), seed))
+    assert isinstance(found, Candidate)  # it is never skipped
+    built: LinearPredictor = found.build()
+    return built
+
+
+def _no_model() -> NoReturn:
+    raise ModelError("Word counts need no language model, and none was given.")
 
 
 def _fit(climb: Climb, strength: float) -> tuple[Features, LinearHead]:
