@@ -65,6 +65,7 @@ __all__ = [
     "evaluate",
     "evaluate_fitted",
     "measure_precision",
+    "models_of",
 ]
 
 
@@ -230,7 +231,7 @@ def evaluate_fitted(
         task=problem.task.name,
         labels=problem.labels,
         language=problem.language,
-        model=_described(predictor) if inference is None else model_record(inference.scorer),
+        model=models_of(predictor) if inference is None else model_record(inference.scorer),
         options={},
         support_fingerprint=problem.support.fingerprint,
         test=rows.described,
@@ -246,7 +247,7 @@ def evaluate_fitted(
     )
 
 
-def _described(predictor: Predictor) -> dict[str, str]:
+def models_of(predictor: Predictor) -> dict[str, str]:
     """What answers where no prompt is asked: the models whose vectors are read, and the digest of all of it."""
     names = []
     for part in predictor.members:
