@@ -106,7 +106,14 @@ def batch(
                     report=report,
                     support=profile,
                 )
-        print_outcome(outcome, folder, as_json=output.as_json, shots=classifier.demonstrations_.to_json())
+        shown, decision = classifier.demonstrations_, getattr(classifier, "decision_", None)
+        print_outcome(
+            outcome,
+            folder,
+            as_json=output.as_json,
+            shots=None if shown is None else shown.to_json(),
+            decision=decision,
+        )
         if outcome.changed or sum(outcome.errors.values()) > job.tolerate:
             raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ it costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict

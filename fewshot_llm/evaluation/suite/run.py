@@ -34,10 +34,12 @@ from fewshot_llm.evaluation.suite.result import (
 from fewshot_llm.ladder.base import Ladder
 from fewshot_llm.ladder.climb import LadderResult, run_ladder
 from fewshot_llm.ladder.decision import Decision
-from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
+from fewshot_llm.ladder.rungs.defaults import one_rung, quick_ladder
+from fewshot_llm.ladder.rungs.lora import TunedPredictor
 from fewshot_llm.models.trust import ModelName
-from fewshot_llm.predictors.build import assemble, make_builder, make_language, make_scorer, text_language
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.base import Predictor
+from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, resources_of, text_language
+from fewshot_llm.predictors.prompted import prompted_in, shown_shots
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.stats.calibration import OutOfFold, Uncalibrated
@@ -57,7 +59,7 @@ class Learned:
         facts: what it says of itself, as JSON takes it.
     """
 
-    predictor: PromptedPredictor
+    predictor: Predictor
     facts: dict[str, Any]
 
 
@@ -67,7 +69,7 @@ def learn(
     """Show a method the support set, and nothing else.
 
     `zero-shot` and `in-context` take the scores as they are; `calibrated` fits a bias per label and a temperature on
-    the support rows out of fold; `lora` trains whatever the evidence says; `ladder` decides.
+    the support rows out of fold; any other rung is taken whatever the evidence says; `quick` and `ladder` decide.
 
     Args:
         method: which one.
@@ -87,27 +89,40 @@ def learn(
     classifier = FewShotClassifier(task, scorer, shots=shots, calibration=calibration, language=language, seed=seed)
     facts: dict[str, Any] = {"model": model_record(scorer), "language": language}
     if method in ("zero-shot", "in-context", "calibrated"):
-        classifier.fit_support(support)
-        builder = classifier.predictor_.inference.builder
-        return Learned(
-            classifier.predictor_,
-            facts
-            | {"shots": shots, "demonstrations": classifier.demonstrations_.shown, "template": builder.template.name},
-        )
-    rungs = (Lora(),) if method == "lora" else None
-    ladder = Ladder(suite.target, suite.recipe, suite.budget_minutes, seed, rungs)
-    climbed = run_ladder(assemble(classifier, support), ladder)
+        predictor = classifier.fit_support(support).predictor_
+        return Learned(predictor, {**facts, "shots": shots, **_prompt_facts(predictor)})
+    climbed = run_ladder(resources_of(classifier, support), _ladder(method, suite, seed))
     return Learned(climbed.predictor, facts | _climbed_facts(climbed))
+
+
+def _ladder(method: Method, suite: Suite, seed: int) -> Ladder:
+    whole = Ladder(suite.target, suite.recipe, suite.budget_minutes, seed)
+    match method:
+        case "ladder":
+            return whole
+        case "quick":
+            return quick_ladder(seed)
+    return replace(whole, rungs=one_rung(method, seed).rungs)
+
+
+def _prompt_facts(predictor: Predictor) -> dict[str, Any]:
+    """What its prompt shows; nothing where none is asked."""
+    asked = prompted_in(predictor)
+    if asked is None:
+        return {}
+    shown = shown_shots(asked.inference).shown
+    return {"demonstrations": shown, "template": asked.inference.builder.template.name}
 
 
 def _climbed_facts(climbed: LadderResult) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "rung": climbed.decision.rung,
-        "template": climbed.predictor.inference.builder.template.name,
+        **_prompt_facts(climbed.predictor),
         "decision": _decision_facts(climbed.decision),
     }
-    if isinstance(climbed.predictor, TunedPredictor):
-        fitted = climbed.predictor.tuned.fitted
+    trained = prompted_in(climbed.predictor)
+    if isinstance(trained, TunedPredictor):
+        fitted = trained.tuned.fitted
         facts["training"] = {
             "losses": [round(loss, 5) for loss in fitted.losses],
             "accuracy": fitted.accuracy,
@@ -262,7 +277,8 @@ class _Work:
             cast(Method, cell.method), self.suite, self.data.task, scorer, self.language, support, cell.seed
         )
         fitted = perf_counter()
-        serving = learned.predictor.inference.scorer
+        asked = prompted_in(learned.predictor)
+        serving = scorer if asked is None else asked.inference.scorer
         before = profile_of(serving)
         answers = learned.predictor.answer(self.data.queries)
         cost = profile_of(serving) - before

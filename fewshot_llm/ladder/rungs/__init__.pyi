@@ -27,4 +27,4 @@ from .prompted import (
     score_settings as score_settings,
     with_setting as with_setting,
 )
-from .words import Words as Words
+from .words import Words as Words, words_predictor as words_predictor

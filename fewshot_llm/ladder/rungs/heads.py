@@ -54,9 +54,7 @@ class Variant:
     fit: Callable[[Sequence[int]], Fitted] = field(repr=False)
 
 
-def fit_with_words(
-    matrix: Matrix, targets: IntArray, words: Matrix, share: float, strength: float
-) -> LinearHead:
+def fit_with_words(matrix: Matrix, targets: IntArray, words: Matrix, share: float, strength: float) -> LinearHead:
     """A head that learns from labelled rows and from the labels' words.
 
     Args:

@@ -44,7 +44,9 @@ class HiddenHead(Rung):
         variants = [
             Variant(
                 {"layer": layer, "layers_tried": layers, "label_words": share},
-                partial(_fit, OneWordState(model, language, layer), states[place], problem.targets, named[place], share),
+                partial(
+                    _fit, OneWordState(model, language, layer), states[place], problem.targets, named[place], share
+                ),
             )
             for place, layer in enumerate(layers)
             for share in SHARES

@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NoReturn, TypeAlias
 
 from fewshot_llm.data import Example, Problem
+from fewshot_llm.errors import ModelError
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
-from fewshot_llm.predictors.linear import Analyzer, Matrix, WordFeatures
+from fewshot_llm.predictors.linear import Analyzer, LinearPredictor, Matrix, WordFeatures
+from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.types import FloatArray, Text
 
-__all__ = ["TERMS", "Words"]
+__all__ = ["TERMS", "Words", "words_predictor"]
 
 TERMS: tuple[tuple[Analyzer, tuple[int, int]], ...] = (("word", (1, 2)), ("char_wb", (1, 5)))
 """Character n-grams also stand in for words where these are not separated by spaces."""
@@ -47,6 +49,30 @@ class Words(Rung):
         before = time.perf_counter()
         features.matrix(rows)
         return propose_head(self, climb, variants, started, 1000 * (time.perf_counter() - before) / len(rows))
+
+
+def words_predictor(problem: Problem, seed: int = 0) -> LinearPredictor:
+    """What word counts alone give: the baseline that stands beside every result.
+
+    Args:
+        problem: with two labelled rows or more of each class.
+        seed: deals rows into folds.
+
+    Example:
+        >>> from fewshot_llm import SupportSet, load_task
+        >>> task = load_task("review-sentiment")
+        >>> support = SupportSet.from_lists(["很好", "太差", "真好", "真差"], ["positive", "negative"] * 2, task)
+        >>> words_predictor(Problem(task, "zh", support)).best([support[0]]).tolist()
+        [0]
+    """
+    found = Words().propose(Climb(Resources(problem, _no_model), seed))
+    assert isinstance(found, Candidate)  # it is never skipped
+    built: LinearPredictor = found.build()
+    return built
+
+
+def _no_model() -> NoReturn:
+    raise ModelError("Word counts need no language model, and none was given.")
 
 
 def _counted(problem: Problem, learn: tuple[int, ...]) -> tuple[WordFeatures, Matrix, Matrix]:
