@@ -166,9 +166,7 @@ class EncoderFeatures(Features):
 
     def centred(self, vectors: FloatArray) -> FloatArray:
         """Vectors as the head reads them, of length 1, shape [texts, width]."""
-        moved = vectors - self.mean
-        unit: FloatArray = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
-        return unit
+        return _unit(vectors - self.mean)
 
 
 @dataclass(frozen=True)
@@ -195,9 +193,13 @@ class HiddenFeatures(Features):
         return self.scaled(self.state([query.text for query in queries], progress))
 
     def scaled(self, states: FloatArray) -> FloatArray:
-        """States as the head reads them, shape [texts, width]."""
-        result: FloatArray = (states - self.mean) / self.spread
-        return result
+        """States as the head reads them, of length 1, shape [texts, width]."""
+        return _unit((states - self.mean) / self.spread)
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    found: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Rung `encoder`: an encoder's vectors with logistic regression; the labels' own words may be rows to learn from."""
+"""Rungs of an encoder: its vectors with logistic regression, and its vectors beside those of the labels' own words.
+
+The second learns nothing from the rows but how sure to be, and answers where there are none. With a few rows the first
+learns from the labels' words as well, as far as that pays, and the two err in different places.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,15 @@ from typing import ClassVar
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
 from fewshot_llm.models.encoder import Encoder
-from fewshot_llm.predictors.linear import EncoderFeatures
+from fewshot_llm.predictors.linear import EncoderFeatures, LinearHead
 from fewshot_llm.types import FloatArray, IntArray, Text
 
-__all__ = ["EncoderHead", "LargeEncoderHead"]
+__all__ = ["EncoderHead", "EncoderNames", "LargeEncoderHead", "LargeEncoderNames", "names_head"]
 
 STRENGTH = 10.0
+SURENESS = 10.0
+"""Nats that lie between a text that points as a label's words do, and one that points across, where no row tells."""
+
 SHARES = (0.0, 0.25, 1.0)
 """See `heads`."""
 
@@ -35,20 +42,12 @@ class EncoderHead(Rung):
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Encode once; fit heads without each fold in turn."""
-        started, problem = time.perf_counter(), climb.problem
-        encoder = climb.resources.encoder(self.encoder)
-        before = time.perf_counter()
-        vectors = encoder.vectors([row.text for row in climb.support])
-        seconds = time.perf_counter() - before
-        named = encoder.vectors(list(problem.words.values()))
-        variants = [
-            Variant(
-                {"encoder": encoder.name, "label_words": share},
-                partial(_fit, encoder, vectors, problem.targets, named, share),
-            )
-            for share in SHARES
-        ]
-        return propose_head(self, climb, variants, started, 1000 * seconds / len(vectors))
+        started = time.perf_counter()
+        known = climb.resources.vectors(self.encoder)
+        fit = partial(_fit, known.encoder, known.rows, climb.problem.targets, known.words)
+        told = {"encoder": known.encoder.name}
+        variants = [Variant({**told, "label_words": share}, partial(fit, share)) for share in SHARES]
+        return propose_head(self, climb, variants, started, known.seconds_per_1000)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,51 @@ class LargeEncoderHead(EncoderHead):
     name: ClassVar[str] = "encoder-large"
     title: ClassVar[Text] = Text("large encoder", "大型文本向量")
     encoder: str | None = "embeddinggemma-300m"
+
+
+@dataclass(frozen=True)
+class EncoderNames(Rung):
+    """How like a text is to each label's words, by an encoder; the rows only tell how sure to be.
+
+    Attributes:
+        encoder: as of `EncoderHead`.
+    """
+
+    name: ClassVar[str] = "encoder-names"
+    title: ClassVar[Text] = Text("label names by encoder", "标签名的文本向量")
+    encoder: str | None = None
+
+    def propose(self, climb: Climb) -> Candidate | Skipped:
+        """Compare every row with every label."""
+        started = time.perf_counter()
+        known = climb.resources.vectors(self.encoder)
+        features, head = names_head(known.encoder, known.words)
+
+        def ask(rows: Sequence[int]) -> FloatArray:
+            return head.scores(features.centred(known.rows[list(rows)]))
+
+        variant = Variant({"encoder": known.encoder.name}, lambda learn: Fitted(features, head, ask))
+        return propose_head(self, climb, [variant], started, known.seconds_per_1000)
+
+
+@dataclass(frozen=True)
+class LargeEncoderNames(EncoderNames):
+    """The same with the larger encoder."""
+
+    name: ClassVar[str] = "encoder-large-names"
+    title: ClassVar[Text] = Text("label names by large encoder", "标签名的大型文本向量")
+    encoder: str | None = "embeddinggemma-300m"
+
+
+def names_head(encoder: Encoder, words: FloatArray) -> tuple[EncoderFeatures, LinearHead]:
+    """Similarity of a text with each label's words, as a linear head; no row is needed.
+
+    Args:
+        encoder: gives the vectors.
+        words: of each label's words, of length 1, shape [labels, width].
+    """
+    features = EncoderFeatures(encoder, words.mean(axis=0))
+    return features, LinearHead(SURENESS * features.centred(words), np.zeros(len(words)))
 
 
 def _fit(

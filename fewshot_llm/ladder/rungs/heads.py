@@ -17,7 +17,7 @@ import scipy.sparse
 from fewshot_llm.ladder.base import Candidate, Climb, Rung
 from fewshot_llm.ladder.evidence import label_evidence
 from fewshot_llm.predictors.linear import Features, LinearHead, LinearPredictor, Matrix, fit_head
-from fewshot_llm.stats.calibration import fit_temperature, nested_choice
+from fewshot_llm.stats.calibration import fit_bias_temperature, fit_temperature
 from fewshot_llm.types import FloatArray, IntArray
 
 __all__ = ["Fitted", "Variant", "fit_with_words", "propose_head"]
@@ -85,12 +85,18 @@ def propose_head(
         seconds_per_1000: what answering costs.
     """
     problem, splits = climb.problem, climb.folds(FOLDS)
-    tables = [_held_out(variant, splits, len(problem.targets), len(problem.labels)) for variant in variants]
-    best, estimate = nested_choice(tables, problem.targets, splits, calibrate=fit_temperature)
+    everything, targets = range(len(climb.support)), problem.targets
+    tables = [_held_out(variant, splits, len(targets), len(problem.labels)) for variant in variants]
+    estimate = np.empty_like(tables[0])
+    for learn, held in splits:
+        table = tables[_best(tables, targets, learn)]
+        calibration = fit_bias_temperature(table[list(learn)], targets[list(learn)])
+        estimate[list(held)] = calibration.log_probabilities(table[list(held)])
+    best = _best(tables, targets, everything)
     evidence = label_evidence(
         rung.name,
-        range(len(problem.targets)),
-        problem.targets,
+        everything,
+        targets,
         estimate,
         time.perf_counter() - started,
         title=rung.title,
@@ -100,11 +106,21 @@ def propose_head(
     )
 
     def build() -> LinearPredictor:
-        fitted = variants[best].fit(range(len(problem.targets)))
-        calibration = fit_temperature(tables[best], problem.targets)
+        fitted = variants[best].fit(everything)
+        calibration = fit_bias_temperature(tables[best], targets)
         return LinearPredictor(problem.labels, fitted.features, fitted.head, calibration)
 
     return Candidate(evidence, estimate, build)
+
+
+def _best(tables: Sequence[FloatArray], targets: IntArray, rows: Sequence[int]) -> int:
+    """Which table has the smallest log loss on these rows, each at its best temperature."""
+    losses = []
+    for table in tables:
+        scores, right = table[list(rows)], targets[list(rows)]
+        found = fit_temperature(scores, right).log_probabilities(scores)
+        losses.append(round(float(-found[np.arange(len(right)), right].mean()), 9))
+    return int(np.argmin(losses))
 
 
 def _held_out(variant: Variant, splits: Any, rows: int, labels: int) -> FloatArray:

@@ -17,10 +17,8 @@ from fewshot_llm.types import FloatArray, IntArray, Text
 
 __all__ = ["HiddenHead"]
 
-STRENGTH = 0.01
-"""Numbers are standardised and there are hundreds of them: a strong penalty."""
-
-SHARES = (0.0, 0.25)
+STRENGTH = 10.0
+SHARES = (0.0, 0.25, 1.0)
 """See `heads`."""
 
 
