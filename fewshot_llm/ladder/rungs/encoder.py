@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
 from fewshot_llm.models.encoder import Encoder
