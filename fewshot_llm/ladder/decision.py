@@ -111,7 +111,8 @@ def decide(
         rungs: the whole ladder, from the lowest up.
         skipped: rungs that cannot be measured, by name, and why.
         prefer: the smallest loss, but a rung that hedges is kept unless that one is better by more than noise; or the
-            smallest cost of answering among rungs that are not worse than that one by more than noise (where a rung does not tell its cost, the lowest of them).
+            smallest cost of answering among rungs that are not worse than that one by more than noise (where a rung
+            does not tell its cost, the lowest of them).
         seed: of the choices with a part of the rows held out, by which the figures are corrected.
 
     Raises:

@@ -60,7 +60,7 @@ def wordless(support):
     return Resources(Problem(load_task("review-sentiment"), "zh", support), nothing_lent)
 
 
-@pytest.mark.parametrize(("rung", "least"), [(Words(), 0.9), (HiddenHead(), 0.55)], ids=["words", "hidden-head"])
+@pytest.mark.parametrize(("rung", "least"), [(Words(), 0.9), (HiddenHead(), 0.4)], ids=["words", "hidden-head"])
 def test_a_head_learns_and_is_built_as_it_was_judged(rung, least, resources, support):
     climb = Climb(resources)
     found = rung.propose(climb)
