@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_llm.artifacts.kinds import restore_selection
+from fewshot_llm.artifacts.parts import restore_selection
 from fewshot_llm.artifacts.record import SUPPORT, TEMPLATE, ClassificationRecord, read_record
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import AdapterError, ExportError
