@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
-from fewshot_llm.errors import AdapterError, DataFileError, SupportError, TaskError, nearest
+from fewshot_llm.errors import (
+    AdapterError,
+    DataFileError,
+    ModelError,
+    PullError,
+    SupportError,
+    TaskError,
+    nearest,
+)
 from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
@@ -31,7 +39,9 @@ if TYPE_CHECKING:
     from fewshot_llm.estimators.base import TextEstimator
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.files import Note, Rows
+    from fewshot_llm.ladder.base import Ladder, Prefer
     from fewshot_llm.models.load import LanguageModel
+    from fewshot_llm.predictors.build import ModelLike
     from fewshot_llm.predictors.ranking import RankingPrompt
     from fewshot_llm.prompting.selection import Selection
     from fewshot_llm.scoring.remote.scorer import RemoteScorer
@@ -52,6 +62,7 @@ __all__ = [
     "say",
     "settings_of",
     "take_calibration",
+    "take_ladder",
     "take_ranking_prompt",
     "take_selection",
     "warn_of",
@@ -250,7 +261,7 @@ def open_chosen(options: ModelOptions, language: str, texts: Iterable[str]) -> L
     return connect(options.model, folder, allow_download=trust.allow_download, insecure=trust.insecure)
 
 
-def settings_of(options: Any, model: LanguageModel | RemoteScorer) -> dict[str, Any]:
+def settings_of(options: Any, model: ModelLike) -> dict[str, Any]:
     """An option group as keywords of an estimator: what is chosen by name becomes the object of that name.
 
     Args:
@@ -258,10 +269,12 @@ def settings_of(options: Any, model: LanguageModel | RemoteScorer) -> dict[str, 
         model: which a selection may ask.
     """
     settings = {one.name: getattr(options, one.name) for one in fields(options)}
-    if "selection" in settings:
+    if settings.get("selection") is not None:
         settings["selection"] = take_selection(settings["selection"], model)
-    if "calibration" in settings:
+    if settings.get("calibration") is not None:
         settings["calibration"] = take_calibration(settings["calibration"])
+    if "only" in settings:
+        settings["ladder"] = take_ladder(settings.pop("only"), settings.pop("prefer"), settings["seed"])
     if "prompt" in settings:
         settings["prompt"] = take_ranking_prompt(settings["prompt"])
     return settings
@@ -283,8 +296,15 @@ def make_classifier(
     from fewshot_llm.predictors.build import make_language
 
     language = make_language(prompt.language, described, examples)
-    loaded = open_chosen(model, language, (example.text for example in examples))
-    return FewShotClassifier(described, loaded, **settings_of(replace(prompt, language=language), loaded), **settings)
+    loaded: ModelLike
+    try:
+        loaded = open_chosen(model, language, (example.text for example in examples))
+    except (ModelError, PullError):
+        if model.model != "auto" or model.adapter is not None or prompt.selection == "nearest-hidden":
+            raise
+        loaded = "auto"  # nobody named it: a ladder goes on without it and says why
+    asked = settings_of(replace(prompt, language=language), loaded)
+    return FewShotClassifier(described, loaded, **{**asked, **settings})
 
 
 @dataclass(frozen=True)
@@ -433,7 +453,16 @@ def make_redactor(options: RedactionOptions) -> Redactor | None:
     return Redactor(kinds=PERSONAL | {Kind.ORDER} if options.redact_orders else PERSONAL, regions=regions)
 
 
-def take_selection(name: SelectionName, model: LanguageModel | RemoteScorer) -> Selection:
+def take_ladder(only: str | None, prefer: Prefer, seed: int) -> Ladder | Literal["auto"]:
+    """The ladder of one rung where one is named; else the usual choice."""
+    from fewshot_llm.ladder.rungs.defaults import one_rung, quick_ladder
+
+    if only is not None:
+        return one_rung(only, seed)
+    return "auto" if prefer == "accuracy" else replace(quick_ladder(seed), prefer=prefer)
+
+
+def take_selection(name: SelectionName, model: ModelLike) -> Selection:
     """The selection of that name; one by hidden states uses the model's own."""
     from fewshot_llm.models.load import LanguageModel
     from fewshot_llm.prompting import Balanced, Diverse, Nearest, NearestHidden, RandomOrder

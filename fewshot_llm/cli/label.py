@@ -22,7 +22,6 @@ from fewshot_llm.cli.options import (
     ModelOptions,
     NumberOptions,
     PolicyOptions,
-    PromptOptions,
     RankerPrompt,
     RedactionOptions,
     RegressorPrompt,
@@ -31,6 +30,7 @@ from fewshot_llm.cli.options import (
     RowFiles,
     SavedModelOptions,
     SavedRowFiles,
+    ShownPrompt,
     TaskName,
     ThereMayBe,
 )
@@ -289,7 +289,7 @@ def tag(
     task: TaskName,
     files: Annotated[SavedRowFiles, Without({"merge_labels"})],
     output: ResultFile,
-    prompt: PromptOptions,
+    prompt: ShownPrompt,
     model: SavedModelOptions,
 ) -> None:
     """Give each row of a file all labels that apply."""

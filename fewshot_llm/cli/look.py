@@ -66,7 +66,9 @@ def check(
 def render(
     task: TaskName,
     files: SupportOrSaved,
-    prompt: Annotated[ClassifierPrompt, Without({"calibration", "normalisation", "permutations", "defence"})],
+    prompt: Annotated[
+        ClassifierPrompt, Only({"language", "shots", "selection", "seed", "template", "layout", "cut_long_text"})
+    ],
     model: Annotated[SavedModelOptions, Without({"device", "dtype"})],
     text: str = "…",
     as_json: Json = False,
@@ -76,6 +78,7 @@ def render(
     from fewshot_llm.data import Example
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.predictors.build import make_builder, make_language
+    from fewshot_llm.predictors.prompted import DEFAULT_SHOTS
     from fewshot_llm.scoring.encoding import encode
     from fewshot_llm.scoring.tree_scorer import TreeScorer
 
@@ -96,8 +99,8 @@ def render(
             language,
             TreeScorer(loaded),
             template=prompt.template,
-            selection=take_selection(prompt.selection, loaded),
-            shots=prompt.shots,
+            selection=None if prompt.selection is None else take_selection(prompt.selection, loaded),
+            shots=DEFAULT_SHOTS if prompt.shots is None else prompt.shots,
             seed=prompt.seed,
             layout=prompt.layout,
             cut_long_text=prompt.cut_long_text,

@@ -53,6 +53,7 @@ __all__ = [
     "ServerOptions",
     "ShardFolder",
     "ShardOptions",
+    "ShownPrompt",
     "SuiteCells",
     "SuiteFolder",
     "SupportOrSaved",
@@ -162,18 +163,28 @@ class PromptOptions:
     """What every estimator asks with."""
 
     language: Annotated[str, flag("--lang")] = "auto"
-    shots: Annotated[int, flag(min=0)] = 4
     seed: int = 0
     template: Annotated[int | None, flag("--template-version", min=1)] = None
     layout: Literal["auto", "plain", "chat"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierPrompt(PromptOptions):
-    """What a classifier asks with."""
+class ShownPrompt(PromptOptions):
+    """What an estimator asks with that shows demonstrations, whatever they are worth."""
 
-    selection: SelectionName = "balanced"
-    calibration: CalibrationName = "out-of-fold"
+    shots: Annotated[int, flag(min=0)] = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierPrompt(PromptOptions):
+    """What a classifier answers with; what is said of the prompt is asked as it is, and no ladder is climbed."""
+
+    only: str | None = None
+    prefer: Literal["accuracy", "cost"] = "accuracy"
+    encoder: str = "auto"
+    shots: Annotated[int | None, flag(min=0)] = None
+    selection: SelectionName | None = None
+    calibration: CalibrationName | None = None
     normalisation: Literal["sum", "mean", "pmi"] = "sum"
     permutations: Count = 1
     cut_long_text: bool = False
@@ -181,7 +192,7 @@ class ClassifierPrompt(PromptOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressorPrompt(PromptOptions):
+class RegressorPrompt(ShownPrompt):
     """What a regressor asks with."""
 
     shots: Annotated[int, flag(min=0)] = 2
@@ -190,7 +201,7 @@ class RegressorPrompt(PromptOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankerPrompt(PromptOptions):
+class RankerPrompt(ShownPrompt):
     """What a ranker asks with."""
 
     prompt: Annotated[RankingPromptName, flag("--way")] = "pmi"
@@ -417,6 +428,7 @@ class LadderOptions:
     target: float = 0.9
     recipe: str | None = None
     budget_minutes: float | None = None
+    prefer: Literal["accuracy", "cost"] = "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)

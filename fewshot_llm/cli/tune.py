@@ -25,7 +25,7 @@ def tune(
     files: CheckedFiles,
     output: ModelResult,
     climb: LadderOptions,
-    prompt: Annotated[ClassifierPrompt, Only({"language", "seed", "template", "layout", "cut_long_text"})],
+    prompt: Annotated[ClassifierPrompt, Only({"encoder", "language", "seed", "template", "layout", "cut_long_text"})],
     model: Annotated[ModelOptions, Without({"adapter", "allow_download", "insecure"})],
     force: bool = False,
 ) -> None:

@@ -26,4 +26,9 @@ from .evidence import (
     label_evidence as label_evidence,
     number_evidence as number_evidence,
 )
-from .rungs import LABEL_RUNGS as LABEL_RUNGS, QUICK_RUNGS as QUICK_RUNGS, quick_ladder as quick_ladder
+from .rungs import (
+    LABEL_RUNGS as LABEL_RUNGS,
+    QUICK_RUNGS as QUICK_RUNGS,
+    one_rung as one_rung,
+    quick_ladder as quick_ladder,
+)

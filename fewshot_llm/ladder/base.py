@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from fewshot_llm.data import Problem, SupportSet, folds
 from fewshot_llm.errors import TuningError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # these load torch, and a report of a decision needs none
     from fewshot_llm.training.recipe import Recipe
     from fewshot_llm.training.trainer import EpochReport
 
-__all__ = ["Candidate", "Climb", "Ladder", "LadderCallbacks", "Measured", "Rung", "Skipped", "check_target"]
+__all__ = ["Candidate", "Climb", "Ladder", "LadderCallbacks", "Measured", "Prefer", "Rung", "Skipped", "check_target"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Skipped:
 
 
 Measured: TypeAlias = Evidence | Skipped
+Prefer: TypeAlias = Literal["accuracy", "cost"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Ladder:
         budget_minutes: wall time for all measuring and training together; None for no limit.
         seed: the only source of chance.
         rungs: from the cheapest to the most expensive; None for those of `fewshot_llm.ladder.LABEL_RUNGS`.
+        prefer: `accuracy` keeps the best; `cost` the cheapest that is not worse than the best beyond noise.
 
     Raises:
         TuningError: a target outside (0, 1], a budget that is not positive, two rungs of one name, or what is none.
@@ -111,6 +113,7 @@ class Ladder:
     budget_minutes: float | None = None
     seed: int = 0
     rungs: tuple[Rung, ...] | None = None
+    prefer: Prefer = "accuracy"
 
     def __post_init__(self) -> None:
         check_target(self.target)

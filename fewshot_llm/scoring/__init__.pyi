@@ -62,4 +62,8 @@ from .tree_scorer import (
     halve_on_out_of_memory as halve_on_out_of_memory,
     probe_difference as probe_difference,
 )
-from .vectors import MeanHiddenState as MeanHiddenState
+from .vectors import (
+    MeanHiddenState as MeanHiddenState,
+    OneWordState as OneWordState,
+    one_word_states as one_word_states,
+)

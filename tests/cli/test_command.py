@@ -34,11 +34,9 @@ from fewshot_llm.cli.command import (
     typer_function,
 )
 from fewshot_llm.estimators import FewShotClassifier, FewShotMultiLabelClassifier, FewShotRanker, FewShotRegressor
-from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder import QUICK_RUNGS, Ladder
 from fewshot_llm.predictors import PmiPrompt
-from fewshot_llm.prompting import Balanced
 from fewshot_llm.selective import SelectivePolicy
-from fewshot_llm.stats import OutOfFold
 
 LANGUAGES = ("en", "zh")
 MOST_PARAMETERS = 8
@@ -141,9 +139,9 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("group", "taker", "named"),
         [
-            (options.ClassifierPrompt, FewShotClassifier, {"selection": Balanced(), "calibration": OutOfFold()}),
+            (options.ClassifierPrompt, FewShotClassifier, {}),
             (options.RegressorPrompt, FewShotRegressor, {}),
-            (options.PromptOptions, FewShotMultiLabelClassifier, {}),
+            (options.ShownPrompt, FewShotMultiLabelClassifier, {}),
             (options.RankerPrompt, FewShotRanker, {"prompt": PmiPrompt()}),
             (options.LadderOptions, Ladder, {}),
         ],
@@ -154,12 +152,21 @@ class TestCommands:
         """So that a command passes a group on as keywords; what is chosen by name stands for the default object."""
         taken = inspect.signature(taker).parameters
         for field in dataclasses.fields(group):
+            if field.name in ("only", "prefer") and "ladder" in taken:  # together they are the ladder
+                continue
             assert field.name in taken
             if field.name not in named:
                 assert field.default == taken[field.name].default, field.name
         settings = settings_of(group(), model=None)  # type: ignore[arg-type]
         assert {name: settings[name] for name in named} == named
         assert all(taken[name].default is None for name in named)
+
+    def test_wishes_for_a_rung_are_the_ladder(self) -> None:
+        assert settings_of(options.ClassifierPrompt(), model=None)["ladder"] == "auto"  # type: ignore[arg-type]
+        one = settings_of(options.ClassifierPrompt(only="words", seed=3), model=None)["ladder"]  # type: ignore[arg-type]
+        assert ([rung.name for rung in one.rungs], one.seed) == (["words"], 3)
+        cheap = settings_of(options.ClassifierPrompt(prefer="cost"), model=None)["ladder"]  # type: ignore[arg-type]
+        assert (cheap.prefer, cheap.rungs) == ("cost", QUICK_RUNGS)
 
     @pytest.mark.parametrize(
         ("group", "taker"), [(options.ModelOptions, FewShotClassifier), (options.PolicyOptions, SelectivePolicy)]

@@ -1,4 +1,9 @@
-from .defaults import LABEL_RUNGS as LABEL_RUNGS, QUICK_RUNGS as QUICK_RUNGS, quick_ladder as quick_ladder
+from .defaults import (
+    LABEL_RUNGS as LABEL_RUNGS,
+    QUICK_RUNGS as QUICK_RUNGS,
+    one_rung as one_rung,
+    quick_ladder as quick_ladder,
+)
 from .encoder import EncoderHead as EncoderHead, LargeEncoderHead as LargeEncoderHead
 from .hidden_head import HiddenHead as HiddenHead
 from .lora import (

@@ -122,8 +122,15 @@ class Lora(Rung):
             title=self.title,
             settings=settings,
             seed=climb.seed,
+            seconds_per_1000=_answering(climb, recipe),
         )
         return Candidate(evidence, estimate, lambda: _trained(climb, recipe, crossfit))
+
+
+def _answering(climb: Climb, recipe: Recipe) -> float | None:
+    """Seconds per 1,000 rows: as many as a prompt without demonstrations takes, where the adapter is asked by one."""
+    plain = [one.evidence for one in climb.candidates if one.evidence.settings.get("shots") == 0]
+    return plain[0].seconds_per_1000 if plain and recipe.demonstrations == 0 else None
 
 
 def lora_builder(inference: Inference, recipe: Recipe) -> PromptBuilder:

@@ -42,8 +42,10 @@ __all__ = [
 MOST_DEMONSTRATIONS = 128
 """Longer prompts cost more than a LoRA training on the same rows."""
 
-SHOTS = (1, 2, 4, 8)
-NEAREST = (4, 8)
+SHOTS = (1, 4)
+NEAREST = (4,)
+"""Other numbers, the mean per token and earlier versions of templates were tried for long, and hardly ever decided."""
+
 MOST_READ = "en"
 """The language of which most models have read most: its label words may work better on texts in any language.
 
@@ -74,9 +76,8 @@ FOLDS = 5
 NOTHING_HELD_OUT = Text(
     "no way of showing demonstrations leaves every row held out", "没有一种示例设置能让每条样例都被留出"
 )
-NOTHING_TO_CALIBRATE = Text("there are no demonstrations to calibrate", "没有可校准的示例设置")
 
-NORMALISATIONS: tuple[NormalisationName, ...] = ("sum", "mean", "pmi")
+NORMALISATIONS: tuple[NormalisationName, ...] = ("sum", "pmi")
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,12 @@ class PromptSetting:
         shots: as `PromptBuilder.shots`.
         selection: which demonstrations.
         normalisation: which score of a label is compared.
-        template_version: of the task's template; None for the one that the inference has.
         language: of the prompt around the texts, and of the label words; None for the one that the inference has.
     """
 
     shots: int
     selection: Selection
     normalisation: NormalisationName = "sum"
-    template_version: int | None = None
     language: str | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -103,7 +102,6 @@ class PromptSetting:
             "shots": self.shots,
             "selection": repr(self.selection),
             "normalisation": self.normalisation,
-            "template_version": self.template_version,
             "language": self.language,
         }
 
@@ -116,11 +114,13 @@ class ScoredSetting:
         setting: which one.
         scores: nats, shape [support rows, labels].
         targets: true label positions, shape [support rows].
+        seconds_per_1000: what asking 1,000 rows costs.
     """
 
     setting: PromptSetting
     scores: FloatArray
     targets: IntArray
+    seconds_per_1000: float
 
 
 class RememberingScorer:
@@ -166,12 +166,9 @@ def with_setting(inference: Inference, setting: PromptSetting) -> Inference:
     """The same inference under another setting."""
     inference = _in_language(inference, setting.language)
     builder = inference.builder
-    template = builder.template
-    if setting.template_version not in (None, template.version):
-        template = load_template(builder.task, builder.language, setting.template_version)
     return replace(
         inference,
-        builder=replace(builder, shots=setting.shots, selection=setting.selection, template=template),
+        builder=replace(builder, shots=setting.shots, selection=setting.selection),
         normalisation=as_normalisation(setting.normalisation),
     )
 
@@ -210,8 +207,7 @@ def languages_to_try(inference: Inference) -> list[str | None]:
 def candidate_settings(inference: Inference) -> Iterator[PromptSetting]:
     """Settings worth trying, from the cheapest up.
 
-    The inference's own setting is among them; so are those of `languages_to_try`, in turn, and earlier versions of its
-    template.
+    The inference's own setting is among them; so are those of `languages_to_try`, in turn.
     """
     builder, support = inference.builder, inference.support
     classes = len(builder.labels)
@@ -228,23 +224,6 @@ def candidate_settings(inference: Inference) -> Iterator[PromptSetting]:
         for language in asked:
             for normalisation in NORMALISATIONS:
                 yield PromptSetting(shots, selection, normalisation, language=language)
-    for version in _other_versions(inference):
-        for shots, selection in shown:
-            for normalisation in NORMALISATIONS:
-                yield PromptSetting(shots, selection, normalisation, version)
-
-
-def _other_versions(inference: Inference) -> list[int]:
-    builder = inference.builder
-    found = []
-    for version in range(builder.template.version - 1, 0, -1):
-        try:
-            earlier = load_template(builder.task, builder.language, version)
-        except TemplateError:
-            continue
-        if earlier.name.rpartition(".v")[0] == builder.template.name.rpartition(".v")[0]:
-            found.append(version)
-    return found
 
 
 def score_settings(
@@ -269,13 +248,18 @@ def score_settings(
     remembering = RememberingScorer(inference.scorer)
     inference = replace(inference, scorer=remembering)
     scored: list[ScoredSetting] = []
+    costs: dict[PromptSetting, float] = {}
     for setting in settings:
         late = time.perf_counter() - started > seconds_allowed
         if scored and (late or remembering.bytes_read > bytes_allowed):
             break
+        before = time.perf_counter()
         found = score_held_out(with_setting(inference, setting))
+        spent = time.perf_counter() - before
+        # What is read off scores that are known already costs as much as scoring them did.
+        cost = costs.setdefault(replace(setting, normalisation="sum"), 1000 * spent / max(1, len(found.rows)))
         if np.array_equal(found.rows, np.arange(len(inference.support))):
-            scored.append(ScoredSetting(setting, found.scores, found.targets))
+            scored.append(ScoredSetting(setting, found.scores, found.targets, cost))
     return scored
 
 
@@ -312,7 +296,7 @@ class InContext(Rung):
     """Demonstrations; which, how many and in which language is chosen by nested cross-validation.
 
     Attributes:
-        search: whether settings are tried; else the prompt is taken as it is.
+        search: whether other demonstrations are tried; else those that would be served without a ladder are shown.
     """
 
     name: ClassVar[str] = "in-context"
@@ -322,7 +306,7 @@ class InContext(Rung):
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Try settings until time or reading is used up."""
         started, allowed = time.perf_counter(), allowed_search(climb) if self.search else {}
-        settings = candidate_settings(climb.inference) if self.search else [own_setting(climb.inference)]
+        settings = candidate_settings(climb.inference) if self.search else own_settings(climb.inference)
         scored = score_settings(climb.inference, settings, **allowed)
         if not scored:
             return Skipped(NOTHING_HELD_OUT)
@@ -331,7 +315,10 @@ class InContext(Rung):
 
 @dataclass(frozen=True)
 class Calibrated(Rung):
-    """The demonstrations' scores with a bias per label and a temperature, fitted out of fold."""
+    """The demonstrations' scores with a bias per label and a temperature, fitted out of fold.
+
+    Where no rung below has shown demonstrations, it shows those that would be served without a ladder.
+    """
 
     name: ClassVar[str] = "calibrated"
     title: ClassVar[Text] = Text("calibrated", "校准后的上下文示例")
@@ -339,18 +326,22 @@ class Calibrated(Rung):
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Choose among the same scores, calibrated."""
+        started = time.perf_counter()
         shown = [
             one for one in climb.candidates if isinstance(one, PromptedCandidate) and one.evidence.rung in self.reads
         ]
-        if not shown:
-            return Skipped(NOTHING_TO_CALIBRATE)
-        return _best(self, climb, time.perf_counter(), shown[-1].tried, {}, fit_bias_temperature)
+        tried = shown[-1].tried if shown else score_settings(climb.inference, own_settings(climb.inference))
+        if not tried:
+            return Skipped(NOTHING_HELD_OUT)
+        return _best(self, climb, started, tried, {}, fit_bias_temperature)
 
 
-def own_setting(inference: Inference) -> PromptSetting:
-    """The setting that an inference has."""
+def own_settings(inference: Inference) -> Iterator[PromptSetting]:
+    """The demonstrations that an inference shows, in the languages of `languages_to_try`."""
     builder = inference.builder
-    return PromptSetting(builder.shots, builder.selection)
+    for language in languages_to_try(inference):
+        for normalisation in NORMALISATIONS:
+            yield PromptSetting(builder.shots, builder.selection, normalisation, language=language)
 
 
 def allowed_search(climb: Climb) -> dict[str, float]:
@@ -404,6 +395,7 @@ def _candidate(
         title=rung.title,
         settings={**setting.describe(), "language": language, **facts},
         seed=climb.seed,
+        seconds_per_1000=next(found.seconds_per_1000 for found in scored if found.setting == setting),
     )
 
     def build() -> PromptedPredictor:
