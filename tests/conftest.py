@@ -22,7 +22,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from fewshot_llm.models import LanguageModel
+from fewshot_llm.models import LanguageModel, convert_e5
+from tests.tiny_encoder import write_e5
 from tests.word_scorer import WordScorer
 
 settings.register_profile("fewshot", deadline=None)  # a busy machine is no failure
@@ -145,6 +146,16 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.model.save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def e5_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny encoder with random weights."""
+    folder = tmp_path_factory.mktemp("e5")
+    write_e5(folder / "published")
+    (folder / "made").mkdir()
+    convert_e5(folder / "published", folder / "made")
+    return folder / "made"
 
 
 @pytest.fixture(scope="session")

@@ -132,6 +132,7 @@ RankingPromptName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Position: TypeAlias = Annotated[int, Field(ge=0, lt=10**9)]
+NgramLength: TypeAlias = Annotated[int, Field(ge=1, le=20)]
 Width: TypeAlias = Annotated[int, Field(ge=0, le=10**8)]
 Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 RungName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
@@ -287,6 +288,12 @@ class PromptMember(_Frozen):
     calibrations: Calibrations
 
 
+def _ascending(ngrams: tuple[int, int]) -> tuple[int, int]:
+    if ngrams[0] > ngrams[1]:
+        raise ValueError("the shortest run is longer than the longest")
+    return ngrams
+
+
 class TermsRecord(_Frozen):
     """`CountedTerms` as JSON holds them; the terms are in a file of their own.
 
@@ -297,7 +304,7 @@ class TermsRecord(_Frozen):
     """
 
     analyzer: Analyzer
-    ngrams: tuple[Annotated[int, Field(ge=1, le=20)], Annotated[int, Field(ge=1, le=20)]]
+    ngrams: Annotated[tuple[NgramLength, NgramLength], AfterValidator(_ascending)]
     terms: Width
 
 
