@@ -108,6 +108,7 @@ __all__ = [
     "Artifact",
     "KindFunctions",
     "Predictor",
+    "adapter_folder",
     "adapters_of",
     "asked_model",
     "describe",
@@ -630,6 +631,14 @@ def adapters_of(artifact: Artifact) -> list[Adapter | Path]:
     """
     found = (_adapter_of(member, artifact.adapter) for member in members_of(artifact))
     return [one for one in found if one is not None]
+
+
+def adapter_folder(predictor: LabelPredictor) -> Path | None:
+    """The folder of the adapter that a prompt among the members answers with; None where there is none."""
+    asked = (asked_model(member) for member in predictor.members if isinstance(member, PromptedPredictor))
+    models = (local_model(scorer) for scorer in asked if scorer is not None and not isinstance(scorer, LanguageModel))
+    sources = (model.adapter_source for model in models if model is not None)
+    return next((source for source in sources if isinstance(source, Path)), None)
 
 
 def asked_model(member: Any) -> Scorer | LanguageModel | None:

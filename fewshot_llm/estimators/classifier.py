@@ -412,6 +412,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).
 
+        Of a mixture it is the member with the adapter: a server knows neither heads nor weights; the bundle says so.
+
         Args:
             target: `peft`, `merged`, `gguf-lora`, `gguf-merged`, `ollama` or `decision`.
             folder: the bundle to write.
@@ -420,10 +422,12 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             ExportError: there is no adapter, an unknown target, or one that cannot express it.
         """
+        from fewshot_llm.artifacts.kinds import adapter_folder
         from fewshot_llm.export.bundle import export_classifier
 
         check_is_fitted(self)
-        export_classifier(self.adapter, self.support_, target, Path(folder), overwrite=overwrite)
+        adapter = self.adapter if self.adapter is not None else adapter_folder(self.predictor_)
+        export_classifier(adapter, self.support_, target, Path(folder), overwrite=overwrite)
 
     @classmethod
     def _of_artifact(cls, found: Artifact, device: str | None, dtype: str | None) -> Self:
