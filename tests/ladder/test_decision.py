@@ -21,13 +21,15 @@ from fewshot_llm.ladder import (
     decide,
     label_evidence,
 )
-from fewshot_llm.ladder.rungs import LABEL_RUNGS
+from fewshot_llm.ladder.rungs import Calibrated, InContext, Lora, ZeroShot
 from fewshot_llm.types import Text
 from tests.ladder.conftest import bare
+from tests.ladder.stand_in import unasked
 
 ROWS = 60
 TARGETS = np.arange(ROWS) % 2
-RUNGS = tuple(rung.name for rung in LABEL_RUNGS)
+PROMPTS = (ZeroShot(), InContext(), Calibrated(), Lora())
+RUNGS = tuple(rung.name for rung in PROMPTS)
 
 
 @cache
@@ -40,19 +42,13 @@ def evidence(rung, right, sure=0.9):
 
 
 def decided(found, target=0.9, prefer="accuracy"):
-    return decide(found, target, LABEL_RUNGS, prefer=prefer)
+    return decide(found, target, PROMPTS, prefer=prefer)
 
 
 def climbed(measure, target=0.9):
     """Climb a ladder whose rungs are named as the real ones and whose evidence is what `measure` says."""
-    rungs = [stand_in(real, measure) for real in LABEL_RUNGS]
-    return climb_rungs(Climb(Served()), rungs, target)[0]
-
-
-class Served:
-    """What is served without a ladder; only its scorer is looked at, for the device, and how many rows there are."""
-
-    scorer, support = None, range(ROWS)
+    rungs = [stand_in(real, measure) for real in PROMPTS]
+    return climb_rungs(Climb(unasked(ROWS)), rungs, target)[0]
 
 
 def stand_in(real, measure):
@@ -178,7 +174,7 @@ def test_one_rung_is_told_as_it_is():
 def test_words_are_told_beside_what_is_kept():
     rungs = [stand_in(type("Words", (), {"name": "words", "title": Text("words", "词语"), "reads": ()}), None)]
     found = [evidence("words", 50), evidence("lora", 60)]
-    decision = decide(found, 0.9, [*rungs, *LABEL_RUNGS])
+    decision = decide(found, 0.9, [*rungs, *PROMPTS])
     assert decision.words == found[0].accuracy
     assert "words alone, which is three lines of scikit-learn, reach 0.833" in decision.reason
     assert "三行 scikit-learn" in decision.reason_zh
@@ -186,7 +182,7 @@ def test_words_are_told_beside_what_is_kept():
         decision.headline.en == "lora answers: right on 1.00 [.94, 1.00] of unseen rows (corrected); words alone .83."
     )
     assert decision.headline.zh == "由“lora”判定：未见数据上的准确率 1.00 [.94, 1.00]（已校正）；仅用词语为 .83。"
-    alone = decide([evidence("words", 60), evidence("lora", 50)], 0.9, [*rungs, *LABEL_RUNGS])
+    alone = decide([evidence("words", 60), evidence("lora", 50)], 0.9, [*rungs, *PROMPTS])
     assert "That is what three lines of scikit-learn reach." in alone.reason
     assert "words alone" not in alone.headline.en
 
