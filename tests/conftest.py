@@ -31,9 +31,11 @@ from fewshot_llm.models import (
     CachedFile,
     LanguageModel,
     ModelRecord,
+    convert_e5,
     model_folder,
     resolve_encoder,
 )
+from tests.tiny_encoder import write_e5
 from tests.word_scorer import WordScorer
 
 settings.register_profile("fewshot", deadline=None)  # a busy machine is no failure
@@ -209,6 +211,16 @@ def nothing_is_fetched(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     if request.node.get_closest_marker("real_model") is None:
         monkeypatch.setenv("FEWSHOT_HOME", str(request.getfixturevalue("tiny_home")))
         monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+
+@pytest.fixture(scope="session")
+def e5_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny encoder with random weights."""
+    folder = tmp_path_factory.mktemp("e5")
+    write_e5(folder / "published")
+    (folder / "made").mkdir()
+    convert_e5(folder / "published", folder / "made")
+    return folder / "made"
 
 
 @pytest.fixture(scope="session")

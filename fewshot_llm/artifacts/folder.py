@@ -11,26 +11,51 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from fewshot_llm.artifacts.kinds import Artifact, SavedParts, describe, restore, tuned_of
+from fewshot_llm.artifacts.card import model_card
+from fewshot_llm.artifacts.kinds import (
+    Artifact,
+    adapters_of,
+    describe,
+    kept_out_of_fold,
+    members_of,
+    needs_rows,
+    restore,
+    support_of,
+    templates_of,
+)
+from fewshot_llm.artifacts.parts import (
+    SavedParts,
+    arrays_of,
+    encoders_of,
+    read_arrays,
+    read_terms,
+    terms_of,
+    write_arrays,
+)
 from fewshot_llm.artifacts.record import (
     ADAPTER_FILES,
+    ARRAYS,
     BASKETS,
     CARD,
     DECISION,
     FILES,
+    NOTICE,
     RECORD,
     SUPPORT,
-    TEMPLATE,
+    TEMPLATES,
+    TERMS,
     ArtifactRecord,
     BaseRecord,
     CalibrationRecord,
     ClassificationRecord,
-    RegressionRecord,
+    ClassifierRecord,
+    EncoderRecord,
     explain_other_kind,
     explain_record_error,
     model_record,
@@ -49,17 +74,20 @@ from fewshot_llm.files import (
 )
 from fewshot_llm.files.atomic import atomic_folder
 from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.models.encoder import Encoder, load_encoder
+from fewshot_llm.models.licence import notice
 from fewshot_llm.models.trust import RecordedModel
 from fewshot_llm.predictors.build import ModelLike, make_scorer
 from fewshot_llm.predictors.choices import Basket
 from fewshot_llm.predictors.prompted import Inference
 from fewshot_llm.predictors.ranking import RankingPredictor
 from fewshot_llm.scoring.base import Scorer, local_model
-from fewshot_llm.training.lora import Adapter
-from fewshot_llm.types import Text
+from fewshot_llm.scoring.tree_scorer import choose_scorer
+from fewshot_llm.training.lora import Adapter, adapted_by_folder
 
 __all__ = [
     "Artifact",
+    "EncoderLike",
     "is_artifact",
     "load_artifact",
     "read_decision",
@@ -67,6 +95,9 @@ __all__ = [
     "save_artifact",
     "trained_on",
 ]
+
+
+EncoderLike: TypeAlias = str | os.PathLike[str] | Encoder
 
 
 def is_artifact(folder: Path) -> bool:
@@ -98,23 +129,45 @@ def save_artifact(artifact: Artifact, folder: Path, *, overwrite: bool = False) 
     _require_known_files(folder)
     with _savable():
         record = describe(artifact)
-    inference = artifact.predictor.inference
-    adapter = _adapter_of(artifact, inference.scorer)
+        terms = json.dumps(terms_of(members_of(artifact)), ensure_ascii=False)
+        terms.encode()
+    adapters, arrays = adapters_of(artifact), arrays_of(members_of(artifact), kept_out_of_fold(artifact))
     with atomic_folder(folder, owned=RECORD, overwrite=overwrite) as partial:
-        atomic_write_text(partial / TEMPLATE, inference.builder.template.source)
-        if _needs_rows(artifact, record, adapter is not None):
-            _write_support(partial / SUPPORT, inference.support)
+        for place, template in templates_of(artifact).items():
+            atomic_write_text(partial / TEMPLATES[place], template)
+        if needs_rows(artifact):
+            _write_support(partial / SUPPORT, support_of(artifact))
         if isinstance(artifact.predictor, RankingPredictor) and artifact.predictor.counts is not None:
             _write_baskets(partial / BASKETS, artifact.predictor.counts.baskets())
         if artifact.decision is not None:
             atomic_write_json(partial / DECISION, artifact.decision.model_dump(mode="json"))
-        if adapter is not None:
-            _write_adapter(partial, adapter, record.base)
-        atomic_write_text(partial / CARD, model_card(record, artifact.decision))
-        files = {name: sha256_file(partial / name) for name in FILES if (partial / name).is_file() and name != CARD}
+        if adapters and record.base is not None:
+            _write_adapter(partial, adapters[0], record.base)
+        if arrays:
+            with atomic_write(partial / ARRAYS) as path:
+                write_arrays(path, arrays)
+        if terms != "[]":
+            atomic_write_text(partial / TERMS, terms + "\n")
+        if told := notice(source.name for source in record.derived_from):
+            atomic_write_text(partial / NOTICE, told)
+        files = {name: sha256_file(partial / name) for name in FILES if (partial / name).is_file()}
         record = record.model_copy(update={"files": files})
+        atomic_write_text(partial / CARD, model_card(record, artifact.decision))
         atomic_write_json(partial / RECORD, record.model_dump(mode="json"))
     return record
+
+
+@dataclass(frozen=True)
+class _Found:
+    """How the user of a call wants models to be found."""
+
+    model: ModelLike | None
+    encoder: EncoderLike | None
+    device: str | None
+    dtype: str | None
+    allow_base_mismatch: bool
+    allow_download: bool
+    insecure: bool
 
 
 def load_artifact(
@@ -122,6 +175,7 @@ def load_artifact(
     *,
     answers: Kind | None = None,
     model: ModelLike | None = None,
+    encoder: EncoderLike | None = None,
     device: str | None = None,
     dtype: str | None = None,
     allow_base_mismatch: bool = False,
@@ -130,14 +184,18 @@ def load_artifact(
 ) -> Artifact:
     """Read what `save_artifact` wrote; it answers as the saved one did, without fitting again.
 
+    Only the models that it answers with are loaded: none for counts of words.
+
     Args:
         folder: where it is.
         answers: the kind of task that it has to answer; None for any.
-        model: in place of the recorded one: a name or path, a model with the adapter on it, or a scorer.
+        model: in place of the recorded language model: a name or path, a model with the adapter on it, or a scorer.
+            Where only some of a mixture's members have the adapter, a model without it.
+        encoder: in place of the recorded one: a name or path, or an encoder.
         device: where to run.
         dtype: the weights' number format.
         allow_base_mismatch: accept a model with other weights; the calibration will not fit.
-        allow_download: fetch the recorded model where it is not in the cache.
+        allow_download: fetch recorded models where they are not in the cache.
         insecure: allow that the key goes in clear to the server given as `model`.
 
     Raises:
@@ -147,31 +205,114 @@ def load_artifact(
     record = read_record(folder)
     if answers is not None and answers != record.answers:
         raise ArtifactError(explain_other_kind(folder, record.answers, answers))
-    if model is None and not record.base.name:
+    options = _Found(model, encoder, device, dtype, allow_base_mismatch, allow_download, insecure)
+    with _usable(folder / RECORD):
+        parts = SavedParts(
+            _read_support(folder, record),
+            templates={
+                place: (folder / name).read_text(encoding="utf-8")
+                for place, name in enumerate(TEMPLATES)
+                if (folder / name).is_file()
+            },
+            arrays=read_arrays(folder, record),
+            terms=read_terms(folder, record),
+            decision=read_decision(folder),
+            baskets=_read_baskets(folder, record),
+        )
+    chosen, scorers, adapter = _load_language_model(folder, record, options)
+    parts = replace(parts, scorers=scorers, encoders=_load_encoders(folder, record, options))
+    with _usable(folder / RECORD):
+        found = restore(record, parts)
+    return replace(found, adapter=adapter, model=chosen, encoder=encoder if isinstance(encoder, str) else None)
+
+
+def _load_language_model(
+    folder: Path, record: ArtifactRecord, options: _Found
+) -> tuple[ModelLike | None, dict[str, Scorer], Path | None]:
+    """The model by the name under which it was chosen, scorers by the recorded adapter, and where the adapter lies."""
+    if record.base is None:
+        return options.model, {}, None
+    if options.model is None and not record.base.name:
         raise ArtifactError(
             f"What is in {folder} was fitted with a server or a scorer of your own. Give it again: --model ADDRESS, or "
             "load(…, model=address or scorer)."
         )
-    chosen: ModelLike = record.recorded_base(folder, allow_download=allow_download) if model is None else model
+    chosen = options.model
+    if chosen is None:
+        chosen = record.recorded_base(folder, allow_download=options.allow_download)
     has_adapter = (folder / ADAPTER_FILES[0]).is_file()
+    named = {one for one in record.adapters if one}
+    if len(named) > 1 or (named and len(record.adapters) > 1 and not has_adapter):
+        raise ArtifactError(
+            f"{folder / RECORD} names {len(named)} adapters, and the folder holds {int(has_adapter)}. Copy the folder "
+            "again as it was saved, or fit again."
+        )
+    several = len(record.adapters) > 1
     adapter = folder if has_adapter and isinstance(chosen, str | os.PathLike | RecordedModel) else None
     scorer = make_scorer(
         chosen,
-        record.prompt.language,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        allow_download=allow_download,
-        insecure=insecure,
+        record.language,
+        adapter=None if several else adapter,
+        device=options.device,
+        dtype=options.dtype,
+        allow_download=options.allow_download,
+        insecure=options.insecure,
     )
-    if not allow_base_mismatch:
+    if not options.allow_base_mismatch:
         _require_same_model(folder, record, scorer)
-    with _usable(folder / RECORD):
-        template = (folder / TEMPLATE).read_text(encoding="utf-8")
-        parts = SavedParts(scorer, template, _read_support(folder, record), _read_baskets(folder, record))
-        predictor, policy = restore(record, parts)
-    classes = record.classes if isinstance(record, ClassificationRecord) else ()
-    return Artifact(predictor, classes, policy, read_decision(folder), adapter, chosen)
+    if not several:
+        return chosen, dict.fromkeys(record.adapters, scorer), adapter
+    model = local_model(scorer)
+    if model is None:
+        raise ArtifactError(
+            f"Some of what answers in {folder} asks the model with its adapter and some without, which needs the model "
+            "in this process. Give its name or folder as the model, or a LanguageModel."
+        )
+    with_adapter = choose_scorer(adapted_by_folder(model, folder))
+    return chosen, {name: with_adapter if name else scorer for name in record.adapters}, None
+
+
+def _load_encoders(folder: Path, record: ArtifactRecord, options: _Found) -> dict[int, Encoder]:
+    """The encoders that members read, by position; one that was given in place of the recorded one that it is like.
+
+    Raises:
+        ArtifactError: it has other weights.
+        ModelError: a recorded one is not here, or is an address.
+    """
+    wanted = encoders_of(record)
+    prints = {one.fingerprint for one in wanted.values()}
+    found: dict[int, Encoder] = {}
+    used = False
+    for place, one in wanted.items():
+        known = next((found[at] for at, other in wanted.items() if at in found and other == one), None)
+        if known is None and options.encoder is not None:
+            given = options.encoder
+            if not isinstance(given, Encoder):
+                given = load_encoder(os.fspath(given), device=options.device, prefix=one.prefix)
+            if given.fingerprint == one.fingerprint or (options.allow_base_mismatch and len(prints) == 1):
+                known, used = given, True
+            elif len(prints) == 1:
+                raise _other_encoder(folder, one, given)
+        if known is None:
+            recorded = RecordedModel(one.name, str(folder / RECORD), options.allow_download, "encoder")
+            known = load_encoder(recorded, device=options.device, prefix=one.prefix)
+            if known.fingerprint != one.fingerprint and not options.allow_base_mismatch:
+                raise _other_encoder(folder, one, known)
+        found[place] = known
+    if options.encoder is not None and wanted and not used:
+        raise ArtifactError(
+            f"What is in {folder} reads {', '.join(one.name for one in wanted.values())}, and the encoder that was "
+            "given is none of them. Leave it out, or give one of these."
+        )
+    return found
+
+
+def _other_encoder(folder: Path, recorded: EncoderRecord, loaded: Encoder) -> ArtifactError:
+    return ArtifactError(
+        f"What is in {folder} was fitted with the encoder {recorded.name} (files {recorded.sha256[:12]}), and this is "
+        f"{loaded.name} (files {loaded.sha256[:12]}): the head does not fit its vectors. Give the recorded one "
+        "(--encoder, encoder=…), fit again on this one, or allow it (--allow-base-mismatch, allow_base_mismatch=True)."
+    )
 
 
 def read_decision(folder: Path) -> Decision | None:
@@ -195,7 +336,7 @@ def trained_on(adapter: str | os.PathLike[str] | None) -> str | None:
     """
     if adapter is None or not is_artifact(Path(adapter)):
         return None
-    training = read_record(Path(adapter)).training
+    training = read_record(Path(adapter)).trained
     return None if training is None else training.support_fingerprint
 
 
@@ -214,7 +355,9 @@ def recorded_calibration(adapter: str | os.PathLike[str], inference: Inference) 
     if trained_on(folder) != inference.support.fingerprint:
         return None
     record = read_record(folder)
-    if record.prompt.fingerprint != inference.builder.fingerprint or not isinstance(record, ClassificationRecord):
+    if isinstance(record, ClassifierRecord) and not isinstance(record, ClassificationRecord):
+        record, _ = record.adapted or (record, "")
+    if not isinstance(record, ClassificationRecord) or record.prompt.fingerprint != inference.builder.fingerprint:
         raise AdapterError(
             f"The adapter in {folder} was trained on these very rows, which can therefore not calibrate it, and with "
             "other prompts than these, so that its own calibration does not fit either. Use FewShotClassifier.load(…), "
@@ -250,12 +393,6 @@ def _savable() -> Iterator[None]:
         ) from error
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"This cannot be saved: {error}. Fit again with plain values.") from error
-
-
-def _needs_rows(artifact: Artifact, record: ArtifactRecord, has_adapter: bool) -> bool:
-    out_of_scope = artifact.policy is not None and artifact.policy.scope is not None
-    of_folds = isinstance(record, RegressionRecord) and record.folds is not None and bool(record.folds.models)
-    return bool(record.prompt.shots) or out_of_scope or of_folds or not has_adapter
 
 
 def _write_support(path: Path, support: SupportSet) -> None:
@@ -298,9 +435,9 @@ def _rows(path: Path) -> list[Example]:
 def _read_support(folder: Path, record: ArtifactRecord) -> SupportSet:
     """The rows, of which the record has the fingerprint; none where an answer needs none."""
     if SUPPORT not in record.files:
-        return SupportSet((), record.prompt.labels)
-    support = SupportSet(tuple(_rows(folder / SUPPORT)), record.prompt.labels)
-    unknown = sorted({str(row.label) for row in support} - set(record.prompt.labels))
+        return SupportSet((), record.labels)
+    support = SupportSet(tuple(_rows(folder / SUPPORT)), record.labels)
+    unknown = sorted({str(row.label) for row in support} - set(record.labels))
     if unknown:
         raise ArtifactError(
             f"{folder / SUPPORT} has rows with the label {unknown[0]!r}, which is none that was fitted. Copy the "
@@ -327,23 +464,6 @@ def _read_baskets(folder: Path, record: ArtifactRecord) -> tuple[Basket, ...]:
             )
         baskets.append(Basket(frozenset(titles), user))
     return tuple(baskets)
-
-
-def _adapter_of(artifact: Artifact, scorer: Scorer) -> Adapter | Path | None:
-    """The adapter that answers: its weights, or the folder that they are in; None without one."""
-    tuned = tuned_of(artifact.predictor)
-    if tuned is not None:
-        return tuned.fitted.adapter
-    model = local_model(scorer)
-    source = artifact.adapter if model is None else model.adapter_source
-    if isinstance(source, Adapter):
-        return source
-    if not isinstance(source, Path) or (model is None and not (source / ADAPTER_FILES[0]).is_file()):
-        return None
-    missing = [name for name in ADAPTER_FILES if not (source / name).is_file()]
-    if missing:
-        raise AdapterError(f"The adapter folder {source} has no {missing[0]} any more. Put it back, and save again.")
-    return source
 
 
 def _write_adapter(folder: Path, adapter: Adapter | Path, base: BaseRecord) -> None:
@@ -374,9 +494,10 @@ def _require_same_model(folder: Path, record: ArtifactRecord, scorer: Scorer) ->
 
     A server says nothing of its weights: where the folder holds an adapter, the address that the user gave is trusted.
     """
-    saved, loaded = record.base, model_record(scorer)
+    saved, loaded = record.base or BaseRecord(), model_record(scorer)
     of_file = record.files.get(ADAPTER_FILES[1], "")
-    if of_file and local_model(scorer) is None:
+    several = len(record.adapters) > 1
+    if of_file and local_model(scorer) is None and not several:
         return
     if (saved.sha256, saved.fingerprint) != (loaded.get("sha256", ""), loaded.get("fingerprint", "")):
         raise ArtifactError(
@@ -384,7 +505,8 @@ def _require_same_model(folder: Path, record: ArtifactRecord, scorer: Scorer) ->
             "calibration does not fit. Give the recorded model, fit again on this one, or allow it "
             "(--allow-base-mismatch, allow_base_mismatch=True)."
         )
-    adapters = {record.adapter, of_file} - {""} or {""}
+    # Where some members ask the model without the adapter, it is put on for the others alone.
+    adapters = {""} if several else {*record.adapters, of_file} - {""} or {""}
     if loaded.get("adapter", "") not in adapters:
         expected = "with its adapter on" if adapters != {""} else "without an adapter"
         raise ArtifactError(
@@ -406,77 +528,3 @@ def _require_known_files(folder: Path) -> None:
         raise ArtifactError(
             f"{folder} holds {', '.join(sorted(foreign))} besides what was fitted. Choose another folder."
         )
-
-
-CARD_TITLES: Mapping[str, Text] = {
-    "classification": Text("labels texts by scoring label words", "通过给标签词打分来分类文本"),
-    "multilabel": Text("gives texts all labels that apply, by yes or no", "逐个判断是与否、给文本标出所有适用标签"),
-    "regression": Text("gives texts a number by scoring number words", "通过给数字词打分来为文本预测数值"),
-    "ranking": Text("ranks what a customer may buy next", "为顾客接下来可能购买的商品排序"),
-}
-"""What such a thing does, by the record's kind."""
-
-CARD_SENTENCES: Mapping[bool, Text] = {
-    True: Text(
-        "A LoRA adapter that {does}, trained by fewshot-llm on {rows} labelled rows. Why this one: {why}",
-        "一个{does}的 LoRA 适配器，由 fewshot-llm 用 {rows} 条标注样例训练。原因：{why}",
-    ),
-    False: Text(
-        "A prompt that {does}, fitted by fewshot-llm on {rows} labelled rows. Why this one: {why}",
-        "一个{does}的提示，由 fewshot-llm 用 {rows} 条标注样例拟合。原因：{why}",
-    ),
-}
-"""By whether an adapter was trained."""
-
-NOT_ASKED = Text("the ladder was not asked.", "未经阶梯评估。")
-
-
-def model_card(record: ArtifactRecord, decision: Decision | None = None) -> str:
-    """A README.md with the front matter that model hubs read, in English and Chinese.
-
-    Args:
-        record: what was fitted.
-        decision: why the ladder kept it; None where it was not asked.
-    """
-    prompt, base, training = record.prompt, record.base, record.training
-    does, sentence = CARD_TITLES[record.kind], CARD_SENTENCES[training is not None]
-    why = NOT_ASKED if decision is None else Text(decision.reason, decision.reason_zh)
-    rows = sum(record.support_rows.values())
-    words = "\n".join(
-        f"| {label} | {prompt.label_words[label]} | {record.support_rows.get(label, 0)} |" for label in prompt.labels
-    )
-    tags = [f"text-{record.kind}", "few-shot", *(["lora"] if training else [])]
-    return f"""---
-base_model: {base.name or "unknown"}
-library_name: {"peft" if training else "fewshot-llm"}
-language: {prompt.language}
-tags: [{", ".join(tags)}]
----
-
-# {prompt.task["name"]} on {base.name or "a scorer of the user's own"}
-
-{sentence.en.format(does=does.en, rows=rows, why=why.en)}
-
-{sentence.zh.format(does=does.zh, rows=rows, why=why.zh)}
-
-| label 标签 | scored words 标签词 | rows 样例数 |
-| --- | --- | --- |
-{words}
-
-- Base model 基座模型: {base.name} {base.revision} (SHA-256 {base.sha256})
-- Prompt 提示模板: {prompt.template}, shots 示例数 {prompt.shots}, layout 版式 {prompt.layout}
-{_training(record)}- Support rows 样例指纹 (SHA-256): {record.support_fingerprint}
-
-`fewshot.json` holds everything an answer depends on, the calibration included; other servers that load this folder
-see uncalibrated scores.
-"""
-
-
-def _training(record: ArtifactRecord) -> str:
-    if record.training is None:
-        return ""
-    recipe, losses = record.training.recipe, ", ".join(f"{loss:.3f}" for loss in record.training.losses)
-    return (
-        f"- Recipe 训练配方: {recipe.name}, rank {recipe.rank}, {recipe.targets}, loss {recipe.loss}\n"
-        f"- Training loss per epoch 每轮损失 (nats): {losses}\n"
-    )

@@ -7,46 +7,75 @@ is an object of the user's own is refused: a folder holds data, never code.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from fewshot_llm.artifacts.parts import (
+    OUT_OF_FOLD,
+    SavedParts,
+    arrays_of,
+    as_floats,
+    check_arrays,
+    check_terms,
+    describe_member,
+    prompt_record,
+    restore_inference,
+    restore_member,
+    restore_template,
+    selection_record,
+    terms_of,
+    tuned_of,
+)
 from fewshot_llm.artifacts.record import (
+    ADAPTER_FILES,
+    MOST_MEMBERS,
     ArtifactRecord,
     BaseRecord,
-    CalibrationRecord,
     ClassificationRecord,
+    ClassifierRecord,
     CorrectionRecord,
     FoldRecord,
     FoldsRecord,
     GridRecord,
+    LinearRecord,
     LineRecord,
+    MixtureRecord,
     MultiLabelRecord,
     NumberModelRecord,
-    PromptRecord,
+    ProblemRecord,
+    PromptedRecord,
+    PromptMember,
     RankingPromptName,
     RankingPromptRecord,
     RankingRecord,
     ReadingRecord,
     RegressionRecord,
+    SourceRecord,
     StepsRecord,
     TrainingRecord,
     installed_versions,
+    language_model_record,
     model_record,
 )
 from fewshot_llm.data import Problem, SupportSet
 from fewshot_llm.data.example import label_name
 from fewshot_llm.data.task import Task
-from fewshot_llm.errors import ModelError, nearest
+from fewshot_llm.errors import AdapterError, ArtifactError, ModelError
 from fewshot_llm.ladder.decision import Decision
-from fewshot_llm.ladder.rungs.lora import Tuned, TunedPredictor
+from fewshot_llm.ladder.rungs.lora import TunedPredictor
 from fewshot_llm.ladder.rungs.numbers import TunedNumbers
+from fewshot_llm.models.licence import licence_of
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models.registry import ModelKind
 from fewshot_llm.predictors.base import Predictor as LabelPredictor
-from fewshot_llm.predictors.build import ModelLike, armed, make_builder
-from fewshot_llm.predictors.choices import Basket, BasketCounts, TextSimilarity
+from fewshot_llm.predictors.build import ModelLike
+from fewshot_llm.predictors.choices import BasketCounts, TextSimilarity
+from fewshot_llm.predictors.linear import EncoderFeatures, HiddenFeatures, LinearPredictor
+from fewshot_llm.predictors.mixture import MixturePredictor
 from fewshot_llm.predictors.multilabel import LabelReading, MultiLabelPredictor, pair_task
 from fewshot_llm.predictors.numbers import (
     Correction,
@@ -58,13 +87,7 @@ from fewshot_llm.predictors.numbers import (
     NumberModel,
     Steps,
 )
-from fewshot_llm.predictors.prompted import (
-    Inference,
-    Normalisation,
-    NormalisationName,
-    PromptedPredictor,
-    as_normalisation,
-)
+from fewshot_llm.predictors.prompted import Inference, PromptedPredictor, prompted_in
 from fewshot_llm.predictors.ranking import (
     RANKING_PROMPTS,
     ChoiceMix,
@@ -74,13 +97,10 @@ from fewshot_llm.predictors.ranking import (
     RankingContext,
     RankingPredictor,
 )
-from fewshot_llm.prompting.chat import Chat, Layout, Plain
-from fewshot_llm.prompting.defence import STANDARD, Armed, DefenceName
-from fewshot_llm.prompting.selection import Balanced, Diverse, Nearest, NearestHidden, RandomOrder, Selection
-from fewshot_llm.prompting.template import Template
-from fewshot_llm.scoring.base import Scorer, require_local
+from fewshot_llm.scoring.base import Scorer, local_model
 from fewshot_llm.selective.policy import FittedPolicy
 from fewshot_llm.stats.conformal import CrossValidationPlus
+from fewshot_llm.training.lora import Adapter
 from fewshot_llm.types import FloatArray
 
 __all__ = [
@@ -88,15 +108,17 @@ __all__ = [
     "Artifact",
     "KindFunctions",
     "Predictor",
-    "SavedParts",
-    "defence_record",
+    "adapter_folder",
+    "adapters_of",
+    "asked_model",
     "describe",
-    "layout_record",
-    "normalisation_name",
+    "kept_out_of_fold",
+    "members_of",
+    "needs_rows",
+    "problem_of",
     "restore",
-    "restore_selection",
-    "selection_record",
-    "tuned_of",
+    "support_of",
+    "templates_of",
 ]
 
 Predictor: TypeAlias = LabelPredictor | MultiLabelPredictor | FittedNumbers | RankingPredictor
@@ -112,7 +134,8 @@ class Artifact:
         policy: which answers are kept back; None for none.
         decision: the ladder's, where one was climbed.
         adapter: folder of the adapter that a server's model carries.
-        model: by what name the model was found; None where it was given as an object.
+        model: by what name the language model was found, or what was given in its place; None where none is needed.
+        encoder: by what name the user of a call named the encoder; None where nobody did.
         problem: of a classifier: what is answered.
         out_of_fold: of a classifier that climbed a ladder: log P(label | text) of the decision's rows by predictors
             that did not see them, nats, shape [rows, labels].
@@ -125,6 +148,7 @@ class Artifact:
     decision: Decision | None = None
     adapter: Path | None = None
     model: ModelLike | None = None
+    encoder: str | None = None
     problem: Problem | None = None
     out_of_fold: FloatArray | None = None
 
@@ -134,101 +158,197 @@ class Artifact:
         return _functions(self.predictor).record.answers
 
 
-@dataclass(frozen=True)
-class SavedParts:
-    """What a predictor is made of again, besides its record.
-
-    Attributes:
-        scorer: the model, loaded.
-        template: the template's text.
-        support: the support rows; empty where none were needed.
-        baskets: what a ranker counts in.
-    """
-
-    scorer: Scorer
-    template: str
-    support: SupportSet
-    baskets: tuple[Basket, ...] = ()
-
-
 def describe(artifact: Artifact) -> ArtifactRecord:
     """The record of what was fitted; its `files` are filled in when they are written.
 
     Raises:
         ModelError: a part is an object of the user's own.
+        ArtifactError: members of a mixture do not go together.
         ValidationError: a value is not one that a record holds.
     """
-    predictor = artifact.predictor
-    inference, known = predictor.inference, model_record(predictor.inference.scorer)
-    tuned = tuned_of(predictor)
+    predictor, functions = artifact.predictor, _functions(artifact.predictor)
+    support, members = support_of(artifact), members_of(artifact)
+    base = _base(members)
     common: dict[str, Any] = {
-        "prompt": _prompt_record(inference, predictor),
-        "base": BaseRecord(**{name: value for name, value in known.items() if name != "adapter"}),
-        "adapter": known.get("adapter", ""),
-        "training": None
-        if tuned is None
-        else TrainingRecord(
-            recipe=tuned.recipe,
-            losses=tuned.fitted.losses,
-            support_fingerprint=inference.support.fingerprint,
-        ),
-        "support_fingerprint": inference.support.fingerprint,
-        "support_rows": {label: len(rows) for label, rows in inference.support.by_label().items()},
+        "base": base,
+        "derived_from": _sources(base, members),
+        "support_fingerprint": support.fingerprint,
+        "support_rows": {label: len(rows) for label, rows in support.by_label().items()},
         "versions": installed_versions(),
     }
-    functions = _functions(predictor)
-    return functions.record(**common, **functions.describe(artifact))
+    if issubclass(functions.record, ClassifierRecord):
+        problem = problem_of(artifact)
+        common |= {
+            "classes": artifact.classes,
+            "problem": ProblemRecord(
+                task=problem.task.model_dump(mode="json", exclude={"folder"}), language=problem.language
+            ),
+            "rung": "" if artifact.decision is None else artifact.decision.rung,
+            "out_of_fold": 0 if kept_out_of_fold(artifact) is None else len(cast(FloatArray, artifact.out_of_fold)),
+            "policy": None if artifact.policy is None else _policy_record(artifact.policy, problem.labels),
+        }
+    if issubclass(functions.record, PromptedRecord):
+        asked = cast(Asking, predictor)
+        tuned = tuned_of(predictor)
+        common |= {
+            "prompt": prompt_record(asked.inference, _task_of(asked)),
+            "adapter": model_record(asked.inference.scorer).get("adapter", ""),
+            "training": None
+            if tuned is None
+            else TrainingRecord(
+                recipe=tuned.recipe, losses=tuned.fitted.losses, support_fingerprint=support.fingerprint
+            ),
+        }
+    record = functions.record(**common, **functions.describe(artifact))
+    if isinstance(record, ClassifierRecord):
+        check_arrays(record, arrays_of(members, kept_out_of_fold(artifact)))
+        check_terms(record, terms_of(members))
+    return record
 
 
-def restore(record: ArtifactRecord, parts: SavedParts) -> tuple[Predictor, FittedPolicy | None]:
-    """The predictor that a record describes, and its policy where it has one.
+def restore(record: ArtifactRecord, parts: SavedParts) -> Artifact:
+    """What a record describes; the names of its models and its adapter's folder are filled in by who loaded them.
 
     Raises:
         ValueError: parts of the record do not fit each other; the message says which.
         FewshotError: a task, a template or a selection cannot be made of what is recorded.
     """
     predictor = KINDS[record.kind].restore(record, parts)
-    if tuple(predictor.inference.builder.labels) != record.prompt.labels:
-        raise ValueError("prompt.labels are not the labels that the task is asked with")
-    policy = record.policy if isinstance(record, ClassificationRecord) else None
-    return predictor, None if policy is None else _restored_policy(policy, record.prompt.labels)
+    if not isinstance(record, ClassifierRecord):
+        if tuple(cast(Asking, predictor).inference.builder.labels) != record.labels:
+            raise ValueError("prompt.labels are not the labels that the task is asked with")
+        return Artifact(predictor, decision=parts.decision)
+    task = record.task if record.problem is None else Task(**record.problem.task)
+    if task.kind != "classification" or tuple(task.labels) != cast(LabelPredictor, predictor).labels:
+        raise ValueError("the problem's task has other labels than those that are answered")
+    if record.language not in task.languages:
+        raise ValueError(f"the problem's language {record.language!r} is none of its task's")
+    if sorted(map(label_name, record.classes)) != sorted(task.labels):
+        raise ValueError("the classes are not the labels")
+    policy = None if record.policy is None else _restored_policy(record.policy, task.labels)
+    out_of_fold = parts.arrays.get(OUT_OF_FOLD)
+    if out_of_fold is not None:
+        rows = () if parts.decision is None else parts.decision.kept.rows
+        if len(rows) != len(out_of_fold) or not all(0 <= row < len(parts.support) for row in rows):
+            raise ValueError("out_of_fold has other rows than the decision was made by")
+    problem = Problem(task, record.language, parts.support)
+    return Artifact(predictor, record.classes, policy, parts.decision, problem=problem, out_of_fold=out_of_fold)
 
 
-def tuned_of(predictor: Predictor) -> Tuned | None:
-    """The adapter that was trained here, and what led to it; None where there is none."""
-    return predictor.tuned if isinstance(predictor, TunedPredictor | TunedNumbers) else None
+def problem_of(artifact: Artifact) -> Problem:
+    """What a classifier answers: as it is said, or as its prompt says it.
+
+    Raises:
+        ArtifactError: neither says it.
+    """
+    if artifact.problem is not None:
+        return artifact.problem
+    asked = prompted_in(cast(LabelPredictor, artifact.predictor))
+    if asked is None:
+        raise ArtifactError("A classifier without a prompt is saved with its problem. Give Artifact(…, problem=…).")
+    inference = asked.inference
+    return Problem(inference.builder.task, inference.builder.language, inference.support)
+
+
+def support_of(artifact: Artifact) -> SupportSet:
+    """The support rows of what was fitted.
+
+    Raises:
+        ArtifactError: a member shows other rows than the classifier was fitted on.
+    """
+    predictor = artifact.predictor
+    if not isinstance(predictor, LabelPredictor):
+        return predictor.inference.support
+    support = problem_of(artifact).support
+    for member in predictor.members:
+        if isinstance(member, PromptedPredictor) and member.inference.support.fingerprint != support.fingerprint:
+            raise ArtifactError(
+                "This cannot be saved: a prompt shows other rows than those that the classifier was fitted on, and a "
+                "folder holds one set of rows. Build it with the rows of its problem."
+            )
+    return support
+
+
+def kept_out_of_fold(artifact: Artifact) -> FloatArray | None:
+    """The answers out of fold that are saved: none where the rows that they answer are not.
+
+    A trained adapter that answers alone and shows no rows keeps them to itself.
+    """
+    return artifact.out_of_fold if artifact.decision is not None and needs_rows(artifact) else None
+
+
+def needs_rows(artifact: Artifact) -> bool:
+    """Whether the support rows are saved: not with a trained adapter that answers alone without showing any."""
+    predictor = artifact.predictor
+    if isinstance(predictor, LabelPredictor) and not isinstance(predictor, PromptedPredictor):
+        return True
+    of_folds = isinstance(predictor, FittedNumbers) and _has_folds(predictor)
+    out_of_scope = artifact.policy is not None and artifact.policy.scope is not None
+    inference = predictor.inference
+    return bool(inference.builder.shots) or out_of_scope or of_folds or not adapters_of(artifact)
+
+
+def _has_folds(fitted: FittedNumbers) -> bool:
+    return fitted.folds is not None and bool(fitted.folds.models) and not _alone(fitted.folds, fitted.model)
+
+
+Asking: TypeAlias = PromptedPredictor | MultiLabelPredictor | FittedNumbers | RankingPredictor
+"""What has one prompt."""
+
+
+def members_of(artifact: Artifact) -> tuple[Any, ...]:
+    """All that answer together; of what is no mixture, itself."""
+    predictor = artifact.predictor
+    return predictor.members if isinstance(predictor, LabelPredictor) else (predictor,)
+
+
+def templates_of(artifact: Artifact) -> dict[int, str]:
+    """The templates' texts, by the position of the member that asks with one."""
+    asking = {at: one for at, one in enumerate(members_of(artifact)) if not isinstance(one, LinearPredictor)}
+    return {at: one.inference.builder.template.source for at, one in asking.items()}
 
 
 # One label
 
 
 def _describe_classification(artifact: Artifact) -> dict[str, Any]:
-    predictor = cast(PromptedPredictor, artifact.predictor)
-    return {
-        "classes": artifact.classes,
-        "calibrations": tuple(
-            CalibrationRecord(bias=_floats(one.bias), temperature=float(one.temperature), method=one.method)
-            for one in predictor.calibrations
-        ),
-        "policy": None if artifact.policy is None else _policy_record(artifact.policy, predictor),
-    }
+    member = describe_member(cast(LabelPredictor, artifact.predictor))
+    return {"calibrations": cast(PromptMember, member).calibrations}
 
 
-def _policy_record(policy: FittedPolicy, predictor: PromptedPredictor) -> dict[str, Any]:
+def _describe_linear(artifact: Artifact) -> dict[str, Any]:
+    return {"head": describe_member(cast(LabelPredictor, artifact.predictor))}
+
+
+def _describe_mixture(artifact: Artifact) -> dict[str, Any]:
+    mixture = cast(MixturePredictor, artifact.predictor)
+    if len(mixture.parts) > MOST_MEMBERS:
+        raise ArtifactError(
+            f"A mixture of {len(mixture.parts)} cannot be saved: a folder holds at most {MOST_MEMBERS} members. Mix "
+            "fewer."
+        )
+    parts = tuple(describe_member(part) for part in mixture.parts)
+    return {"parts": parts, "rungs": mixture.rungs, "weights": as_floats(mixture.weights)}
+
+
+def _restore_classifier(record: ArtifactRecord, parts: SavedParts) -> LabelPredictor:
+    assert isinstance(record, ClassifierRecord)
+    members = tuple(restore_member(record, place, one, parts) for place, one in enumerate(record.members))
+    if not isinstance(record, MixtureRecord):
+        return members[0]
+    if {len(record.rungs), len(record.weights)} != {len(members)}:
+        raise ValueError("a mixture needs a name and a weight for each member")
+    if len(set(record.rungs)) != len(members):
+        raise ValueError("a mixture's members need names of their own")
+    if not sum(record.weights) > 0:
+        raise ValueError("a mixture needs a weight above 0")
+    return MixturePredictor(members, record.rungs, record.weights)
+
+
+def _policy_record(policy: FittedPolicy, labels: Sequence[str]) -> dict[str, Any]:
     values = asdict(policy)
-    _restored_policy(values, predictor.inference.builder.labels)
+    _restored_policy(values, labels)
     return values
-
-
-def _restore_classification(record: ArtifactRecord, parts: SavedParts) -> PromptedPredictor:
-    assert isinstance(record, ClassificationRecord)
-    inference = _inference(record, parts, record.task)
-    labels = inference.builder.labels
-    if any(len(one.bias) != len(labels) for one in record.calibrations):
-        raise ValueError("a calibration needs a bias for each label")
-    if sorted(map(label_name, record.classes)) != sorted(labels):
-        raise ValueError("the classes are not the labels")
-    return PromptedPredictor(inference, tuple(one.calibration for one in record.calibrations))
 
 
 def _restored_policy(values: Mapping[str, Any], labels: Sequence[str]) -> FittedPolicy:
@@ -263,7 +383,7 @@ def _describe_multilabel(artifact: Artifact) -> dict[str, Any]:
     reading = cast(MultiLabelPredictor, artifact.predictor).reading
     return {
         "reading": ReadingRecord(
-            slope=float(reading.slope), offsets=_floats(reading.offsets), thresholds=_floats(reading.thresholds)
+            slope=float(reading.slope), offsets=as_floats(reading.offsets), thresholds=as_floats(reading.thresholds)
         )
     }
 
@@ -286,19 +406,17 @@ def _describe_regression(artifact: Artifact) -> dict[str, Any]:
     if fitted.targets is None:
         raise ModelError("The numbers of the support rows are not kept, and a regressor is saved with them. Fit again.")
     return {
-        "grid": GridRecord(values=_floats(grid.values), words=tuple(grid.words), scale=grid.scale),
+        "grid": GridRecord(values=as_floats(grid.values), words=tuple(grid.words), scale=grid.scale),
         "model": NumberModelRecord(**_number_model(fitted.model)),
         "folds": None if folds is None else _describe_folds(fitted.model, folds, support),
-        "targets": _floats(fitted.targets),
+        "targets": as_floats(fitted.targets),
     }
 
 
 def _describe_folds(model: NumberModel, folds: FoldModels, support: SupportSet) -> FoldsRecord:
     number = tuple(int(one) for one in folds.errors.fold)
     records = []
-    # A trained adapter's folds are gone: their errors stand around the served model itself.
-    alone = len(folds.models) == 1 and folds.models[0] is model
-    for place, fold in enumerate(() if alone else folds.models):
+    for place, fold in enumerate(() if _alone(folds, model) else folds.models):
         rows = tuple(row for row, held_by in enumerate(number) if held_by != place)
         if fold.inference.support.examples != tuple(support[row] for row in rows):
             raise ModelError("These folds are none of this regressor's, and only its own can be saved. Fit again.")
@@ -306,9 +424,14 @@ def _describe_folds(model: NumberModel, folds: FoldModels, support: SupportSet) 
     return FoldsRecord(
         models=tuple(records),
         fold=number,
-        residuals=_floats(folds.errors.residuals),
-        predictions=_floats(folds.predictions),
+        residuals=as_floats(folds.errors.residuals),
+        predictions=as_floats(folds.predictions),
     )
+
+
+def _alone(folds: FoldModels, model: NumberModel) -> bool:
+    """A trained adapter's folds are gone: their errors stand around the served model itself."""
+    return len(folds.models) == 1 and folds.models[0] is model
 
 
 def _number_model(model: NumberModel) -> dict[str, Any]:
@@ -325,7 +448,7 @@ def _curve_record(curve: Curve) -> LineRecord | StepsRecord:
     if type(curve) is Line:
         return LineRecord(intercept=float(curve.intercept), slope=float(curve.slope))
     if type(curve) is Steps:
-        return StepsRecord(knots=_floats(curve.knots), heights=_floats(curve.heights))
+        return StepsRecord(knots=as_floats(curve.knots), heights=as_floats(curve.heights))
     raise ModelError(f"The correction {curve!r} cannot be saved: it is code. Use Linear() or Monotone().")
 
 
@@ -389,9 +512,9 @@ def _describe_ranking(artifact: Artifact) -> dict[str, Any]:
     permutations = int(prompt.permutations) if isinstance(prompt, LetterPrompt) else None
     return {
         "ranking": RankingPromptRecord(
-            name=cast(RankingPromptName, prompt.name), permutations=permutations, bias=_floats(prepared.bias)
+            name=cast(RankingPromptName, prompt.name), permutations=permutations, bias=as_floats(prepared.bias)
         ),
-        "mix": None if predictor.mix is None else _floats(predictor.mix.weights),
+        "mix": None if predictor.mix is None else as_floats(predictor.mix.weights),
     }
 
 
@@ -405,7 +528,12 @@ def _restore_ranking(record: ArtifactRecord, parts: SavedParts) -> RankingPredic
     if len(ranking.bias) != (len(prompt.labels) if kind is LetterPrompt else 0):
         raise ValueError("ranking.bias needs a number for each letter, and none where there are no letters")
     context = RankingContext(
-        record.task, prompt.language, parts.scorer, _template(prompt, parts), prompt.layout, prompt.seed
+        record.task,
+        prompt.language,
+        parts.scorer,
+        restore_template(prompt, parts.templates[0]),
+        prompt.layout,
+        prompt.seed,
     )
     counts = BasketCounts.of(parts.baskets) if parts.baskets else None
     fixed = (prompt.selection, prompt.normalisation, prompt.cut_long_text, prompt.defence)
@@ -426,13 +554,13 @@ class KindFunctions:
     """How one kind is saved.
 
     Attributes:
-        predictor: class of what was fitted.
+        predictors: classes of what was fitted; a subclass of the user's own is none of them.
         record: class of its record.
         describe: the fields that this kind has besides the common ones.
         restore: the predictor of a record.
     """
 
-    predictor: type[Any]
+    predictors: tuple[type[Any], ...]
     record: type[ArtifactRecord]
     describe: Callable[[Artifact], dict[str, Any]]
     restore: Callable[[ArtifactRecord, SavedParts], Predictor]
@@ -440,46 +568,127 @@ class KindFunctions:
 
 KINDS: Mapping[str, KindFunctions] = {
     "classification": KindFunctions(
-        PromptedPredictor, ClassificationRecord, _describe_classification, _restore_classification
+        (PromptedPredictor, TunedPredictor), ClassificationRecord, _describe_classification, _restore_classifier
     ),
-    "multilabel": KindFunctions(MultiLabelPredictor, MultiLabelRecord, _describe_multilabel, _restore_multilabel),
-    "regression": KindFunctions(FittedNumbers, RegressionRecord, _describe_regression, _restore_regression),
-    "ranking": KindFunctions(RankingPredictor, RankingRecord, _describe_ranking, _restore_ranking),
+    "linear": KindFunctions((LinearPredictor,), LinearRecord, _describe_linear, _restore_classifier),
+    "mixture": KindFunctions((MixturePredictor,), MixtureRecord, _describe_mixture, _restore_classifier),
+    "multilabel": KindFunctions((MultiLabelPredictor,), MultiLabelRecord, _describe_multilabel, _restore_multilabel),
+    "regression": KindFunctions(
+        (FittedNumbers, TunedNumbers), RegressionRecord, _describe_regression, _restore_regression
+    ),
+    "ranking": KindFunctions((RankingPredictor,), RankingRecord, _describe_ranking, _restore_ranking),
 }
 """By the record's `kind`."""
 
 
 def _functions(predictor: Predictor) -> KindFunctions:
-    found = next((one for one in KINDS.values() if isinstance(predictor, one.predictor)), None)
+    found = next((one for one in KINDS.values() if type(predictor) in one.predictors), None)
     if found is None:
-        raise ModelError(f"A {type(predictor).__name__} cannot be saved: there is no record for it.")
+        known = ", ".join(kind.__name__ for one in KINDS.values() for kind in one.predictors)
+        raise ModelError(
+            f"A {type(predictor).__name__} cannot be saved: it is code, and a saved folder holds none. What can be "
+            f"saved are {known}."
+        )
     return found
 
 
-# Parts that all kinds share
+# Models
 
 
-def _prompt_record(inference: Inference, predictor: Predictor) -> PromptRecord:
-    builder = inference.builder
-    return PromptRecord(
-        task=_task_of(predictor).model_dump(mode="json", exclude={"folder"}),
-        language=builder.language,
-        template=builder.template.name,
-        template_version=builder.template.version,
-        layout=layout_record(builder.layout),
-        labels=tuple(builder.labels),
-        label_words=builder.task.words(builder.language),
-        shots=int(builder.shots),
-        selection=selection_record(builder.selection),
-        normalisation=normalisation_name(inference.normalisation),
-        seed=int(builder.seed),
-        cut_long_text=builder.cut_long_text,
-        defence=defence_record(builder.defence),
-        fingerprint=builder.fingerprint,
-    )
+def _adapter_of(member: Any, folder: Path | None = None) -> Adapter | Path | None:
+    """The adapter that a member answers with: its weights, or the folder that they are in; None without one.
+
+    Args:
+        member: of what answers.
+        folder: of the adapter that a server's model carries.
+
+    Raises:
+        AdapterError: its files are gone.
+    """
+    tuned = tuned_of(member)
+    if tuned is not None:
+        return tuned.fitted.adapter
+    asked = asked_model(member)
+    if asked is None:
+        return None
+    model = asked if isinstance(asked, LanguageModel) else local_model(asked)
+    source = folder if model is None else model.adapter_source
+    if isinstance(source, Adapter):
+        return source
+    if not isinstance(source, Path) or (model is None and not (source / ADAPTER_FILES[0]).is_file()):
+        return None
+    missing = [name for name in ADAPTER_FILES if not (source / name).is_file()]
+    if missing:
+        raise AdapterError(f"The adapter folder {source} has no {missing[0]} any more. Put it back, and save again.")
+    return source
 
 
-def _task_of(predictor: Predictor) -> Task:
+def adapters_of(artifact: Artifact) -> list[Adapter | Path]:
+    """The adapters that go along.
+
+    Raises:
+        AdapterError: their files are gone.
+    """
+    found = (_adapter_of(member, artifact.adapter) for member in members_of(artifact))
+    return [one for one in found if one is not None]
+
+
+def adapter_folder(predictor: LabelPredictor) -> Path | None:
+    """The folder of the adapter that a prompt among the members answers with; None where there is none."""
+    asked = (asked_model(member) for member in predictor.members if isinstance(member, PromptedPredictor))
+    models = (local_model(scorer) for scorer in asked if scorer is not None and not isinstance(scorer, LanguageModel))
+    sources = (model.adapter_source for model in models if model is not None)
+    return next((source for source in sources if isinstance(source, Path)), None)
+
+
+def asked_model(member: Any) -> Scorer | LanguageModel | None:
+    """What a member asks of a language model: its scorer, or the model whose states it reads; None for neither."""
+    if isinstance(member, LinearPredictor):
+        return member.features.state.language_model if isinstance(member.features, HiddenFeatures) else None
+    return member.inference.scorer if hasattr(member, "inference") else None
+
+
+def _model_record(asked: Scorer | LanguageModel) -> dict[str, str]:
+    return language_model_record(asked) if isinstance(asked, LanguageModel) else model_record(asked)
+
+
+def _base(members: Sequence[Any]) -> BaseRecord | None:
+    """The one language model that members ask; None where none does.
+
+    Raises:
+        ArtifactError: they ask several, or carry several adapters.
+    """
+    asked = [found for found in map(asked_model, members) if found is not None]
+    known = [_model_record(one) for one in asked]
+    bases = {BaseRecord(**{name: value for name, value in one.items() if name != "adapter"}) for one in known}
+    if len(bases) > 1 or len({one.get("adapter", "") for one in known} - {""}) > 1:
+        raise ArtifactError(
+            "This cannot be saved: its members ask several language models, or one with several adapters, and a folder "
+            "names one model and holds one adapter. Mix members of one model."
+        )
+    return next(iter(bases), None)
+
+
+def _sources(base: BaseRecord | None, members: Sequence[Any]) -> tuple[SourceRecord, ...]:
+    """The models that members derive from, each once."""
+    features = [one.features for one in members if isinstance(one, LinearPredictor)]
+    names: dict[str, ModelKind] = {base.name: "language-model"} if base is not None and base.name else {}
+    names |= {one.encoder.name: "encoder" for one in features if isinstance(one, EncoderFeatures)}
+    return tuple(source_record(name, kind) for name, kind in names.items())
+
+
+def source_record(name: str, kind: ModelKind) -> SourceRecord:
+    """A model with its terms, as far as this toolkit knows them."""
+    licence = licence_of(name)
+    if licence is None:
+        return SourceRecord(name=name, kind=kind)
+    return SourceRecord(name=name, kind=kind, licence=licence.name, licence_url=licence.url)
+
+
+# Prompts
+
+
+def _task_of(predictor: Asking) -> Task:
     """The task that the user named, with its labels: not the questions that it is asked by."""
     if isinstance(predictor, MultiLabelPredictor):
         return predictor.task
@@ -488,115 +697,7 @@ def _task_of(predictor: Predictor) -> Task:
     return predictor.inference.builder.task
 
 
-def _template(prompt: PromptRecord, parts: SavedParts) -> Template:
-    return Template(prompt.template, prompt.language, prompt.template_version, parts.template)
-
-
 def _inference(record: ArtifactRecord, parts: SavedParts, task: Task) -> Inference:
-    """What a record's prompt asks, on a scorer that is loaded."""
-    prompt = record.prompt
-    builder = make_builder(
-        task,
-        prompt.language,
-        parts.scorer,
-        template=_template(prompt, parts),
-        selection=restore_selection(prompt.selection, parts.scorer),
-        shots=prompt.shots,
-        seed=prompt.seed,
-        layout=prompt.layout,
-        cut_long_text=prompt.cut_long_text,
-    )
-    return Inference(
-        armed(builder, prompt.defence, parts.support),
-        parts.scorer,
-        parts.support,
-        as_normalisation(prompt.normalisation),
-    )
-
-
-def _floats(values: Sequence[float] | FloatArray) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
-_BY_VALUE: dict[str, type[Balanced | RandomOrder | Nearest | Diverse | Everything]] = {
-    kind.__name__: kind for kind in (Balanced, RandomOrder, Nearest, Diverse, Everything)
-}
-"""Selections that are made of plain values."""
-
-
-def selection_record(selection: Selection) -> dict[str, Any]:
-    """A selection's class and values.
-
-    Raises:
-        ModelError: it is of a class of the user's own, or embeds texts by something else than the scorer's
-            model.
-    """
-    from fewshot_llm.scoring.vectors import MeanHiddenState
-
-    name = type(selection).__name__
-    if isinstance(selection, NearestHidden) and isinstance(selection.embed, MeanHiddenState):
-        return {"kind": name}
-    if not (is_dataclass(selection) and _BY_VALUE.get(name) is type(selection)):
-        raise ModelError(
-            f"The selection {selection!r} cannot be saved: it is code, and a saved folder holds none. "
-            "Use one of Balanced, RandomOrder, Nearest, Diverse, or NearestHidden with the model's own MeanHiddenState."
-        )
-    return {"kind": name, **asdict(selection)}
-
-
-def restore_selection(record: Mapping[str, Any], scorer: Scorer) -> Selection:
-    """The selection that `selection_record` wrote.
-
-    Raises:
-        ModelError: the record names no selection.
-    """
-    values = dict(record)
-    name = values.pop("kind", "")
-    if name == NearestHidden.__name__:
-        from fewshot_llm.scoring.vectors import MeanHiddenState
-
-        return NearestHidden(MeanHiddenState(require_local(scorer)))
-    if name not in _BY_VALUE:
-        raise ModelError(f"There is no selection {name!r}. {nearest(str(name), _BY_VALUE)}")
-    try:
-        return _BY_VALUE[name](**values)
-    except TypeError as error:
-        raise ModelError(f"The selection {name} does not take {values}: {error}.") from error
-
-
-def normalisation_name(normalisation: Normalisation) -> NormalisationName:
-    """`sum`, `mean` or `pmi`.
-
-    Raises:
-        ModelError: it is an object of the user's own, or has settings of its own.
-    """
-    for name in get_args(NormalisationName):
-        if as_normalisation(name) == normalisation:
-            return cast(NormalisationName, name)
-    raise ModelError("Only the normalisations sum, mean and pmi can be saved by name; this one is an object.")
-
-
-def layout_record(layout: Layout) -> Literal["plain", "chat"]:
-    """The layout's name.
-
-    Raises:
-        ModelError: it is of a class of the user's own.
-    """
-    if isinstance(layout, Plain):
-        return "plain"
-    if isinstance(layout, Chat):
-        return "chat"
-    raise ModelError(f"The layout {layout!r} cannot be saved: it is code. Use the plain or the chat layout.")
-
-
-def defence_record(defence: Armed | None) -> DefenceName:
-    """The defence's name.
-
-    Raises:
-        ModelError: it is put together by the user.
-    """
-    if defence is None:
-        return "none"
-    if defence.defence == STANDARD:
-        return "standard"
-    raise ModelError(f"The defence {defence.defence.name!r} cannot be saved: it is code. Use none or standard.")
+    """What the one prompt of a record asks."""
+    assert isinstance(record, PromptedRecord)
+    return restore_inference(record.prompt, task, parts.templates[0], parts.scorer, parts.support)

@@ -13,14 +13,17 @@ import stat
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fewshot_llm.data.task import Kind, Task
 from fewshot_llm.errors import ArtifactError, readable_record
 from fewshot_llm.files import sha256_file
+from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models.registry import ModelKind
 from fewshot_llm.models.trust import RecordedModel
+from fewshot_llm.predictors.linear import Analyzer
 from fewshot_llm.predictors.prompted import NormalisationName
 from fewshot_llm.prompting.defence import DefenceName
 from fewshot_llm.scoring.base import Scorer, local_model
@@ -29,36 +32,54 @@ from fewshot_llm.training.recipe import Recipe
 
 __all__ = [
     "ADAPTER_FILES",
+    "ARRAYS",
     "BASKETS",
     "CARD",
     "DECISION",
     "FILES",
+    "MOST_BYTES",
+    "NOTICE",
     "RECORD",
     "SUPPORT",
     "TEMPLATE",
+    "TEMPLATES",
+    "TERMS",
     "AnyRecord",
     "ArtifactRecord",
     "BaseRecord",
     "CalibrationRecord",
     "ClassificationRecord",
+    "ClassifierRecord",
     "CorrectionRecord",
+    "EncoderRecord",
     "FoldRecord",
     "FoldsRecord",
     "GridRecord",
+    "HeadRecord",
+    "HiddenRecord",
     "LineRecord",
+    "LinearRecord",
+    "MixtureRecord",
     "MultiLabelRecord",
     "NumberModelRecord",
+    "ProblemRecord",
+    "PromptMember",
     "PromptRecord",
+    "PromptedRecord",
     "RankingPromptRecord",
     "RankingRecord",
     "ReadingRecord",
     "RegressionRecord",
+    "SourceRecord",
     "StepsRecord",
+    "TermsRecord",
     "TrainingRecord",
+    "WordsRecord",
     "check_task",
     "explain_other_kind",
     "explain_record_error",
     "installed_versions",
+    "language_model_record",
     "model_record",
     "read_record",
 ]
@@ -72,6 +93,9 @@ RECORD, DECISION, SUPPORT, TEMPLATE, BASKETS, CARD = (
     "README.md",
 )
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+TEMPLATES = (TEMPLATE, "template-2.jinja", "template-3.jinja")
+"""By the position of what asks with it: a mixture has several."""
+ARRAYS, TERMS, NOTICE = "arrays.safetensors", "terms.json", "NOTICE"
 
 FILES: Mapping[str, str] = {
     RECORD: "what was fitted: task, prompt, what is done with scores, base model, versions, and the SHA-256 of every "
@@ -79,9 +103,14 @@ FILES: Mapping[str, str] = {
     DECISION: "the ladder's decision with every number behind it, where a ladder was climbed",
     SUPPORT: "the rows that demonstrations come from, where an answer still needs them",
     TEMPLATE: "the template's text",
+    TEMPLATES[1]: "that of a mixture's second member",
+    TEMPLATES[2]: "that of its third",
+    ARRAYS: "the numbers of linear heads, and a classifier's answers to the rows out of fold",
+    TERMS: "the words and character n-grams that a head counts",
     BASKETS: "the baskets that a ranker counts in, where it was given some",
     ADAPTER_FILES[0]: "peft's settings of a LoRA adapter, where there is one",
     ADAPTER_FILES[1]: "its weights",
+    NOTICE: "the terms that go with the models that it derives from, where these ask for it",
     CARD: "a model card",
 }
 """Everything that may stand in a saved folder: data only, never code, never pickle."""
@@ -103,11 +132,25 @@ RankingPromptName: TypeAlias = Literal["pmi", "title", "yes-no", "letter"]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
 Seed: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Position: TypeAlias = Annotated[int, Field(ge=0, lt=10**9)]
+NgramLength: TypeAlias = Annotated[int, Field(ge=1, le=20)]
+Width: TypeAlias = Annotated[int, Field(ge=0, le=10**8)]
+Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+RungName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
 MOST_DRAWS = 1000
+MOST_MEMBERS = len(TEMPLATES)
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _nothing_of_the_disk(task: dict[str, Any]) -> dict[str, Any]:
+    if "folder" in task:
+        raise ValueError("a recorded task names no folder")
+    return task
+
+
+RecordedTask: TypeAlias = Annotated[dict[str, Any], AfterValidator(_nothing_of_the_disk)]
 
 
 class BaseRecord(_Frozen):
@@ -148,7 +191,7 @@ class PromptRecord(_Frozen):
         fingerprint: SHA-256 of everything that may change a prompt.
     """
 
-    task: dict[str, Any]
+    task: RecordedTask
     language: str
     template: str
     template_version: Annotated[int, Field(ge=1, le=10**6)]
@@ -163,13 +206,6 @@ class PromptRecord(_Frozen):
     defence: DefenceName = "none"
     fingerprint: str
 
-    @field_validator("task")
-    @classmethod
-    def _nothing_of_the_disk(cls, task: dict[str, Any]) -> dict[str, Any]:
-        if "folder" in task:
-            raise ValueError("a recorded task names no folder")
-        return task
-
 
 class CalibrationRecord(_Frozen):
     """A `Calibration` as JSON holds it."""
@@ -178,10 +214,19 @@ class CalibrationRecord(_Frozen):
     temperature: Annotated[float, Field(gt=0)]
     method: str
 
+    @classmethod
+    def of(cls, calibration: Calibration) -> Self:
+        """The record of a calibration."""
+        bias = tuple(float(value) for value in calibration.bias)
+        return cls(bias=bias, temperature=float(calibration.temperature), method=calibration.method)
+
     @property
     def calibration(self) -> Calibration:
         """The calibration itself."""
         return Calibration(self.bias, self.temperature, self.method)
+
+
+Calibrations: TypeAlias = Annotated[tuple[CalibrationRecord, ...], Field(min_length=1, max_length=MOST_DRAWS)]
 
 
 class TrainingRecord(_Frozen):
@@ -198,6 +243,132 @@ class TrainingRecord(_Frozen):
     support_fingerprint: str
 
 
+class SourceRecord(_Frozen):
+    """A model that what was fitted derives from, and its terms, as far as they are known.
+
+    Attributes:
+        name: an embedded model's name, a folder or a hub id.
+        kind: whether it scores labels or makes vectors.
+        licence: short name; empty where nothing is known of it.
+        licence_url: where the text is.
+    """
+
+    name: str
+    kind: ModelKind
+    licence: str = ""
+    licence_url: str = ""
+
+
+class ProblemRecord(_Frozen):
+    """What a classifier answers, whoever answers it.
+
+    Attributes:
+        task: with the labels that were fitted, and their words.
+        language: one of the task's.
+    """
+
+    task: RecordedTask
+    language: str
+
+
+class PromptMember(_Frozen):
+    """A prompt that gives one label.
+
+    Attributes:
+        prompt: how prompts are made.
+        adapter: what names the adapter on the model, as it was in memory; empty without one.
+        training: how the adapter came about; None without one, or where nothing is known of it.
+        calibrations: one per draw of demonstrations.
+    """
+
+    kind: Literal["prompt"] = "prompt"
+    prompt: PromptRecord
+    adapter: str = ""
+    training: TrainingRecord | None = None
+    calibrations: Calibrations
+
+
+def _ascending(ngrams: tuple[int, int]) -> tuple[int, int]:
+    if ngrams[0] > ngrams[1]:
+        raise ValueError("the shortest run is longer than the longest")
+    return ngrams
+
+
+class TermsRecord(_Frozen):
+    """`CountedTerms` as JSON holds them; the terms are in a file of their own.
+
+    Attributes:
+        analyzer: what terms are made of.
+        ngrams: the shortest and the longest run.
+        terms: how many there are.
+    """
+
+    analyzer: Analyzer
+    ngrams: Annotated[tuple[NgramLength, NgramLength], AfterValidator(_ascending)]
+    terms: Width
+
+
+class WordsRecord(_Frozen):
+    """Counts of words and character n-grams."""
+
+    kind: Literal["words"] = "words"
+    parts: Annotated[tuple[TermsRecord, ...], Field(min_length=1, max_length=8)]
+
+    @property
+    def width(self) -> int:
+        """How many terms there are."""
+        return sum(part.terms for part in self.parts)
+
+
+class EncoderRecord(_Frozen):
+    """An encoder's vectors.
+
+    Attributes:
+        name: an embedded encoder, a folder or a hub id.
+        sha256: of its files.
+        prefix: stands before every text.
+        fingerprint: SHA-256 of everything that may change a vector.
+        width: of a vector.
+    """
+
+    kind: Literal["encoder"] = "encoder"
+    name: Annotated[str, Field(min_length=1)]
+    sha256: Sha256
+    prefix: str
+    fingerprint: Sha256
+    width: Width
+
+
+class HiddenRecord(_Frozen):
+    """A language model's hidden states.
+
+    Attributes:
+        language: of the words around a text.
+        layer: counted from 1.
+        width: of a state.
+        adapter: what names the adapter on the model; empty without one.
+    """
+
+    kind: Literal["hidden"] = "hidden"
+    language: str
+    layer: Annotated[int, Field(ge=1, le=10_000)]
+    width: Width
+    adapter: str = ""
+
+
+class HeadRecord(_Frozen):
+    """A linear head and where its numbers come from; weights are in a file of their own.
+
+    Attributes:
+        features: texts as rows of numbers.
+        calibration: of the head's scores.
+    """
+
+    kind: Literal["linear"] = "linear"
+    features: Annotated[WordsRecord | EncoderRecord | HiddenRecord, Field(discriminator="kind")]
+    calibration: CalibrationRecord
+
+
 class ArtifactRecord(_Frozen):
     """What `fewshot.json` holds of everything that is fitted.
 
@@ -206,10 +377,8 @@ class ArtifactRecord(_Frozen):
 
     Attributes:
         answers: the kind of task that it answers, and so which estimator opens it.
-        prompt: how prompts are made.
-        base: the model.
-        adapter: what names the adapter on the model, as it was in memory; empty without one.
-        training: how the adapter came about; None without one, or where nothing is known of it.
+        base: the language model; None where none is asked.
+        derived_from: the models that it derives from, and their terms.
         support_fingerprint: SHA-256 of the support rows.
         support_rows: how many rows per label.
         files: SHA-256 of the other files.
@@ -220,14 +389,37 @@ class ArtifactRecord(_Frozen):
 
     format: Literal[3] = 3
     kind: str
-    prompt: PromptRecord
-    base: BaseRecord
-    adapter: str = ""
-    training: TrainingRecord | None = None
+    base: BaseRecord | None = None
+    derived_from: Annotated[tuple[SourceRecord, ...], Field(max_length=2 * MOST_MEMBERS)] = ()
     support_fingerprint: str
     support_rows: dict[str, Count]
     files: dict[str, str] = {}
     versions: dict[str, str] = {}
+
+    @property
+    def task(self) -> Task:
+        """The task, with its labels and label words."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What support rows may be labelled with."""
+        return self.task.labels
+
+    @property
+    def language(self) -> str:
+        """Of the texts, as the task is asked."""
+        raise NotImplementedError
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """The names of the adapters that the language model answers with; an empty one where it answers without."""
+        return frozenset()
+
+    @property
+    def trained(self) -> TrainingRecord | None:
+        """How the adapter came about; None without one, or where nothing is known of it."""
+        return None
 
     def recorded_base(self, folder: Path, *, allow_download: bool = False) -> RecordedModel:
         """The base model that the record in `folder` names.
@@ -235,29 +427,190 @@ class ArtifactRecord(_Frozen):
         Raises:
             ModelError: it names an address.
         """
-        return RecordedModel(self.base.name, str(folder / RECORD), allow_download)
+        name = "" if self.base is None else self.base.name
+        return RecordedModel(name, str(folder / RECORD), allow_download)
+
+
+class PromptedRecord(ArtifactRecord):
+    """What asks a language model, and nothing else.
+
+    Attributes:
+        prompt: how prompts are made.
+        base: the model.
+        adapter: what names the adapter on the model, as it was in memory; empty without one.
+        training: how the adapter came about; None without one, or where nothing is known of it.
+    """
+
+    prompt: PromptRecord
+    base: BaseRecord
+    adapter: str = ""
+    training: TrainingRecord | None = None
 
     @property
     def task(self) -> Task:
         """The task, with its labels and label words."""
         return Task(**self.prompt.task)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is scored."""
+        return self.prompt.labels
 
-class ClassificationRecord(ArtifactRecord):
-    """A prompt or a LoRA adapter that gives one label.
+    @property
+    def language(self) -> str:
+        """Of the prompt."""
+        return self.prompt.language
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """The one adapter's name, which may be empty."""
+        return frozenset({self.adapter})
+
+    @property
+    def trained(self) -> TrainingRecord | None:
+        """How the adapter came about."""
+        return self.training
+
+
+class ClassifierRecord(ArtifactRecord):
+    """What gives one label.
 
     Attributes:
         classes: the labels as the user gave them, sorted.
-        calibrations: one per draw of demonstrations.
+        problem: what is answered; None in folders of earlier versions, where the prompt says it.
+        rung: which rung of the ladder it is; empty where none was climbed.
+        out_of_fold: how many rows' answers out of fold are kept.
         policy: error contract, costs and out of scope as they were fitted; None without.
     """
 
     answers: ClassVar[Kind] = "classification"
 
-    kind: Literal["classification"] = "classification"
     classes: tuple[str | bool | int | float, ...]
-    calibrations: Annotated[tuple[CalibrationRecord, ...], Field(min_length=1, max_length=MOST_DRAWS)]
+    problem: ProblemRecord | None
+    rung: str = ""
+    out_of_fold: Count = 0
     policy: dict[str, Any] | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task, with its labels and label words."""
+        assert self.problem is not None
+        return Task(**self.problem.task)
+
+    @property
+    def language(self) -> str:
+        """The problem's."""
+        assert self.problem is not None
+        return self.problem.language
+
+    @property
+    def members(self) -> tuple[PromptMember | HeadRecord, ...]:
+        """What answers: one, or several together."""
+        raise NotImplementedError
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """The names of the members' adapters; an empty one where a member asks the model without."""
+        asking = [one if isinstance(one, PromptMember) else one.features for one in self.members]
+        return frozenset(one.adapter for one in asking if isinstance(one, PromptMember | HiddenRecord))
+
+    @property
+    def trained(self) -> TrainingRecord | None:
+        """How the one adapter came about that is among the members."""
+        found = (one.training for one in self.members if isinstance(one, PromptMember))
+        return next((one for one in found if one is not None), None)
+
+    @property
+    def adapted(self) -> tuple[ClassificationRecord, str] | None:
+        """The member whose model has an adapter, as if it answered alone, and its template's file; None without one."""
+        if self.base is None:
+            return None
+        for place, one in enumerate(self.members):
+            if isinstance(one, PromptMember) and one.adapter:
+                alone = ClassificationRecord(
+                    prompt=one.prompt,
+                    base=self.base,
+                    adapter=one.adapter,
+                    training=one.training,
+                    calibrations=one.calibrations,
+                    classes=self.classes,
+                    problem=self.problem,
+                    derived_from=self.derived_from,
+                    support_fingerprint=self.support_fingerprint,
+                    support_rows=self.support_rows,
+                    versions=self.versions,
+                )
+                return alone, TEMPLATES[place]
+        return None
+
+
+class ClassificationRecord(PromptedRecord, ClassifierRecord):
+    """A prompt or a LoRA adapter that gives one label.
+
+    Attributes:
+        calibrations: one per draw of demonstrations.
+    """
+
+    answers: ClassVar[Kind] = "classification"
+
+    kind: Literal["classification"] = "classification"
+    problem: ProblemRecord | None = None
+    calibrations: Calibrations
+
+    @property
+    def language(self) -> str:
+        """The problem's; of folders of earlier versions, the prompt's."""
+        return self.prompt.language if self.problem is None else self.problem.language
+
+    @property
+    def members(self) -> tuple[PromptMember | HeadRecord, ...]:
+        """The prompt."""
+        return (
+            PromptMember(
+                prompt=self.prompt, adapter=self.adapter, training=self.training, calibrations=self.calibrations
+            ),
+        )
+
+
+class LinearRecord(ClassifierRecord):
+    """A linear head that gives one label.
+
+    Attributes:
+        head: its features and its calibration.
+    """
+
+    kind: Literal["linear"] = "linear"
+    problem: ProblemRecord
+    head: HeadRecord
+
+    @property
+    def members(self) -> tuple[PromptMember | HeadRecord, ...]:
+        """The head."""
+        return (self.head,)
+
+
+class MixtureRecord(ClassifierRecord):
+    """Several predictors that give one label together.
+
+    Attributes:
+        parts: the members.
+        rungs: what each is called.
+        weights: of each one's log-probabilities.
+    """
+
+    kind: Literal["mixture"] = "mixture"
+    problem: ProblemRecord
+    parts: Annotated[
+        tuple[Annotated[PromptMember | HeadRecord, Field(discriminator="kind")], ...],
+        Field(min_length=1, max_length=MOST_MEMBERS),
+    ]
+    rungs: tuple[RungName, ...]
+    weights: tuple[Annotated[float, Field(ge=0, le=1e6)], ...]
+
+    @property
+    def members(self) -> tuple[PromptMember | HeadRecord, ...]:
+        """The members."""
+        return self.parts
 
 
 class ReadingRecord(_Frozen):
@@ -268,7 +621,7 @@ class ReadingRecord(_Frozen):
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...]
 
 
-class MultiLabelRecord(ArtifactRecord):
+class MultiLabelRecord(PromptedRecord):
     """A prompt that asks of each label whether it applies.
 
     Attributes:
@@ -350,7 +703,7 @@ class FoldsRecord(_Frozen):
     predictions: tuple[float, ...]
 
 
-class RegressionRecord(ArtifactRecord):
+class RegressionRecord(PromptedRecord):
     """A prompt or a LoRA adapter that gives a number.
 
     Attributes:
@@ -383,7 +736,7 @@ class RankingPromptRecord(_Frozen):
     bias: tuple[float, ...] = ()
 
 
-class RankingRecord(ArtifactRecord):
+class RankingRecord(PromptedRecord):
     """A prompt that scores candidates, mixed with counts from baskets.
 
     Attributes:
@@ -399,7 +752,8 @@ class RankingRecord(ArtifactRecord):
 
 
 AnyRecord: TypeAlias = Annotated[
-    ClassificationRecord | MultiLabelRecord | RegressionRecord | RankingRecord, Field(discriminator="kind")
+    ClassificationRecord | LinearRecord | MixtureRecord | MultiLabelRecord | RegressionRecord | RankingRecord,
+    Field(discriminator="kind"),
 ]
 _RECORD: TypeAdapter[ArtifactRecord] = TypeAdapter(AnyRecord)
 R = TypeVar("R", bound=ArtifactRecord)
@@ -408,8 +762,11 @@ R = TypeVar("R", bound=ArtifactRecord)
 def model_record(scorer: Scorer) -> dict[str, str]:
     """What names a scorer's model: name, revision and hashes; a scorer without one is named by its fingerprint."""
     model = local_model(scorer)
-    if model is None:
-        return {"fingerprint": scorer.fingerprint}
+    return {"fingerprint": scorer.fingerprint} if model is None else language_model_record(model)
+
+
+def language_model_record(model: LanguageModel) -> dict[str, str]:
+    """What names a model: name, revision, hashes and number format."""
     return {
         "name": model.name,
         "revision": model.revision,

@@ -69,7 +69,7 @@ def classify(
     _check_together(files, output, policy, model, how_far)
     from fewshot_llm.cli.build import Told, fit_policy, load_chosen, make_redactor, open_classifier, warn_unreadable
     from fewshot_llm.cli.failure import say_columns
-    from fewshot_llm.cli.output import policy_summary, row_progress, waiting
+    from fewshot_llm.cli.output import policy_summary, row_progress, say_decision, waiting
     from fewshot_llm.data.task import load_task
     from fewshot_llm.evaluation.evaluate import check_precision
     from fewshot_llm.files import require_writable, write_rows
@@ -87,7 +87,7 @@ def classify(
         rows.change(partial(redactor.row, counts=redacted))
     require_writable(output.output, rows)
     first = model if precision is None else replace(model, dtype="float32")
-    ladder = {"ladder": Ladder(target=how_far.target)} if how_far.escalate else {}
+    ladder = {"ladder": Ladder(target=how_far.target, prefer=prompt.prefer)} if how_far.escalate else {}
     opened = open_classifier(task, files.support, told, prompt, first, policy, **ladder)
     classifier, examples, evidence = opened.classifier, opened.examples, None
     if examples is not None:
@@ -97,11 +97,11 @@ def classify(
             with waiting(f"Comparing {precision} with float32"):
                 evidence = check_precision(classifier, other, examples)
             classifier.set_params(model=other)
-        with waiting("Climbing the ladder" if how_far.escalate else "Calibrating on the support set"):
+        with waiting("Climbing the ladder" if how_far.escalate else "Measuring what answers best"):
             classifier.fit_support(examples)
     decision = getattr(classifier, "decision_", None)
-    if how_far.escalate and decision is not None:
-        typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
+    if opened.examples is not None:
+        say_decision(decision, whole=how_far.escalate)
     if opened.policy is not None:
         fit_policy(classifier, opened.policy, quiet=output.as_json)
     asked = prompted_in(classifier.predictor_)

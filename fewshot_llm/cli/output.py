@@ -42,6 +42,7 @@ __all__ = [
     "print_outcome",
     "row_progress",
     "save_rows",
+    "say_decision",
     "say_policy",
     "show_attacks",
     "show_differences",
@@ -369,6 +370,23 @@ def policy_summary(policy: FittedPolicy, reasons: dict[str, int]) -> dict[str, A
             "areas": {name: round(area, 4) for name, area in scope.areas.items()},
         }
     return summary
+
+
+def say_decision(decision: Decision | None, *, whole: bool = False) -> None:
+    """What answers, and what could not be measured, on standard error.
+
+    Args:
+        decision: the ladder's; None where none was climbed.
+        whole: with every sentence of it, in both languages.
+    """
+    from fewshot_llm.cli.command import help_language
+
+    if decision is None:
+        return
+    if whole:
+        typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
+        return
+    typer.echo(decision.headline.say(help_language()), err=True)
 
 
 def say_policy(policy: FittedPolicy) -> None:

@@ -65,6 +65,8 @@ def export(
     record = write_bundle(source, bundle.to, out, rows=examples, storage=bundle.gguf_type, overwrite=bundle.overwrite)
     for sentence in record.mended:
         typer.echo(f"mended: {sentence}")
+    for sentence in record.left_out:
+        typer.echo(f"left out: {sentence}")
     typer.echo(f"{out}: {record.name} for {bundle.to}; start it with: sh {out / 'serve.sh'}")
     if verify_at is not None:
         verify(out, url=None if verify_at == HERE else verify_at, model=model, server=server, trust=trust)

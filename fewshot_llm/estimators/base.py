@@ -43,6 +43,7 @@ from fewshot_llm.scoring.remote.scorer import RemoteScorer
 from fewshot_llm.types import FloatArray
 
 if TYPE_CHECKING:
+    from fewshot_llm.artifacts.folder import EncoderLike
     from fewshot_llm.artifacts.kinds import Artifact
 
 __all__ = [
@@ -322,7 +323,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return shown_shots(self.predictor_.inference)
 
     def save(self, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write what was fitted as JSON, support rows and template text; the base model is only named.
+        """Write what was fitted as JSON, rows, template text and arrays of numbers; models are only named.
+
+        Where the terms of a model ask for a notice with what derives from it, that is written too.
 
         Args:
             folder: where to; made if it is not there.
@@ -343,6 +346,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             getattr(self, "policy_", None),
             getattr(self, "decision_", None),
             None if self.adapter is None else Path(self.adapter),
+            problem=getattr(self, "problem_", None),
+            out_of_fold=getattr(self, "out_of_fold_", None),
         )
         save_artifact(artifact, Path(folder), overwrite=overwrite)
 
@@ -352,6 +357,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         folder: str | os.PathLike[str],
         *,
         model: ModelLike | None = None,
+        encoder: EncoderLike | None = None,
         device: str | None = None,
         dtype: str | None = None,
         allow_base_mismatch: bool = False,
@@ -362,14 +368,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
         Nothing that the folder records makes the program contact anybody: a recorded address is refused, and a
         recorded model is loaded from the disk or the cache. `model` may be whatever you trust, a server's address too.
+        Only the models that it answers with are loaded: none for counts of words.
 
         Args:
             folder: what was saved.
-            model: in place of the recorded one, for a model that was loaded already or lies elsewhere.
+            model: in place of the recorded language model, for one that was loaded already or lies elsewhere.
+            encoder: in place of the recorded encoder, likewise.
             device: as for the class.
             dtype: as for the class.
             allow_base_mismatch: accept another base model than the recorded one; the calibration will not fit.
-            allow_download: fetch the recorded model where it is not in the cache.
+            allow_download: fetch recorded models where they are not in the cache.
             insecure: where `model` is an address, allow that the key goes in clear to another machine.
 
         Raises:
@@ -382,6 +390,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             Path(folder),
             answers=cls._kind,
             model=model,
+            encoder=encoder,
             device=device,
             dtype=dtype,
             allow_base_mismatch=allow_base_mismatch,
@@ -392,9 +401,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def _of_artifact(cls, found: Artifact, device: str | None, dtype: str | None) -> Self:
-        from fewshot_llm.artifacts.kinds import layout_record
+        from fewshot_llm.artifacts.parts import layout_record
 
-        inference = found.predictor.inference
+        predictor: Any = found.predictor
+        inference = predictor.inference
         builder = inference.builder
         parameters = {
             "task": builder.task,
@@ -641,6 +651,7 @@ def load_estimator(
     folder: str | os.PathLike[str],
     *,
     model: ModelLike | None = None,
+    encoder: EncoderLike | None = None,
     device: str | None = None,
     dtype: str | None = None,
     allow_base_mismatch: bool = False,
@@ -652,10 +663,11 @@ def load_estimator(
     Args:
         folder: what an estimator's `save` or `fewshot-llm tune` wrote.
         model: as for `TextEstimator.load`, and so are the others.
+        encoder: in place of the recorded encoder.
         device: where to run.
         dtype: the weights' number format.
         allow_base_mismatch: accept another base model than the recorded one.
-        allow_download: fetch the recorded model where it is not in the cache.
+        allow_download: fetch recorded models where they are not in the cache.
         insecure: where `model` is an address, allow that the key goes in clear to another machine.
 
     Raises:
@@ -670,6 +682,7 @@ def load_estimator(
     found = load_artifact(
         Path(folder),
         model=model,
+        encoder=encoder,
         device=device,
         dtype=dtype,
         allow_base_mismatch=allow_base_mismatch,

@@ -423,6 +423,8 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def export(self, target: str, folder: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the adapter as what a server loads, with everything that belongs to it (see `fewshot-llm export`).
 
+        Of a mixture it is the member with the adapter: a server knows neither heads nor weights; the bundle says so.
+
         Args:
             target: `peft`, `merged`, `gguf-lora`, `gguf-merged`, `ollama` or `decision`.
             folder: the bundle to write.
@@ -431,29 +433,47 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             ExportError: there is no adapter, an unknown target, or one that cannot express it.
         """
+        from fewshot_llm.artifacts.kinds import adapter_folder
         from fewshot_llm.export.bundle import export_classifier
 
         check_is_fitted(self)
-        export_classifier(self.adapter, self.support_, target, Path(folder), overwrite=overwrite)
+        adapter = self.adapter if self.adapter is not None else adapter_folder(self.predictor_)
+        export_classifier(adapter, self.support_, target, Path(folder), overwrite=overwrite)
 
     @classmethod
-    def _parameters_of(cls, predictor: Predictor) -> dict[str, Any]:
-        from fewshot_llm.artifacts.kinds import defence_record, normalisation_name
+    def _of_artifact(cls, found: Artifact, device: str | None, dtype: str | None) -> Self:
+        from fewshot_llm.artifacts.kinds import problem_of
 
-        asked = prompted_in(predictor)
-        if asked is None:
-            return {}
-        builder = asked.inference.builder
+        encoder = "auto" if found.encoder is None else found.encoder
+        if isinstance(found.predictor, PromptedPredictor):
+            estimator = super()._of_artifact(found, device, dtype)
+            estimator.encoder = encoder
+            return estimator
+        # Fitted again, it is measured anew what answers best.
+        problem, model = problem_of(found), "auto" if found.model is None else found.model
+        estimator = cls(problem.task, model, language=problem.language, encoder=encoder, device=device, dtype=dtype)
+        assert isinstance(found.predictor, Predictor)
+        estimator.predictor_ = found.predictor
+        estimator._take(found)
+        return estimator
+
+    @classmethod
+    def _parameters_of(cls, predictor: PromptedPredictor) -> dict[str, Any]:
+        from fewshot_llm.artifacts.parts import defence_record, normalisation_name
+
+        builder = predictor.inference.builder
         return {
             "selection": builder.selection,
-            "normalisation": normalisation_name(asked.inference.normalisation),
-            "permutations": len(asked.calibrations),
+            "normalisation": normalisation_name(predictor.inference.normalisation),
+            "permutations": len(predictor.calibrations),
             "cut_long_text": builder.cut_long_text,
             "defence": defence_record(builder.defence),
         }
 
     def _take(self, found: Artifact) -> None:
-        self.classes_ = np.array(found.classes)
+        from fewshot_llm.artifacts.kinds import problem_of
+
+        self.classes_, self.problem_ = np.array(found.classes), problem_of(found)
         if found.policy is not None:
             self.policy_ = found.policy
         if found.decision is not None:

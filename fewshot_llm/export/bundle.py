@@ -8,7 +8,8 @@ ollama      model.gguf, Modelfile
 decision    a Hugging Face folder, adapter/, decision.json, decision_template.jinja
 
 Beside them in every bundle: bundle.json, fewshot.json, task.toml, the template, calibration.json, golden.json,
-certificate.json, README.md, SHA256SUMS, and serve.sh with the exact command for each server that can take the bundle.
+certificate.json, README.md, SHA256SUMS, and serve.sh with the exact command for each server that can take the bundle;
+NOTICE where the base model's terms ask for one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from fewshot_llm.artifacts.record import RECORD, ClassificationRecord
+from fewshot_llm.artifacts.record import NOTICE, RECORD, ClassificationRecord
 from fewshot_llm.data import Example
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import ExportError, nearest
@@ -39,6 +40,7 @@ from fewshot_llm.export.source import ExportSource, read_source
 from fewshot_llm.files import atomic_write_json, atomic_write_text, sha256_file
 from fewshot_llm.files.atomic import atomic_folder
 from fewshot_llm.models.cache import read_record
+from fewshot_llm.models.licence import notice
 from fewshot_llm.models.load import LanguageModel, load_model
 from fewshot_llm.models.trust import is_elsewhere
 from fewshot_llm.types import Text
@@ -160,7 +162,7 @@ def _key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def _bundle_card(bundle: BundleRecord, record: ClassificationRecord) -> str:
+def _bundle_card(bundle: BundleRecord, record: ClassificationRecord, besides: Sequence[Text]) -> str:
     """The bundle's `README.md`, in English and Chinese."""
     calibration = record.calibrations[0].calibration
     return w.CARD.format(
@@ -176,6 +178,7 @@ def _bundle_card(bundle: BundleRecord, record: ClassificationRecord) -> str:
         temperature=calibration.temperature,
         bias="" if calibration.keeps_order else f" {w.BIAS_AT_CLIENT.en} {w.BIAS_AT_CLIENT.zh}",
         mended="\n".join(f"- {note.en} {note.zh}" for note in bundle.mended or (w.NOTHING_MENDED,)),
+        besides="".join(f"\n{note.en}\n\n{note.zh}\n" for note in besides),
     )
 
 
@@ -195,6 +198,7 @@ class BundleRecord(BaseModel):
         base_quantised: whether the bundle is served on a quantised base.
         rank: the adapter's rank as served; 0 for merged targets.
         mended: what normalising changed.
+        left_out: what the saved folder answers with besides, and a server cannot do.
         decision: for the target `decision`, what stands around a text: start and end.
     """
 
@@ -208,6 +212,7 @@ class BundleRecord(BaseModel):
     base_quantised: bool = False
     rank: int = 0
     mended: tuple[Text, ...] = ()
+    left_out: tuple[Text, ...] = ()
     decision: tuple[str, str] | None = None
 
     @field_validator("mended", mode="before")
@@ -262,6 +267,7 @@ def write_bundle(
             base_quantised=written.base_quantised or storage is not Storage.F32,
             rank=written.rank,
             mended=written.mended,
+            left_out=source.left_out,
             decision=written.decision,
         )
         golden = record_golden(source, model, [*source.support, *rows])
@@ -284,9 +290,9 @@ def export_classifier(
     """
     if adapter is None or not (Path(adapter) / RECORD).is_file():
         raise ExportError(
-            "This classifier has no trained adapter to export: it scores with the base model alone. Train one with "
-            "`fewshot-llm tune` or FewShotClassifier(ladder=Ladder(…)), or serve the base model and give its address "
-            "as the model."
+            "This classifier has no trained adapter in a folder to export. One that was trained here is saved first: "
+            "classifier.save(folder), and FewShotClassifier.load(folder).export(…). Else train one with `fewshot-llm "
+            "tune`, or serve the base model and give its address as the model."
         )
     if target not in list(Target):
         raise ExportError(f"There is no export target {target!r}. {nearest(target, Target)}")
@@ -350,7 +356,11 @@ def _write_common(source: ExportSource, record: BundleRecord, golden: Golden, ba
     script = folder / "serve.sh"
     atomic_write_text(script, serve_script(record.target, record.name, base, record.rank))
     script.chmod(0o755)
-    atomic_write_text(folder / "README.md", _bundle_card(record, source.record))
+    told = notice([source.base.name])
+    if told:
+        atomic_write_text(folder / NOTICE, told)
+    besides = [*record.left_out, *([w.HAS_TERMS] if told else [])]
+    atomic_write_text(folder / "README.md", _bundle_card(record, source.record, besides))
     hashes = file_hashes(folder)
     atomic_write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
     Certificate(

@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_llm.artifacts.kinds import restore_selection
-from fewshot_llm.artifacts.record import SUPPORT, TEMPLATE, ClassificationRecord, read_record
+from fewshot_llm.artifacts.parts import restore_selection
+from fewshot_llm.artifacts.record import (
+    SUPPORT,
+    TEMPLATE,
+    ClassificationRecord,
+    ClassifierRecord,
+    HeadRecord,
+    MixtureRecord,
+    PromptMember,
+    read_record,
+)
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import AdapterError, ExportError
+from fewshot_llm.export import words as w
 from fewshot_llm.export.adapter import BaseModel, LoraAdapter, read_adapter, read_base
 from fewshot_llm.export.lint import refuse_broken
 from fewshot_llm.files import read_rows
@@ -18,6 +28,7 @@ from fewshot_llm.predictors.build import make_builder
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.tree_scorer import TreeScorer
+from fewshot_llm.types import Text, listed
 
 __all__ = ["ExportSource", "read_source"]
 
@@ -33,6 +44,7 @@ class ExportSource:
         base: the base model it belongs to.
         support: the rows that prompts show as demonstrations; empty where they show none.
         template: the prompt template's text.
+        left_out: what the folder answers with besides, and a server cannot do.
     """
 
     folder: Path
@@ -41,6 +53,7 @@ class ExportSource:
     base: BaseModel
     support: SupportSet
     template: str
+    left_out: tuple[Text, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,10 +93,12 @@ def read_source(
 
     Raises:
         ArtifactError: the folder is not whole.
+        ExportError: it holds no adapter that a server could load.
         AdapterError: it holds no adapter, has weights that `lint` calls broken, or belongs to another base model.
         ModelError: the base model cannot be found.
     """
-    record = read_record(folder, ClassificationRecord)
+    whole = read_record(folder, ClassifierRecord)
+    record, template, left_out = _adapted(folder, whole)
     if record.prompt.defence != "none":
         raise ExportError(
             f"{folder} was trained with the defence {record.prompt.defence!r}: texts are changed before the prompt is "
@@ -100,7 +115,38 @@ def read_source(
     path = folder / SUPPORT
     rows = [dict(row) for row in read_rows(path)] if path.is_file() else []
     examples = tuple(Example(row, row.pop("label")) for row in rows)
-    template = (folder / TEMPLATE).read_text(encoding="utf-8")
     return ExportSource(
-        folder, record, read_adapter(folder), model, SupportSet(examples, record.prompt.labels), template
+        folder,
+        record,
+        read_adapter(folder),
+        model,
+        SupportSet(examples, record.prompt.labels),
+        (folder / template).read_text(encoding="utf-8"),
+        left_out,
     )
+
+
+def _adapted(folder: Path, record: ClassifierRecord) -> tuple[ClassificationRecord, str, tuple[Text, ...]]:
+    """What answers with the adapter, its template's file, and what is left out: the other members of a mixture.
+
+    Raises:
+        ExportError: nothing answers with an adapter.
+    """
+    if isinstance(record, ClassificationRecord):
+        return record, TEMPLATE, ()
+    found = record.adapted
+    if found is None:
+        raise ExportError(
+            f"{folder} holds no adapter: it answers by {', '.join(_called(record))}, which no server of language "
+            "models can load. Serve it with fewshot-llm, or train an adapter: fewshot-llm tune … --only lora."
+        )
+    others = [name for name, one in zip(_called(record), record.members, strict=True) if not _is_adapted(one)]
+    return *found, (w.LEFT_OUT.fill(others=listed(others)),)
+
+
+def _is_adapted(member: PromptMember | HeadRecord) -> bool:
+    return isinstance(member, PromptMember) and bool(member.adapter)
+
+
+def _called(record: ClassifierRecord) -> tuple[str, ...]:
+    return record.rungs if isinstance(record, MixtureRecord) else (record.rung or "a linear head",)

@@ -21,6 +21,18 @@ ADDED_LAYERS = Text(
     "为缺少的层补上 {n} 个零更新，第一个是 {first}",
 )
 
+# What a server cannot do.
+LEFT_OUT = Text(
+    "only the member with the adapter is here: {others} and the weights of the mixture are no part of what a server "
+    "answers; load the saved folder with fewshot-llm for the whole answer",
+    "此处只有带适配器的成员：{others}以及混合权重不在服务端的回答之内；要得到完整回答，"
+    "请用 fewshot-llm 加载保存的文件夹",
+)
+HAS_TERMS = Text(
+    "What derives from the base model comes under its terms: pass on the file `NOTICE` with this folder.",
+    "由该基座模型派生的内容受其条款约束：转交此文件夹时请一并附上 `NOTICE`。",
+)
+
 # The card of a bundle, in both languages at once.
 NOTHING_MENDED = Text("nothing", "无")
 BIAS_AT_CLIENT = Text("No server knows the bias: clients add it to the scores.", "服务端不含偏置，由客户端加上。")
@@ -55,7 +67,7 @@ fewshot-llm verify .            # starts the server, compares, writes certificat
 Mended on the way, without a change of what the adapter computes 导出时修正（不改变计算结果）:
 
 {mended}
-"""
+{besides}"""
 
 # Why a certificate passed or failed.
 NOT_ASKED = Text(

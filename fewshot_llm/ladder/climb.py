@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,11 +35,13 @@ class LadderResult:
         predictor: answers as the kept rung does.
         answers: log P(label | text) of the support rows, each by a predictor that did not see it, nats, shape
             [rows of the kept rung's evidence, labels].
+        candidates: all that were measured, by the name of their rungs, none of them built.
     """
 
     decision: Decision
     predictor: Predictor
     answers: FloatArray = field(repr=False)
+    candidates: Mapping[str, Candidate] = field(repr=False)
 
 
 def check_support(support: SupportSet) -> None:
@@ -104,7 +106,8 @@ def run_ladder(
             f"The rung {rung.name!r} builds {predictor!r}; expected a Predictor of the labels {', '.join(labels)}. "
             "Mend the rung, or climb without it."
         )
-    return LadderResult(decision, predictor, kept.out_of_fold)
+    measured = {one.evidence.rung: one for one in climb.candidates}
+    return LadderResult(decision, predictor, kept.out_of_fold, measured)
 
 
 def climb_rungs(

@@ -8,7 +8,7 @@ it costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import cast
 
 import numpy as np
@@ -26,6 +26,7 @@ from fewshot_llm.stats.selection import (
     fold_weights,
     held_out_choice,
     smallest_loss,
+    unless_beaten,
 )
 from fewshot_llm.types import FloatArray, Text
 
@@ -109,8 +110,9 @@ def decide(
         target: what is good enough, as the evidence understands it.
         rungs: the whole ladder, from the lowest up.
         skipped: rungs that cannot be measured, by name, and why.
-        prefer: the smallest loss; or the smallest cost of answering among rungs that are not worse than that one by
-            more than noise (where a rung does not tell its cost, the lowest of them).
+        prefer: the smallest loss, but a rung that hedges is kept unless that one is better by more than noise; or the
+            smallest cost of answering among rungs that are not worse than that one by more than noise (where a rung
+            does not tell its cost, the lowest of them).
         seed: of the choices with a part of the rows held out, by which the figures are corrected.
 
     Raises:
@@ -129,13 +131,15 @@ def decide(
     losses = _table([found.loss.values for found in evidence], evidence, rows)
     everything = np.ones((1, len(rows)))
     best = evidence[int(smallest_loss(losses)(everything)[0])]
-    kept = best
+    hedges = {rung.name for rung in rungs if rung.hedges}
+    kept = next((found for found in evidence if found.rung in hedges and not compare(found, best).better), best)
+    choice = _usual(evidence, losses, rows, hedges)
     if prefer == "cost":
+        choice = _cheapest(evidence, losses, rows)
         costs = dict(zip((found.rung for found in evidence), _costs(evidence), strict=True))
         level = [found for found in evidence if found is best or not compare(found, best).better]
         kept = min(level, key=lambda found: costs[found.rung])
     comparisons = [compare(other, kept) for other in evidence if other is not kept]
-    choice = smallest_loss(losses) if prefer == "accuracy" else _cheapest(evidence, losses, rows)
     corrected, corrected_loss = _corrected(kept, evidence, losses, rows, choice, seed)
     reached = kept.reaches(target, corrected)
     higher = [rung for rung in rungs[places[-1] + 1 :] if rung.name not in skipped]
@@ -153,6 +157,7 @@ def decide(
             corrected=corrected,
             versus_best=next((one for one in comparisons if one.below == best.rung), None),
             prefers_cost=prefer == "cost",
+            hedges=kept.rung in hedges,
             words=words,
             target=target,
             candidates=len(evidence),
@@ -193,7 +198,20 @@ def _costs(evidence: Sequence[Evidence]) -> list[float]:
 
 
 def _cheapest(evidence: Sequence[Evidence], losses: FloatArray, rows: Sequence[int]) -> Choice:
-    """The rule of `prefer="cost"` for many draws of rows at once, by the criteria that all rungs tell."""
+    """The rule of `prefer="cost"` for many draws of rows at once."""
+    return cheapest_within_noise(losses, _contests(evidence, rows), _costs(evidence))
+
+
+def _usual(evidence: Sequence[Evidence], losses: FloatArray, rows: Sequence[int], hedges: Set[str]) -> Choice:
+    """The rule of `prefer="accuracy"` for many draws of rows at once."""
+    for place, found in enumerate(evidence):
+        if found.rung in hedges:
+            return unless_beaten(losses, _contests(evidence, rows), place)
+    return smallest_loss(losses)
+
+
+def _contests(evidence: Sequence[Evidence], rows: Sequence[int]) -> list[Contest]:
+    """The criteria that all rungs tell, at the rows that all were asked."""
     criteria = [{one.name: one for one in found.criteria} for found in evidence]
     contests = []
     for name, first in criteria[0].items():
@@ -201,7 +219,7 @@ def _cheapest(evidence: Sequence[Evidence], losses: FloatArray, rows: Sequence[i
             values = _table([told[name].values for told in criteria], evidence, rows)
             reach = max(told[name].reach or 0.0 for told in criteria)
             contests.append(Contest(values, first.level, reach))
-    return cheapest_within_noise(losses, contests, _costs(evidence))
+    return contests
 
 
 def _corrected(

@@ -41,6 +41,12 @@ CHEAPEST = Text(
     "It is the cheapest rung that is not worse than {best} by more than noise ({numbers}).",
     "在与“{best}”的差距未超出噪声的各级中，它最省（{numbers}）。",
 )
+HEDGES = Text(
+    "It is made of other rungs and kept unless one of them is better by more than noise; {best} has the smallest log "
+    "loss, {loss:.3f} against {own:.3f}.",
+    "它由其他方法混合而成，除非其中之一的优势超出噪声，否则保留；“{best}”的对数损失最小（{loss:.3f}，混合为 "
+    "{own:.3f}）。",
+)
 NONE_CHEAPER = Text("No cheaper rung is level with it within noise.", "更省的各级与它的差距都超出噪声。")
 WORDS = Text(
     "{words} alone, which is three lines of scikit-learn, reach {figure}.",
@@ -105,6 +111,7 @@ class Verdict:
         corrected: the kept rung's figure, corrected for the choice.
         versus_best: the kept rung against the best; None where it is the best.
         prefers_cost: whether the cheapest was looked for.
+        hedges: whether the kept rung is made of others.
         words: what the rung of words measured; None where it was not measured.
         target: what is good enough.
         candidates: how many rungs were measured.
@@ -120,6 +127,7 @@ class Verdict:
     corrected: Figure
     versus_best: Comparison | None
     prefers_cost: bool
+    hedges: bool
     words: Evidence | None
     target: float
     candidates: int
@@ -174,6 +182,9 @@ def headline(kept: Evidence, corrected: Figure | None, words: Evidence | None) -
 def _why(verdict: Verdict, second: Evidence) -> Text:
     """Why this rung and none of the others."""
     kept = verdict.kept
+    if verdict.hedges and verdict.versus_best is not None and not verdict.prefers_cost:
+        own, best = verdict.losses[kept.rung], verdict.losses[verdict.best.rung]
+        return HEDGES.fill(best=_named(verdict.best), loss=best, own=own)
     if verdict.versus_best is not None:
         return CHEAPEST.fill(best=_named(verdict.best), numbers=_numbers(verdict.versus_best))
     if verdict.prefers_cost:

@@ -25,7 +25,10 @@ from .device import (
 )
 from .encoder import Encoder as Encoder, check_parts as check_parts, load_encoder as load_encoder
 from .licence import (
+    TERMS_FILE as TERMS_FILE,
     ask_on_terminal as ask_on_terminal,
+    licence_of as licence_of,
+    notice as notice,
     terms_text as terms_text,
 )
 from .linear import (

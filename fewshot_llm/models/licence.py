@@ -1,19 +1,25 @@
-"""Terms that have to be accepted before a model is fetched."""
+"""Terms: those that have to be accepted before a model is fetched, and those that go with what derives from it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TypeAlias
 
 from fewshot_llm.errors import PullError
-from fewshot_llm.models.cache import Acceptance
-from fewshot_llm.models.registry import EmbeddedModel
+from fewshot_llm.files import sha256_file
+from fewshot_llm.models.cache import Acceptance, model_folder, read_record
+from fewshot_llm.models.registry import EMBEDDED, EmbeddedModel, Licence
+from fewshot_llm.models.trust import is_elsewhere
 
-__all__ = ["Ask", "ask_on_terminal", "obtain_acceptance", "terms_text"]
+__all__ = ["TERMS_FILE", "Ask", "ask_on_terminal", "licence_of", "notice", "obtain_acceptance", "terms_text"]
+
+TERMS_FILE = "TERMS.html"
+"""In a model's folder in the cache: the terms as they were accepted."""
 
 ENVIRONMENT = "FEWSHOT_ACCEPT_LICENCE"
 """Names of models whose terms the user accepts, separated by commas."""
@@ -66,6 +72,50 @@ def ask_on_terminal(model: EmbeddedModel, text: str) -> bool | None:
     print(f"{text}\n\n{model.name} comes under these terms ({model.licence.url}).", file=sys.stderr)
     print("Do you accept them? (y/N) ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def licence_of(name: str) -> Licence | None:
+    """The terms of an embedded model, given by name or by its folder in the cache; None for any other.
+
+    >>> licence_of("e5-small").name, licence_of("owner/model")
+    ('MIT', None)
+    """
+    if name not in EMBEDDED:
+        try:
+            record = None if not name or is_elsewhere(name) else read_record(Path(name).expanduser())
+        except (OSError, RuntimeError, ValueError):  # longer than any path, or of a user that there is not
+            return None
+        if record is None:
+            return None
+        name = record.name
+    return EMBEDDED[name].licence if name in EMBEDDED else None
+
+
+def notice(names: Iterable[str]) -> str:
+    """What has to go along with what derives from some models: each notice with where its terms are, and their text.
+
+    Args:
+        names: of models, as `licence_of` takes them.
+
+    Returns:
+        Empty where no terms ask for a notice. The text of terms is there where it was accepted on this machine.
+    """
+    asked = dict.fromkeys(found for found in map(licence_of, names) if found is not None and found.notice)
+    parts = []
+    for licence in asked:
+        parts.append(f"{licence.notice}\n\n{licence.name}: {licence.url}\n")
+        text = _kept_terms(licence)
+        if text:
+            parts.append(f"{text}\n")
+    return "\n".join(parts)
+
+
+def _kept_terms(licence: Licence) -> str:
+    for model in EMBEDDED.values():
+        path = model_folder(model) / TERMS_FILE
+        if model.licence == licence and path.is_file() and sha256_file(path) == licence.terms_sha256:
+            return terms_text(path.read_text(encoding="utf-8"))
+    return ""
 
 
 def terms_text(html: str) -> str:

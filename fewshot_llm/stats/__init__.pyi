@@ -55,4 +55,5 @@ from .selection import (
     fold_weights as fold_weights,
     held_out_choice as held_out_choice,
     smallest_loss as smallest_loss,
+    unless_beaten as unless_beaten,
 )

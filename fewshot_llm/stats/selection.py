@@ -16,12 +16,21 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import norm
 
 from fewshot_llm.stats.intervals import PSEUDO_ROWS
 from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["Choice", "Contest", "cheapest_within_noise", "fold_weights", "held_out_choice", "smallest_loss"]
+__all__ = [
+    "Choice",
+    "Contest",
+    "cheapest_within_noise",
+    "fold_weights",
+    "held_out_choice",
+    "smallest_loss",
+    "unless_beaten",
+]
 
 FOLDS = 5
 """A fifth of the rows is held out of each choice: fewer leave the estimate noisier, more make it too low."""
@@ -103,23 +112,48 @@ def cheapest_within_noise(losses: FloatArray, contests: Sequence[Contest], costs
     best_of = smallest_loss(losses)
 
     def choose(weights: FloatArray) -> IntArray:
-        best, rows = best_of(weights), weights.sum(axis=1)
+        best = best_of(weights)
         price = np.tile(np.asarray(costs, dtype=np.float64), (len(weights), 1))
         for candidate in range(len(losses)):
-            wins, loses = np.zeros((2, len(weights)), dtype=bool)
-            for one in contests:
-                difference = one.values[best] - one.values[candidate]
-                mean = (weights * difference).sum(axis=1) / rows
-                squares = (weights * (difference - mean[:, np.newaxis]) ** 2).sum(axis=1)
-                squares += 2 * PSEUDO_ROWS * one.reach**2
-                half = float(norm.ppf(0.5 + one.level / 2)) * np.sqrt(squares) / rows
-                wins |= mean + half < 0
-                loses |= mean - half > 0
-            price[wins & ~loses, candidate] = np.inf
+            price[_beats(best, candidate, contests, weights), candidate] = np.inf
         chosen: IntArray = price.argmin(axis=1)
         return chosen
 
     return choose
+
+
+def unless_beaten(losses: FloatArray, contests: Sequence[Contest], favourite: int) -> Choice:
+    """Chooses one candidate, unless the one with the smallest mean loss is better by more than noise.
+
+    Args:
+        losses: of each candidate and row, shape [candidates, rows].
+        contests: what is compared; see `cheapest_within_noise`.
+        favourite: position of the candidate.
+    """
+    best_of = smallest_loss(losses)
+
+    def choose(weights: FloatArray) -> IntArray:
+        best = best_of(weights)
+        chosen: IntArray = np.where(_beats(best, favourite, contests, weights), best, favourite)
+        return chosen
+
+    return choose
+
+
+def _beats(best: IntArray, candidate: int, contests: Sequence[Contest], weights: FloatArray) -> npt.NDArray[np.bool_]:
+    """Whether the best of each draw wins a contest against a candidate, and loses none; shape [draws]."""
+    rows = weights.sum(axis=1)
+    wins, loses = np.zeros((2, len(weights)), dtype=bool)
+    for one in contests:
+        difference = one.values[best] - one.values[candidate]
+        mean = (weights * difference).sum(axis=1) / rows
+        squares = (weights * (difference - mean[:, np.newaxis]) ** 2).sum(axis=1)
+        squares += 2 * PSEUDO_ROWS * one.reach**2
+        half = float(norm.ppf(0.5 + one.level / 2)) * np.sqrt(squares) / rows
+        wins |= mean + half < 0
+        loses |= mean - half > 0
+    found: npt.NDArray[np.bool_] = wins & ~loses
+    return found
 
 
 def held_out_choice(choose: Choice, values: FloatArray, weights: FloatArray) -> FloatArray:

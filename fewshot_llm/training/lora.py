@@ -6,19 +6,21 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from fewshot_llm.errors import TuningError
 from fewshot_llm.models.device import quiet_transformers
-from fewshot_llm.models.load import LanguageModel
+from fewshot_llm.models.load import LanguageModel, attach_adapter
 from fewshot_llm.scoring.head import causal_network
 from fewshot_llm.training.recipe import Recipe
 
 __all__ = [
     "Adapter",
     "adapted",
+    "adapted_by_folder",
     "adapter_config",
     "attach",
     "average_adapters",
@@ -168,6 +170,20 @@ def adapted(language_model: LanguageModel, adapter: Adapter) -> LanguageModel:
     peft_model = attach(language_model, adapter.config, seed=0)
     set_peft_model_state_dict(peft_model, dict(adapter.weights))
     return replace(language_model, model=peft_model, adapter=adapter.fingerprint, adapter_source=adapter)
+
+
+def adapted_by_folder(language_model: LanguageModel, folder: Path) -> LanguageModel:
+    """The model with the adapter of a folder on; the given one is unchanged, and both share the base's weights.
+
+    Raises:
+        AdapterError: the adapter is damaged or belongs to another base.
+        TuningError: the model carries an adapter already.
+    """
+    if hasattr(language_model.model, "peft_config"):
+        raise TuningError(f"{language_model.name} carries an adapter already. Load the base model without one.")
+    with quiet_transformers():
+        network, sha256 = attach_adapter(_shared_copy(language_model.model), folder)
+    return replace(language_model, model=network, adapter=sha256, adapter_source=folder.absolute())
 
 
 def average_adapters(adapters: Sequence[Adapter]) -> Adapter:

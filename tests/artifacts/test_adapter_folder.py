@@ -8,7 +8,8 @@ from fewshot_llm import FewShotClassifier
 from fewshot_llm.artifacts import Artifact, save_artifact
 from fewshot_llm.errors import AdapterError, ArtifactError
 from fewshot_llm.ladder import Ladder, run_ladder
-from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.ladder.rungs import Calibrated, InContext, Lora, ZeroShot
+from fewshot_llm.predictors import Resources
 from fewshot_llm.training import load_recipe
 
 
@@ -27,7 +28,7 @@ def quick():
 def trained(tmp_path, base, reviews, quick):
     """An adapter folder, and answers of the classifier in memory."""
     untrained = FewShotClassifier(model=base, device="cpu", shots=0).fit(*reviews)
-    climbed = run_ladder(untrained.predictor_.inference, dataclasses.replace(quick, rungs=(Lora(),)))
+    climbed = run_ladder(Resources.of(untrained.predictor_.inference), dataclasses.replace(quick, rungs=(Lora(),)))
     artifact = Artifact(climbed.predictor, ("negative", "positive"), decision=climbed.decision)
     save_artifact(artifact, tmp_path / "adapter")
     return tmp_path / "adapter", climbed
@@ -78,6 +79,7 @@ def test_another_base_model_is_refused(trained, llama):
 
 
 def test_fit_climbs_the_ladder(tmp_path, llama, reviews, quick):
+    quick = dataclasses.replace(quick, rungs=(ZeroShot(), InContext(), Calibrated(), Lora()))
     classifier = FewShotClassifier(model=llama, ladder=quick).fit(*reviews)
     assert classifier.decision_.rung in ("zero-shot", "in-context", "calibrated", "lora")
     assert classifier.decision_.reason

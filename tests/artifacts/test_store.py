@@ -14,7 +14,7 @@ from fewshot_llm.errors import ArtifactError
 from fewshot_llm.ladder import Ladder, run_ladder
 from fewshot_llm.ladder.rungs import Lora
 from fewshot_llm.models import load_model
-from fewshot_llm.predictors import Inference, make_builder
+from fewshot_llm.predictors import Inference, Resources, make_builder
 from fewshot_llm.scoring import TreeScorer
 
 
@@ -28,7 +28,8 @@ def climbed(tiny_model_folder):
     scorer = TreeScorer(load_model(str(tiny_model_folder), device="cpu"), 256)
     builder = make_builder(load_task("review-sentiment"), "en", scorer)
     recipe = Recipe(name="tiny", rank=2, learning_rate=2e-2, epochs=2, folds=2)
-    return run_ladder(Inference(builder, scorer, support), Ladder(recipe=recipe, rungs=(Lora(),)))
+    resources = Resources.of(Inference(builder, scorer, support))
+    return run_ladder(resources, Ladder(recipe=recipe, rungs=(Lora(),)))
 
 
 def artifact(climbed):

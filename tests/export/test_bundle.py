@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,8 +26,12 @@ from fewshot_llm.export import (
     verify,
     write_bundle,
 )
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs import Lora, Words
+from fewshot_llm.predictors import MixturePredictor
 from fewshot_llm.scoring import encode
 from fewshot_llm.scoring.remote import Http
+from fewshot_llm.training import Recipe
 from tests.export.trained import write_record
 
 ROWS = [Example({"text": "the parcel came late"}), Example({"text": "great quality, fast delivery"})]
@@ -198,3 +203,55 @@ def test_a_classifier_without_adapter_has_nothing_to_export(base_folder, tmp_pat
     classifier.fit(["good", "bad"] * 2, ["positive", "negative"] * 2)
     with pytest.raises(ExportError, match="no trained adapter"):
         classifier.export("peft", tmp_path / "bundle")
+
+
+class TestMixtures:
+    @pytest.fixture
+    def parts(self, base_folder):
+        """Words, and a trained adapter, fitted on the same rows with the same model."""
+        recipe = Recipe(name="tiny", rank=2, alpha=4, learning_rate=1e-2, epochs=2, batch_rows=4, folds=2)
+        found = []
+        for rung in (Words(), Lora()):
+            ladder = Ladder(target=1.0, recipe=recipe, rungs=(rung,))
+            classifier = FewShotClassifier("review-sentiment", str(base_folder("llama")), ladder=ladder, language="en")
+            texts = ["good", "bad", "great quality", "came late", "fast", "broken"]
+            found.append(classifier.fit(texts, ["positive", "negative"] * 3))
+        return found
+
+    def test_the_member_with_the_adapter_is_exported(self, parts, tmp_path):
+        words, tuned = parts
+        mixture = MixturePredictor((words.predictor_, tuned.predictor_), ("words", "lora"), (0.5, 0.6))
+        words.predictor_ = mixture
+        words.save(tmp_path / "saved")
+        loaded = FewShotClassifier.load(tmp_path / "saved")
+        loaded.export("peft", tmp_path / "bundle")
+        bundle = read_bundle(tmp_path / "bundle")
+        assert "words and the weights of the mixture are no part" in bundle.left_out[0].en
+        card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+        assert bundle.left_out[0].zh in card
+        assert changed_files(tmp_path / "bundle") == ()
+        source = read_source(tmp_path / "saved")
+        builder, asked = source.builder(source.load()), tuned.predictor_.inference
+        assert builder.build(ROWS[0], source.support).text == asked.prompts(ROWS[:1])[0].text
+        assert source.record.calibrations[0].calibration == tuned.predictor_.calibrations[0]
+
+    def test_without_an_adapter_there_is_nothing_to_export(self, parts, tmp_path):
+        words, _ = parts
+        words.save(tmp_path / "saved")
+        with pytest.raises(ExportError, match="answers by words, which no server"):
+            read_source(tmp_path / "saved")
+        with pytest.raises(ExportError, match="no trained adapter"):
+            FewShotClassifier.load(tmp_path / "saved").export("peft", tmp_path / "bundle")
+
+    def test_one_that_was_trained_just_now_is_saved_first(self, parts, tmp_path):
+        with pytest.raises(ExportError, match="saved first"):
+            parts[1].export("peft", tmp_path / "bundle")
+
+
+def test_terms_of_the_base_model_go_along(source, tmp_path):
+    """As with a base model that comes under Gemma's terms."""
+    named = replace(source, base=replace(source.base, name="gemma3-270m"))
+    write_bundle(named, Target.PEFT, tmp_path / "bundle")
+    assert "Gemma Terms of Use" in (tmp_path / "bundle" / "NOTICE").read_text(encoding="utf-8")
+    assert "pass on the file `NOTICE`" in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert changed_files(tmp_path / "bundle") == ()

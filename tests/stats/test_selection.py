@@ -16,6 +16,7 @@ from fewshot_llm.stats import (
     held_out_choice,
     share_interval,
     smallest_loss,
+    unless_beaten,
 )
 
 ROWS, SAMPLES = 32, 1500
@@ -164,3 +165,14 @@ def test_its_interval_has_a_width_where_all_rows_are_right():
     right = np.ones((3, ROWS))
     interval = share_interval(held_out_choice(smallest_loss(1 - right), right, fold_weights(ROWS, seed=0)))
     assert interval.low < 0.9 < interval.high == 1.0
+
+
+def test_a_favourite_is_chosen_unless_it_is_beaten_by_more_than_noise():
+    generator = np.random.default_rng(0)
+    best = generator.normal(0, 1, ROWS)
+    level, worse = best + 0.02 + np.tile([1.0, -1.0], ROWS // 2), best + generator.normal(2, 1, ROWS)
+    everything = np.ones((1, ROWS))
+    for other, expected in ((level, 1), (worse, 0)):
+        losses = np.stack([best, other])
+        assert smallest_loss(losses)(everything).tolist() == [0]
+        assert unless_beaten(losses, [Contest(losses, 0.6827)], 1)(everything).tolist() == [expected]

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast, get_args
 
+import numpy as np
+
 from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Task
@@ -31,18 +33,21 @@ from fewshot_llm.evaluation.suite.result import (
     read_cell,
     write_cell,
 )
-from fewshot_llm.ladder.base import Ladder
+from fewshot_llm.ladder.base import Candidate, Ladder
 from fewshot_llm.ladder.climb import LadderResult, run_ladder
 from fewshot_llm.ladder.decision import Decision
 from fewshot_llm.ladder.rungs.defaults import one_rung, quick_ladder
-from fewshot_llm.ladder.rungs.lora import TunedPredictor
+from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
+from fewshot_llm.ladder.rungs.prompted import RememberingScorer
 from fewshot_llm.models.trust import ModelName
 from fewshot_llm.predictors.base import Predictor
 from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, resources_of, text_language
-from fewshot_llm.predictors.prompted import prompted_in, shown_shots
+from fewshot_llm.predictors.mixture import MixturePredictor
+from fewshot_llm.predictors.prompted import PromptedPredictor, prompted_in, shown_shots
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.stats.calibration import OutOfFold, Uncalibrated
+from fewshot_llm.stats.metrics import row_losses
 from fewshot_llm.training.recipe import take_recipe
 
 __all__ = ["METHODS", "Learned", "SuiteCallbacks", "learn", "run_suite"]
@@ -57,10 +62,12 @@ class Learned:
     Attributes:
         predictor: answers.
         facts: what it says of itself, as JSON takes it.
+        candidates: where a ladder was climbed, all that were measured, by their rungs.
     """
 
     predictor: Predictor
     facts: dict[str, Any]
+    candidates: Mapping[str, Candidate] = field(default_factory=dict, repr=False)
 
 
 def learn(
@@ -92,7 +99,7 @@ def learn(
         predictor = classifier.fit_support(support).predictor_
         return Learned(predictor, {**facts, "shots": shots, **_prompt_facts(predictor)})
     climbed = run_ladder(resources_of(classifier, support), _ladder(method, suite, seed))
-    return Learned(climbed.predictor, facts | _climbed_facts(climbed))
+    return Learned(climbed.predictor, facts | _climbed_facts(climbed), climbed.candidates)
 
 
 def _ladder(method: Method, suite: Suite, seed: int) -> Ladder:
@@ -241,6 +248,17 @@ def run_suite(
     return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
 
 
+def _remembering(predictor: Predictor, remembered: dict[int, RememberingScorer]) -> Predictor:
+    """The predictor, which asks no prompt that another one has asked."""
+    if isinstance(predictor, MixturePredictor):
+        return replace(predictor, parts=tuple(_remembering(part, remembered) for part in predictor.parts))
+    if not isinstance(predictor, PromptedPredictor):
+        return predictor
+    inference = predictor.inference
+    scorer = remembered.setdefault(id(inference.scorer), RememberingScorer(inference.scorer))
+    return replace(predictor, inference=replace(inference, scorer=scorer))
+
+
 @dataclass
 class _Work:
     """What cells share."""
@@ -281,18 +299,38 @@ class _Work:
         serving = scorer if asked is None else asked.inference.scorer
         before = profile_of(serving)
         answers = learned.predictor.answer(self.data.queries)
-        cost = profile_of(serving) - before
+        cost, answered = profile_of(serving) - before, perf_counter()
+        if cell.method in ("quick", "ladder"):
+            learned.facts["candidates"] = self._candidates(learned)
         return CellResult.of(
             self.data.targets,
             answers.log_probabilities,
             fit_seconds=fitted - began,
-            predict_seconds=perf_counter() - fitted,
+            predict_seconds=answered - fitted,
             tokens_asked=cost.asked,
             tokens_computed=cost.computed,
             facts=learned.facts,
             versions=installed_versions(),
             **self._common(cell, support),
         )
+
+    def _candidates(self, learned: Learned) -> dict[str, dict[str, float]]:
+        """What each rung that was measured would have reached on the test rows: what the choice is judged by.
+
+        An adapter that is not kept is not trained for this; the method `lora` measures it.
+        """
+        found: dict[str, dict[str, float]] = {}
+        remembered: dict[int, RememberingScorer] = {}
+        for rung, candidate in learned.candidates.items():
+            kept = learned.facts["rung"] == rung
+            if not kept and Lora.name in (rung, *candidate.evidence.settings.get("weights", ())):
+                continue
+            predictor = learned.predictor if kept else candidate.build()
+            log_p = _remembering(predictor, remembered).log_probabilities(self.data.queries)
+            right = log_p.argmax(axis=1) == self.data.targets
+            loss = row_losses(self.data.targets, np.exp(log_p)).mean()
+            found[rung] = {"accuracy": float(right.mean()), "log_loss": float(loss)}
+        return found
 
     def _peer(self, cell: Cell, support: SupportSet) -> CellResult:
         peer = self.peers[cell.method]
