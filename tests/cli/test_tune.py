@@ -26,7 +26,7 @@ def test_an_easy_target_saves_a_classifier_with_its_decision(tune, shop):
     result = tune("--target", "0.01", "--json")
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
-    assert summary["rung"] == "zero-shot"
+    assert summary["rung"] == "words"
     assert summary["reached"]
     decision = json.loads((shop / "out" / "decision.json").read_text(encoding="utf-8"))
     assert decision["reason"] == summary["reason"]
