@@ -46,7 +46,7 @@ from fewshot_llm.batch.progress import Meter, ProgressReport
 from fewshot_llm.batch.sources import RowSource
 from fewshot_llm.batch.work import Finished, Prepared, Settings, answer_new, assemble, prepare
 from fewshot_llm.errors import BatchError
-from fewshot_llm.files import Problem
+from fewshot_llm.files import RowProblem
 from fewshot_llm.scoring.base import OFTEN, Session
 from fewshot_llm.types import Progress
 
@@ -156,7 +156,7 @@ PATIENCE = 0.2
 """Seconds between two looks, while shards are scored: for Ctrl-C, which waits for none of them, and for states to keep.
 On Windows a thread that waits without a limit is not interrupted at all."""
 
-Answers: TypeAlias = dict[str, Answer | Problem]
+Answers: TypeAlias = dict[str, Answer | RowProblem]
 
 
 def run_batch(

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from fewshot_llm.batch.manifest import ERRORS, JOURNAL, MANIFEST, Change, FileState, ReadHash, change_of
 from fewshot_llm.errors import BatchError, DataFileError
-from fewshot_llm.files import Note, Problem, Reading, count_rows, kind_of, scan_rows
+from fewshot_llm.files import Note, Reading, RowProblem, count_rows, kind_of, scan_rows
 from fewshot_llm.files.delimited import as_delimiter
 from fewshot_llm.files.encodings import known_encoding
 from fewshot_llm.files.formats import COMPRESSED, ENDINGS, distinct_names
@@ -45,7 +45,7 @@ class InputRow:
     source: str
     line: int
     values: Mapping[str, Any] = field(default_factory=dict)
-    problem: Problem | None = None
+    problem: RowProblem | None = None
 
 
 LOOKED_AT = 100
@@ -128,7 +128,7 @@ class FileSource:
         try:
             yield from scan_rows(path, delimiter=self.delimiter, encoding=self.encoding, notes=notes, watch=watch)
         except DataFileError as error:
-            yield Reading(1, {}, Problem("unreadable-file", str(error)))
+            yield Reading(1, {}, RowProblem("unreadable-file", str(error)))
 
     def count(self) -> int:
         """Rows in all; Parquet says so in its footer, other files are read once."""
@@ -333,7 +333,7 @@ class HubSource:
                 return
             except (OSError, ValueError) as error:
                 reason = f"The rest of the data set cannot be read: {' '.join(str(error).split())[:200]}."
-                yield InputRow(position, self.name, position + 1, {}, Problem("file-broke-off", reason))
+                yield InputRow(position, self.name, position + 1, {}, RowProblem("file-broke-off", reason))
                 return
             yield InputRow(position, self.name, position + 1, values)
             position += 1

@@ -18,7 +18,7 @@ from fewshot_llm.batch.sources import InputRow
 from fewshot_llm.data.example import query_of
 from fewshot_llm.data.redaction import Redactor
 from fewshot_llm.errors import ScoringError, TemplateError
-from fewshot_llm.files import Problem
+from fewshot_llm.files import RowProblem
 from fewshot_llm.types import Progress
 
 __all__ = ["Finished", "Fitted", "LongText", "Prepared", "Settings", "answer_new", "assemble", "fit", "prepare"]
@@ -59,7 +59,7 @@ class Fitted:
     tokens: int
 
 
-def fit(query: Mapping[str, str], ruler: Ruler, policy: LongText) -> Fitted | Problem:
+def fit(query: Mapping[str, str], ruler: Ruler, policy: LongText) -> Fitted | RowProblem:
     """The query as it is where it fits, else what the policy makes of it.
 
     Only the longest field of a query is cut.
@@ -73,7 +73,7 @@ def fit(query: Mapping[str, str], ruler: Ruler, policy: LongText) -> Fitted | Pr
     room = ruler.room - (tokens - sizes[longest]) - SLACK
     if policy is LongText.ERROR or room < SMALLEST:
         reason = f"The text has {tokens} tokens; {ruler.room_alone} fit, {ruler.room} beside the demonstrations."
-        return Problem("too-long", reason, query[longest][:200])
+        return RowProblem("too-long", reason, query[longest][:200])
     text = query[longest]
     if policy is LongText.TRUNCATE_MIDDLE:
         cut = _without_middle(text, ruler.spans(text), room)
@@ -168,18 +168,18 @@ def prepare(shard: int, rows: Sequence[InputRow], labeller: Labeller, settings: 
     redacted: Counter[str] = Counter()
     if settings.redactor is not None:
         rows = [_redact(row, settings.redactor, redacted) for row in rows]
-    fitted: list[Fitted | Problem] = [_fitted(row, labeller, settings) for row in rows]
+    fitted: list[Fitted | RowProblem] = [_fitted(row, labeller, settings) for row in rows]
     pieces = [piece for found in fitted if isinstance(found, Fitted) for piece in found.pieces]
-    rendering: Iterator[Rendered | Problem] = iter(_one_by_one_on_error(labeller.render, pieces))
+    rendering: Iterator[Rendered | RowProblem] = iter(_one_by_one_on_error(labeller.render, pieces))
     prepared: list[_Ready | InputRow] = []
     rendered: dict[str, Rendered] = {}
     tokens: dict[str, int] = {}
     for row, found in zip(rows, fitted, strict=True):
-        if isinstance(found, Problem):
+        if isinstance(found, RowProblem):
             prepared.append(replace(row, problem=found))
             continue
         results = [next(rendering) for _ in found.pieces]
-        failed = next((result for result in results if isinstance(result, Problem)), None)
+        failed = next((result for result in results if isinstance(result, RowProblem)), None)
         if failed is not None:
             prepared.append(replace(row, problem=failed))
             continue
@@ -194,7 +194,7 @@ def prepare(shard: int, rows: Sequence[InputRow], labeller: Labeller, settings: 
 
 def answer_new(
     labeller: Labeller, rendered: Sequence[Rendered], progress: Progress | None = None
-) -> dict[str, Answer | Problem]:
+) -> dict[str, Answer | RowProblem]:
     """The rounded answers of prompts that nobody has answered yet, by key."""
 
     def answer(part: Sequence[Rendered]) -> list[Answer]:
@@ -205,7 +205,7 @@ def answer_new(
     return {one.key: rounded(result) if isinstance(result, Answer) else result for one, result in pairs}
 
 
-def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_fingerprint: str) -> Finished:
+def assemble(prepared: Prepared, answers: Mapping[str, Answer | RowProblem], model_fingerprint: str) -> Finished:
     """Give every row of a shard its answer or its error."""
     labelled: list[LabelledRow] = []
     errors: list[Mapping[str, Any]] = []
@@ -215,7 +215,7 @@ def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_
             errors.append(_error(entry))
             continue
         results = [answers[key] for key in entry.keys]
-        failed = next((result for result in results if isinstance(result, Problem)), None)
+        failed = next((result for result in results if isinstance(result, RowProblem)), None)
         if failed is not None:
             errors.append(_error(replace(entry.row, problem=failed)))
             continue
@@ -238,11 +238,11 @@ def assemble(prepared: Prepared, answers: Mapping[str, Answer | Problem], model_
     return Finished(prepared.shard, first_row, tuple(labelled), tuple(errors), prepared.redacted)
 
 
-def _fitted(row: InputRow, labeller: Labeller, settings: Settings) -> Fitted | Problem:
+def _fitted(row: InputRow, labeller: Labeller, settings: Settings) -> Fitted | RowProblem:
     if row.problem is not None:
         return row.problem
     query = query_of(row.values, settings.columns, labeller.optional_fields)
-    return query if isinstance(query, Problem) else fit(query, labeller.ruler, settings.long_text)
+    return query if isinstance(query, RowProblem) else fit(query, labeller.ruler, settings.long_text)
 
 
 def _redact(row: InputRow, redactor: Redactor, counts: Counter[str]) -> InputRow:
@@ -250,7 +250,7 @@ def _redact(row: InputRow, redactor: Redactor, counts: Counter[str]) -> InputRow
     problem = row.problem
     if problem is not None:
         # Raw bytes, half a JSON line: patterns may miss what escapes or a cut have broken up.
-        problem = Problem(problem.kind, redactor.value(problem.reason, counts), "(left out: not redactable)")
+        problem = RowProblem(problem.kind, redactor.value(problem.reason, counts), "(left out: not redactable)")
     return replace(row, values=values, problem=problem)
 
 
@@ -267,7 +267,7 @@ def _error(row: InputRow) -> dict[str, Any]:
     }
 
 
-def _one_by_one_on_error(work: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | Problem]:
+def _one_by_one_on_error(work: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | RowProblem]:
     """All at once; where that fails on a row, by halves, until each row that fails stands alone.
 
     Only errors that a row can cause are caught: a server that is down or a full memory stops the job.
@@ -278,6 +278,6 @@ def _one_by_one_on_error(work: Callable[[Sequence[T]], Sequence[R]], items: Sequ
         return list(work(items))
     except (ScoringError, TemplateError) as error:
         if len(items) == 1:
-            return [Problem("not-scorable", str(error))]
+            return [RowProblem("not-scorable", str(error))]
         middle = len(items) // 2
         return _one_by_one_on_error(work, items[:middle]) + _one_by_one_on_error(work, items[middle:])

@@ -17,7 +17,7 @@ from fewshot_llm.errors import (
     TaskError,
     nearest,
 )
-from fewshot_llm.files import Problem, columns_of, load_rows, read_rows
+from fewshot_llm.files import RowProblem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,7 +166,7 @@ class Told:
         columns = self.fields(task, names)
         for position, row in enumerate(rows):
             problem = query_of(row, columns, task.optional_fields)
-            if isinstance(problem, Problem) and problem.kind in ("control-characters", "not-a-string"):
+            if isinstance(problem, RowProblem) and problem.kind in ("control-characters", "not-a-string"):
                 rows.problems.setdefault(position, problem)
         return rows, columns
 

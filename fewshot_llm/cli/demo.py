@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewshot_llm.cli.command import Only, Without, command, flag
-from fewshot_llm.cli.options import Count, Json, ModelOptions, ReportOptions, ShownPrompt
+from fewshot_llm.cli.options import Count, Json, ModelOptions, PromptWithShots, ReportOptions
 from fewshot_llm.errors import DataFileError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def demo(
     show: Annotated[int, flag(min=0)] = 12,
     *,
     page: Annotated[ReportOptions, Only({"report", "report_lang"})],
-    prompt: Annotated[ShownPrompt, Only({"shots", "seed"})],
+    prompt: Annotated[PromptWithShots, Only({"shots", "seed"})],
     model: Annotated[ModelOptions, Without({"adapter", "allow_download", "insecure"})],
     as_json: Json = False,
 ) -> None:

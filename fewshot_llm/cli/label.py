@@ -22,6 +22,7 @@ from fewshot_llm.cli.options import (
     ModelOptions,
     NumberOptions,
     PolicyOptions,
+    PromptWithShots,
     RankerPrompt,
     RedactionOptions,
     RegressorPrompt,
@@ -30,7 +31,6 @@ from fewshot_llm.cli.options import (
     RowFiles,
     SavedModelOptions,
     SavedRowFiles,
-    ShownPrompt,
     TaskName,
     ThereMayBe,
 )
@@ -301,7 +301,7 @@ def tag(
     task: TaskName,
     files: Annotated[SavedRowFiles, Without({"merge_labels"})],
     output: ResultFile,
-    prompt: ShownPrompt,
+    prompt: PromptWithShots,
     model: SavedModelOptions,
 ) -> None:
     """Give each row of a file all labels that apply."""

@@ -37,6 +37,7 @@ __all__ = [
     "PageOptions",
     "PolicyOptions",
     "PromptOptions",
+    "PromptWithShots",
     "RankerPrompt",
     "RankingPromptName",
     "ReadingOptions",
@@ -53,7 +54,6 @@ __all__ = [
     "ServerOptions",
     "ShardFolder",
     "ShardOptions",
-    "ShownPrompt",
     "SuiteCells",
     "SuiteFolder",
     "SupportOrSaved",
@@ -169,7 +169,7 @@ class PromptOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownPrompt(PromptOptions):
+class PromptWithShots(PromptOptions):
     """What an estimator asks with that shows demonstrations, whatever they are worth."""
 
     shots: Annotated[int, flag(min=0)] = 4
@@ -192,7 +192,7 @@ class ClassifierPrompt(PromptOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressorPrompt(ShownPrompt):
+class RegressorPrompt(PromptWithShots):
     """What a regressor asks with."""
 
     shots: Annotated[int, flag(min=0)] = 2
@@ -201,7 +201,7 @@ class RegressorPrompt(ShownPrompt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankerPrompt(ShownPrompt):
+class RankerPrompt(PromptWithShots):
     """What a ranker asks with."""
 
     prompt: Annotated[RankingPromptName, flag("--way")] = "pmi"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot_llm.files.formats import Problem
+from fewshot_llm.files.formats import RowProblem
 from fewshot_llm.files.values import typed_value
 
 __all__ = ["Example", "as_text", "label_name", "query_of", "readable_text"]
@@ -95,7 +95,7 @@ def as_text(value: Any) -> str:
 
 def query_of(
     values: Mapping[str, Any], columns: Mapping[str, str], optional: Collection[str] = ()
-) -> dict[str, str] | Problem:
+) -> dict[str, str] | RowProblem:
     """The texts that a prompt is built from, or what is wrong with them.
 
     Args:
@@ -114,18 +114,18 @@ def query_of(
             continue
         if column not in values:
             have = ", ".join(values) or "none"
-            return Problem("missing-column", f"The row has no column {column!r}; it has: {have}.")
+            return RowProblem("missing-column", f"The row has no column {column!r}; it has: {have}.")
         value = values[column]
         if value is None:
-            return Problem("null-text", f"Column {column!r} is null.")
+            return RowProblem("null-text", f"Column {column!r} is null.")
         if not isinstance(value, str):
             kind = type(value).__name__
-            return Problem("not-a-string", f"Column {column!r} holds a {kind}, not text.", repr(value)[:200])
+            return RowProblem("not-a-string", f"Column {column!r} holds a {kind}, not text.", repr(value)[:200])
         if "\x00" in value:
-            return Problem("control-characters", f"Column {column!r} holds NUL characters.", value[:200])
+            return RowProblem("control-characters", f"Column {column!r} holds NUL characters.", value[:200])
         visible = "".join(c for c in value.translate(INVISIBLE) if c.isprintable() and not c.isspace())
         if not visible and name not in optional:
-            return Problem("empty-text", f"Column {column!r} holds nothing that can be read.", value[:200])
+            return RowProblem("empty-text", f"Column {column!r} holds nothing that can be read.", value[:200])
         texts[name] = value
     return texts
 

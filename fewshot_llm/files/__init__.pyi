@@ -12,9 +12,9 @@ from .atomic import (
 )
 from .formats import (
     Note as Note,
-    Problem as Problem,
     Reading as Reading,
     RepeatedName as RepeatedName,
+    RowProblem as RowProblem,
     json_list as json_list,
     kind_of as kind_of,
 )

@@ -19,7 +19,7 @@ from typing import BinaryIO, TextIO
 from fewshot_llm.errors import DataFileError
 from fewshot_llm.files import formats
 from fewshot_llm.files.encodings import fitting_line
-from fewshot_llm.files.formats import Note, Problem, Reading, distinct_names
+from fewshot_llm.files.formats import Note, Reading, RowProblem, distinct_names
 
 __all__ = ["Cells", "as_delimiter", "bad_bytes", "bytes_problem", "note_repeated", "read_csv", "read_table"]
 
@@ -68,7 +68,7 @@ class Cells:
     line: int
     cells: Sequence[object] = ()
     text: str = ""
-    problem: Problem | None = None
+    problem: RowProblem | None = None
 
 
 def read_table(
@@ -172,12 +172,12 @@ def _row(record: Cells, columns: Sequence[str], width: int, pad: bool, delimiter
         else:
             nameless = next(at for at in range(len(columns), len(cells)) if _filled(cells[at]))
             reason = f"Column {nameless + 1} has a value but no name. Name it in the first line, or empty it."
-        problem = Problem("column-count", reason, excerpt)
+        problem = RowProblem("column-count", reason, excerpt)
     elif len(cells) < len(columns):
         values |= dict.fromkeys(columns[len(cells) :], "")
         if not pad:
             reason = f"The row has {len(cells)} cells, but the header has {len(columns)}."
-            problem = Problem("column-count", reason, excerpt)
+            problem = RowProblem("column-count", reason, excerpt)
     return Reading(record.line, values, problem)
 
 
@@ -186,14 +186,16 @@ def bad_bytes(text: str) -> bool:
     return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
-def bytes_problem(text: str, encoding: str) -> Problem:
+def bytes_problem(text: str, encoding: str) -> RowProblem:
     """The problem of a row whose bytes are not of the file's encoding, and which encodings they may be of."""
     if encoding != "utf-8":
-        return Problem("invalid-utf8", f"The row holds bytes that are not {encoding}.", _readable(text.strip())[:200])
+        return RowProblem(
+            "invalid-utf8", f"The row holds bytes that are not {encoding}.", _readable(text.strip())[:200]
+        )
     broken = text.strip().encode("utf-8", "surrogateescape")
     fits = fitting_line(broken)
     said = f" They may be {' or '.join(fits)}, pasted from another file." if fits else ""
-    return Problem("invalid-utf8", f"The row holds bytes that are not UTF-8.{said}", _readable(text.strip())[:200])
+    return RowProblem("invalid-utf8", f"The row holds bytes that are not UTF-8.{said}", _readable(text.strip())[:200])
 
 
 def _readable(text: str) -> str:
@@ -433,11 +435,11 @@ class _Records:
             except _LineTooLongError as error:
                 self._lines.put_back(0)
                 reason = f"The line is longer than {formats.LONGEST_LINE >> 20} MiB."
-                return Cells(line, problem=Problem("line-too-long", reason, _readable(error.args[0])))
+                return Cells(line, problem=RowProblem("line-too-long", reason, _readable(error.args[0])))
             except (csv.Error, _NeverClosedError) as error:
                 if not self._quoted:
                     self._lines.put_back(1)
-                    return Cells(line, problem=Problem("broken-csv", f"Not CSV: {error}."))
+                    return Cells(line, problem=RowProblem("broken-csv", f"Not CSV: {error}."))
                 opened = _opening(self._text_of_record(), self._dialect, wrong=True)
             else:
                 if not cells or (self._width > 1 and len(cells) == 1 and not cells[0].strip()):
@@ -487,7 +489,7 @@ class _Records:
             f"The double quote that opens in line {number} is not closed before the cell ends. "
             "Close it, or write it twice inside a cell in quotes."
         )
-        return Cells(number, problem=Problem("unclosed-quote", reason, _readable(excerpt)))
+        return Cells(number, problem=RowProblem("unclosed-quote", reason, _readable(excerpt)))
 
     def _without_quotes(self, line: int) -> None:
         self._lines.put_back(0)

@@ -18,10 +18,10 @@ __all__ = [
     "LONGEST_LINE",
     "Kind",
     "Note",
-    "Problem",
     "Reading",
     "RepeatedName",
     "Row",
+    "RowProblem",
     "compression_of",
     "distinct_names",
     "json_list",
@@ -52,7 +52,7 @@ LONGEST_LINE = 16 << 20
 
 
 @dataclass(frozen=True)
-class Problem:
+class RowProblem:
     """Why a row has no label.
 
     Attributes:
@@ -93,7 +93,7 @@ class Reading(NamedTuple):
 
     line: int
     values: Row
-    problem: Problem | None = None
+    problem: RowProblem | None = None
 
 
 class RepeatedName(str):

@@ -29,9 +29,9 @@ from fewshot_llm.files.formats import (
     ENDINGS,
     Kind,
     Note,
-    Problem,
     Reading,
     Row,
+    RowProblem,
     distinct_names,
     kind_of,
 )
@@ -62,7 +62,7 @@ class Rows(list[Row]):
     """
 
     def __init__(self, readings: Iterable[Reading] = (), notes: list[Note] | None = None) -> None:
-        self.problems: dict[int, Problem] = {}
+        self.problems: dict[int, RowProblem] = {}
         self.lines: dict[int, int] = {}
         for position, reading in enumerate(readings):
             self.append(reading.values)
@@ -209,7 +209,7 @@ def _scan(
         raise
     except BROKEN as error:
         reason = f"The rest of the file cannot be read: {' '.join(str(error).split())[:200]}."
-        yield Reading(line + 1, {}, Problem("file-broke-off", reason))
+        yield Reading(line + 1, {}, RowProblem("file-broke-off", reason))
 
 
 def _readings(
@@ -355,7 +355,7 @@ def _jsonl(opened: Callable[[], BinaryIO], encoding: str) -> Iterator[Reading]:
         for number, line, cut in _lines(stream):
             if cut:
                 reason = f"The line is longer than {formats.LONGEST_LINE >> 20} MiB."
-                yield Reading(number, {}, Problem("line-too-long", reason, line.decode("utf-8", "replace")))
+                yield Reading(number, {}, RowProblem("line-too-long", reason, line.decode("utf-8", "replace")))
             else:
                 yield _json_line(number, line, encoding)
 
@@ -376,10 +376,10 @@ def _json_row(number: int, text: str) -> Reading:
         return Reading(number, {}, _repeated(error, excerpt))
     except json.JSONDecodeError as error:
         reason = f"The line is not JSON: {error.msg} at character {error.pos + 1}."
-        return Reading(number, {}, Problem("broken-json", reason, excerpt))
+        return Reading(number, {}, RowProblem("broken-json", reason, excerpt))
     except (ValueError, RecursionError) as error:
         reason = f"Not readable JSON: {type(error).__name__}."
-        return Reading(number, {}, Problem("unreadable-json", reason, excerpt))
+        return Reading(number, {}, RowProblem("unreadable-json", reason, excerpt))
     return _json_value(number, value, "\\u" in text, excerpt)
 
 
@@ -389,9 +389,9 @@ def _json_value(number: int, value: Any, escaped: bool, excerpt: str) -> Reading
             f"The line holds a JSON {type(value).__name__}, expected one object, for example "
             '{"text": "…", "label": "…"}.'
         )
-        return Reading(number, {}, Problem("not-an-object", reason, excerpt))
+        return Reading(number, {}, RowProblem("not-an-object", reason, excerpt))
     if escaped and not _encodable(value):
-        return Reading(number, value, Problem("lone-surrogate", "The text holds half of a surrogate pair.", excerpt))
+        return Reading(number, value, RowProblem("lone-surrogate", "The text holds half of a surrogate pair.", excerpt))
     return Reading(number, value)
 
 
@@ -399,8 +399,8 @@ class _RepeatedKeyError(Exception):
     """The second value would silently replace the first."""
 
 
-def _repeated(error: _RepeatedKeyError, excerpt: str) -> Problem:
-    return Problem("repeated-key", f"The object has the key {error} twice.", excerpt)
+def _repeated(error: _RepeatedKeyError, excerpt: str) -> RowProblem:
+    return RowProblem("repeated-key", f"The object has the key {error} twice.", excerpt)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -465,7 +465,7 @@ def _json(opened: Callable[[], BinaryIO], name: str, encoding: str) -> Iterator[
             opening = buffer.next_letter()  # arrays that were put one behind the other are read on
         if opening:
             reason = "This stands behind the end of the array, so that the rest cannot be read."
-            yield Reading(buffer.line, {}, Problem("broken-json", reason, buffer.text[:200]))
+            yield Reading(buffer.line, {}, RowProblem("broken-json", reason, buffer.text[:200]))
 
 
 def _items(buffer: _Buffer, decoder: json.JSONDecoder, encoding: str) -> Generator[Reading, None, bool]:
@@ -486,7 +486,7 @@ def _items(buffer: _Buffer, decoder: json.JSONDecoder, encoding: str) -> Generat
         except (ValueError, RecursionError) as error:
             said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
             reason = f"The object that begins here is not JSON ({said}), so that the rest cannot be read."
-            yield Reading(line, {}, Problem("broken-json", reason, buffer.text[:200]))
+            yield Reading(line, {}, RowProblem("broken-json", reason, buffer.text[:200]))
             return False
         if bad_bytes(text):
             yield Reading(line, value if isinstance(value, dict) else {}, bytes_problem(text, encoding))
@@ -568,7 +568,7 @@ UNREADABLE = (UnicodeDecodeError, ValueError, OverflowError)
 """What a value raises that Python has none for: a text that is not UTF-8, a day after the year 9999."""
 
 
-def _batch_rows(batch: Any) -> Iterator[tuple[Row, Problem | None]]:
+def _batch_rows(batch: Any) -> Iterator[tuple[Row, RowProblem | None]]:
     try:
         rows = batch.to_pylist()
     except UNREADABLE:
@@ -579,7 +579,7 @@ def _batch_rows(batch: Any) -> Iterator[tuple[Row, Problem | None]]:
             yield row, None
 
 
-def _batch_row(batch: Any) -> tuple[Row, Problem | None]:
+def _batch_row(batch: Any) -> tuple[Row, RowProblem | None]:
     """One row cell by cell; what can be read of it stays beside what cannot."""
     row, problem = Row(), None
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -589,11 +589,11 @@ def _batch_row(batch: Any) -> tuple[Row, Problem | None]:
             raw = bytes(error.object)
             row[name] = raw.decode("utf-8", "surrogateescape")
             excerpt = raw[:200].decode("utf-8", "replace")
-            problem = Problem("invalid-utf8", f"Column {str(name)!r} is not UTF-8.", excerpt)
+            problem = RowProblem("invalid-utf8", f"Column {str(name)!r} is not UTF-8.", excerpt)
         except (ValueError, OverflowError) as error:
             # A date that Python's calendar has not is the number that the file holds.
             value = getattr(column[0], "value", None)
             row[name] = None if value is None else str(value)
             if value is None:
-                problem = Problem("unreadable-value", f"Column {str(name)!r} cannot be read: {error}.")
+                problem = RowProblem("unreadable-value", f"Column {str(name)!r} cannot be read: {error}.")
     return row, problem

@@ -141,7 +141,7 @@ class TestCommands:
         [
             (options.ClassifierPrompt, FewShotClassifier, {}),
             (options.RegressorPrompt, FewShotRegressor, {}),
-            (options.ShownPrompt, FewShotMultiLabelClassifier, {}),
+            (options.PromptWithShots, FewShotMultiLabelClassifier, {}),
             (options.RankerPrompt, FewShotRanker, {"prompt": PmiPrompt()}),
             (options.LadderOptions, Ladder, {}),
         ],

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
-from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
+from fewshot_llm.ladder.rungs.heads import FittedHead, HeadVariant, fit_with_words, propose_head
 from fewshot_llm.models.encoder import Encoder
 from fewshot_llm.predictors.linear import EncoderFeatures, LinearHead
 from fewshot_llm.types import FloatArray, IntArray, Text
@@ -48,7 +48,7 @@ class EncoderHead(Rung):
         known = climb.resources.vectors(self.encoder)
         fit = partial(_fit, known.encoder, known.rows, climb.problem.targets, known.words)
         told = {"encoder": known.encoder.name}
-        variants = [Variant({**told, "label_words": share}, partial(fit, share)) for share in SHARES]
+        variants = [HeadVariant({**told, "label_words": share}, partial(fit, share)) for share in SHARES]
         return propose_head(self, climb, variants, started, known.seconds_per_1000)
 
 
@@ -82,7 +82,7 @@ class EncoderNames(Rung):
         def ask(rows: Sequence[int]) -> FloatArray:
             return head.scores(features.centred(known.rows[list(rows)]))
 
-        variant = Variant({"encoder": known.encoder.name}, lambda learn: Fitted(features, head, ask))
+        variant = HeadVariant({"encoder": known.encoder.name}, lambda learn: FittedHead(features, head, ask))
         return propose_head(self, climb, [variant], started, known.seconds_per_1000)
 
 
@@ -108,7 +108,7 @@ def names_head(encoder: Encoder, words: FloatArray) -> tuple[EncoderFeatures, Li
 
 def _fit(
     encoder: Encoder, vectors: FloatArray, targets: IntArray, named: FloatArray, share: float, learn: Sequence[int]
-) -> Fitted:
+) -> FittedHead:
     rows = list(learn)
     features = EncoderFeatures(encoder, vectors[rows].mean(axis=0))
     known = features.centred(vectors[rows])
@@ -117,4 +117,4 @@ def _fit(
     def ask(others: Sequence[int]) -> FloatArray:
         return head.scores(features.centred(vectors[list(others)]))
 
-    return Fitted(features, head, ask)
+    return FittedHead(features, head, ask)

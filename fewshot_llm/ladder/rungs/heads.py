@@ -20,14 +20,14 @@ from fewshot_llm.predictors.linear import Features, LinearHead, LinearPredictor,
 from fewshot_llm.stats.calibration import fit_bias_temperature, fit_temperature
 from fewshot_llm.types import FloatArray, IntArray
 
-__all__ = ["Fitted", "Variant", "fit_with_words", "propose_head"]
+__all__ = ["FittedHead", "HeadVariant", "fit_with_words", "propose_head"]
 
 FOLDS = 5
 """Ten are no better."""
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedHead:
     """A head that was fitted to some of the rows.
 
     Attributes:
@@ -42,7 +42,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Variant:
+class HeadVariant:
     """One way of fitting a head.
 
     Attributes:
@@ -51,7 +51,7 @@ class Variant:
     """
 
     settings: Mapping[str, Any]
-    fit: Callable[[Sequence[int]], Fitted] = field(repr=False)
+    fit: Callable[[Sequence[int]], FittedHead] = field(repr=False)
 
 
 def fit_with_words(matrix: Matrix, targets: IntArray, words: Matrix, share: float, strength: float) -> LinearHead:
@@ -73,7 +73,7 @@ def fit_with_words(matrix: Matrix, targets: IntArray, words: Matrix, share: floa
 
 
 def propose_head(
-    rung: Rung, climb: Climb, variants: Sequence[Variant], started: float, seconds_per_1000: float
+    rung: Rung, climb: Climb, variants: Sequence[HeadVariant], started: float, seconds_per_1000: float
 ) -> Candidate:
     """The variant with the smallest calibrated log loss out of fold; what that choice is worth, by nested folds.
 
@@ -123,7 +123,7 @@ def _best(tables: Sequence[FloatArray], targets: IntArray, rows: Sequence[int]) 
     return int(np.argmin(losses))
 
 
-def _held_out(variant: Variant, splits: Any, rows: int, labels: int) -> FloatArray:
+def _held_out(variant: HeadVariant, splits: Any, rows: int, labels: int) -> FloatArray:
     scores = np.empty((rows, labels))
     for learn, held in splits:
         scores[list(held)] = variant.fit(learn).ask(held)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
-from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
+from fewshot_llm.ladder.rungs.heads import FittedHead, HeadVariant, fit_with_words, propose_head
 from fewshot_llm.ladder.rungs.lora import ELSEWHERE
 from fewshot_llm.predictors.linear import HiddenFeatures
 from fewshot_llm.scoring.base import local_model
@@ -40,7 +40,7 @@ class HiddenHead(Rung):
         seconds = time.perf_counter() - before
         named = one_word_states(model, language, list(problem.words.values()), layers)
         variants = [
-            Variant(
+            HeadVariant(
                 {"layer": layer, "layers_tried": layers, "label_words": share},
                 partial(
                     _fit, OneWordState(model, language, layer), states[place], problem.targets, named[place], share
@@ -54,7 +54,7 @@ class HiddenHead(Rung):
 
 def _fit(
     state: OneWordState, states: FloatArray, targets: IntArray, named: FloatArray, share: float, learn: Sequence[int]
-) -> Fitted:
+) -> FittedHead:
     rows = list(learn)
     features = HiddenFeatures(state, states[rows].mean(axis=0), states[rows].std(axis=0) + 1e-6)
     known = features.scaled(states[rows])
@@ -63,4 +63,4 @@ def _fit(
     def ask(others: Sequence[int]) -> FloatArray:
         return head.scores(features.scaled(states[list(others)]))
 
-    return Fitted(features, head, ask)
+    return FittedHead(features, head, ask)

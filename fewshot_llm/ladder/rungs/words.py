@@ -13,7 +13,7 @@ from typing import ClassVar, NoReturn, TypeAlias
 from fewshot_llm.data import Example, Problem
 from fewshot_llm.errors import ModelError
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
-from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
+from fewshot_llm.ladder.rungs.heads import FittedHead, HeadVariant, fit_with_words, propose_head
 from fewshot_llm.predictors.linear import Analyzer, LinearPredictor, Matrix, WordFeatures
 from fewshot_llm.predictors.resources import Resources
 from fewshot_llm.types import FloatArray, Text
@@ -42,7 +42,7 @@ class Words(Rung):
         count = lru_cache(maxsize=None)(partial(_counted, climb.problem))
         terms = [f"{analyzer} {shortest}-{longest}" for analyzer, (shortest, longest) in TERMS]
         variants = [
-            Variant({"terms": terms, "label_words": share}, partial(_fit, climb.problem, count, share))
+            HeadVariant({"terms": terms, "label_words": share}, partial(_fit, climb.problem, count, share))
             for share in SHARES
         ]
         features = count(tuple(range(len(rows))))[0]
@@ -83,11 +83,11 @@ def _counted(problem: Problem, learn: tuple[int, ...]) -> tuple[WordFeatures, Ma
     return features, features.matrix(rows), features.matrix(named)
 
 
-def _fit(problem: Problem, count: Count, share: float, learn: Sequence[int]) -> Fitted:
+def _fit(problem: Problem, count: Count, share: float, learn: Sequence[int]) -> FittedHead:
     features, known, named = count(tuple(learn))
     head = fit_with_words(known, problem.targets[list(learn)], named, share, STRENGTH)
 
     def ask(rows: Sequence[int]) -> FloatArray:
         return head.scores(features.matrix([problem.support[row] for row in rows]))
 
-    return Fitted(features, head, ask)
+    return FittedHead(features, head, ask)
