@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from fewshot_llm.batch import Answer, ClassifierLabeller, Fitted, LongText, combine, fit
 from fewshot_llm.estimators import FewShotClassifier
-from fewshot_llm.files import Problem
+from fewshot_llm.files import RowProblem
 from fewshot_llm.models import LanguageModel
 from fewshot_llm.scoring import encode
 from tests.batch.stand_in import CharacterRuler
@@ -21,7 +21,7 @@ def test_what_fits_is_left_alone(policy: LongText) -> None:
 def test_the_three_policies() -> None:
     text = "begin " + "x" * 300 + " end"
     refused = fit({"text": text}, RULER, LongText.ERROR)
-    assert isinstance(refused, Problem)
+    assert isinstance(refused, RowProblem)
     assert "310 tokens; 120 fit" in refused.reason
     cut = fit({"text": text}, RULER, LongText.TRUNCATE_MIDDLE)
     assert isinstance(cut, Fitted)
@@ -43,7 +43,7 @@ def test_only_the_longest_field_is_cut() -> None:
     assert isinstance(cut, Fitted)
     assert cut.pieces[0]["title"] == "a title"
     title_alone = fit({"title": "t" * 90, "text": "b" * 95}, RULER, LongText.TRUNCATE_MIDDLE)
-    assert isinstance(title_alone, Problem), "nothing worth reading would be left of the text"
+    assert isinstance(title_alone, RowProblem), "nothing worth reading would be left of the text"
 
 
 @given(st.text(alphabet="ab 好。\n", min_size=1, max_size=900), st.sampled_from(list(LongText)))
