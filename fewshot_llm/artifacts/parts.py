@@ -254,7 +254,7 @@ def _restore_features(record: ArtifactRecord, place: int, member: HeadRecord, pa
         encoder = parts.encoders[place]
         if encoder.width != features.width:
             raise ValueError(f"the encoder's vectors have {encoder.width} numbers, and the head reads {features.width}")
-        return EncoderFeatures(encoder)
+        return EncoderFeatures(encoder, arrays[f"{place}.mean"])
     model = require_local(parts.scorers[features.adapter])
     config = model.model.config.get_text_config()
     if not (features.layer <= int(config.num_hidden_layers) and features.width == int(config.hidden_size)):
@@ -300,8 +300,10 @@ def expected_shapes(record: ArtifactRecord) -> dict[str, tuple[int, ...]]:
         shapes[f"{place}.intercepts"] = (labels,)
         if isinstance(features, WordsRecord):
             shapes |= {f"{place}.idf.{n}": (part.terms,) for n, part in enumerate(features.parts)}
+        if isinstance(features, EncoderRecord | HiddenRecord):
+            shapes[f"{place}.mean"] = (features.width,)
         if isinstance(features, HiddenRecord):
-            shapes |= {f"{place}.mean": (features.width,), f"{place}.spread": (features.width,)}
+            shapes[f"{place}.spread"] = (features.width,)
     if isinstance(record, ClassifierRecord) and record.out_of_fold:
         shapes[OUT_OF_FOLD] = (record.out_of_fold, labels)
     return shapes
@@ -316,8 +318,10 @@ def arrays_of(members: Sequence[Predictor], out_of_fold: FloatArray | None) -> d
         found[f"{place}.weights"], found[f"{place}.intercepts"] = member.head.weights, member.head.intercepts
         if isinstance(member.features, WordFeatures):
             found |= {f"{place}.idf.{n}": part.idf for n, part in enumerate(member.features.parts)}
+        if isinstance(member.features, EncoderFeatures | HiddenFeatures):
+            found[f"{place}.mean"] = member.features.mean
         if isinstance(member.features, HiddenFeatures):
-            found |= {f"{place}.mean": member.features.mean, f"{place}.spread": member.features.spread}
+            found[f"{place}.spread"] = member.features.spread
     if out_of_fold is not None:
         found[OUT_OF_FOLD] = np.maximum(out_of_fold, -LARGEST)  # of a label that cannot be, minus infinity
     return {name: np.ascontiguousarray(values, dtype=np.float64) for name, values in found.items()}

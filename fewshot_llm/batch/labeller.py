@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from fewshot_llm.batch.drift import SupportProfile
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.estimators.base import as_examples
 from fewshot_llm.estimators.classifier import FewShotClassifier
+from fewshot_llm.predictors.base import Predictor, fingerprints_of
 from fewshot_llm.predictors.out_of_fold import DrawEvidence
-from fewshot_llm.predictors.prompted import Inference
+from fewshot_llm.predictors.prompted import PromptedPredictor, prompted_in
 from fewshot_llm.prompting.builder import PromptBuilder
-from fewshot_llm.types import Progress
+from fewshot_llm.scoring.base import Scorer
+from fewshot_llm.types import FloatArray, Progress
 
 __all__ = [
     "DIGITS",
@@ -30,6 +32,7 @@ __all__ = [
     "Rendered",
     "Ruler",
     "SavedClassifier",
+    "TextRuler",
     "combine",
     "rounded",
     "support_profile",
@@ -208,6 +211,22 @@ class PromptRuler:
         return 1 + len(self.spans(prompt.text + longest + prompt.closing))
 
 
+@dataclass(frozen=True)
+class TextRuler:
+    """For what reads texts without a prompt: every one fits, and a character counts as a token.
+
+    An encoder, and a model whose hidden states are read, cut a long text themselves.
+    """
+
+    room: ClassVar[int] = sys.maxsize
+    room_alone: ClassVar[int] = sys.maxsize
+    shared: ClassVar[int] = 0
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Beginning and end of each character."""
+        return [(index, index + 1) for index in range(len(text))]
+
+
 @dataclass(frozen=True, eq=False)
 class ClassifierLabeller:
     """Renders and answers with a fitted classifier.
@@ -221,37 +240,31 @@ class ClassifierLabeller:
     @property
     def labels(self) -> tuple[str, ...]:
         """The task's labels, in its order."""
-        return self._inference.builder.labels
+        return self.classifier.labels_
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The task's fields."""
-        return self._inference.builder.task.fields
+        return self.classifier.task_.fields
 
     @property
     def optional_fields(self) -> tuple[str, ...]:
         """Those that a row may lack."""
-        return self._inference.builder.task.optional_fields
+        return self.classifier.task_.optional_fields
 
     @cached_property
     def fingerprint(self) -> Mapping[str, str]:
-        """Model, prompt, support rows, calibration and how many tokens are computed at once.
+        """Of a prompt: model, prompt, support rows, calibration. Else what answers, as one hash.
 
-        Calibrations are named to two decimals: their last digits may differ with the number of threads.
+        A prompt's calibrations are named to two decimals: their last digits may differ with the number of threads.
         """
-        inference = self._inference
-        scorer: Any = inference.scorer
-        parts = {
-            "model": scorer.fingerprint,
-            "template": inference.builder.template.name,
-            "prompt": inference.builder.fingerprint[:16],
-            "support": inference.support.fingerprint[:16],
-            "normalisation": repr(inference.normalisation),
-            "calibrations": "; ".join(
-                f"{one.method} bias {[round(bias, 2) for bias in one.bias]} temperature {one.temperature:.2f}"
-                for one in self.classifier.calibrations_
-            ),
-        }
+        predictor, scorer = self.classifier.predictor_, self._scorer
+        if isinstance(predictor, PromptedPredictor):
+            parts = _prompt_parts(predictor)
+        else:
+            parts = {"predictor": predictor.fingerprint, "support": self.classifier.support_.fingerprint[:16]}
+            if hasattr(self.classifier, "decision_"):
+                parts["rung"] = self.classifier.decision_.rung
         if hasattr(self.classifier, "policy_"):
             parts["policy"] = self.classifier.policy_.fingerprint
         # A float result depends in its last digits on the batch it is computed in.
@@ -259,18 +272,15 @@ class ClassifierLabeller:
         return parts if batch_tokens is None else {**parts, "batch_tokens": str(batch_tokens)}
 
     @cached_property
-    def ruler(self) -> PromptRuler:
-        """Measures texts for this classifier's prompts."""
-        return PromptRuler(self._inference.builder, self._inference.support)
+    def ruler(self) -> Ruler:
+        """Measures texts for this classifier's prompts, where it asks some."""
+        asked = prompted_in(self.classifier.predictor_)
+        return TextRuler() if asked is None else PromptRuler(asked.inference.builder, asked.inference.support)
 
     def render(self, queries: Sequence[Mapping[str, str]]) -> list[Rendered]:
-        """Keys of the queries: the fingerprint of the prompt, or of the prompts of all draws."""
-        examples = as_examples([dict(query) for query in queries], self._inference.builder.task)
-        draws = range(len(self.classifier.calibrations_))
-        prompts = [self._inference.prompts(examples, draw) for draw in draws]
-        keys = ["".join(prompt.fingerprint for prompt in one) for one in zip(*prompts, strict=True)]
-        if len(draws) > 1:
-            keys = [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+        """Keys of the queries: of a prompt its fingerprint, else that of the text and of what answers."""
+        examples = as_examples([dict(query) for query in queries], self.classifier.task_)
+        keys = _keys(self.classifier.predictor_, examples)
         return [Rendered(key, query) for key, query in zip(keys, queries, strict=True)]
 
     def answer(self, rendered: Sequence[Rendered], progress: Progress | None = None) -> list[Answer]:
@@ -279,8 +289,40 @@ class ClassifierLabeller:
         return [Answer(p.label or "", p.probabilities, p.margin, p.abstained, p.reason) for p in predictions]
 
     @property
-    def _inference(self) -> Inference:
-        return self.classifier.predictor_.inference
+    def _scorer(self) -> Scorer | None:
+        asked = prompted_in(self.classifier.predictor_)
+        return None if asked is None else asked.inference.scorer
+
+
+def _prompt_parts(predictor: PromptedPredictor) -> dict[str, str]:
+    inference = predictor.inference
+    return {
+        "model": inference.scorer.fingerprint,
+        "template": inference.builder.template.name,
+        "prompt": inference.builder.fingerprint[:16],
+        "support": inference.support.fingerprint[:16],
+        "normalisation": repr(inference.normalisation),
+        "calibrations": "; ".join(
+            f"{one.method} bias {[round(bias, 2) for bias in one.bias]} temperature {one.temperature:.2f}"
+            for one in predictor.calibrations
+        ),
+    }
+
+
+def _keys(predictor: Predictor, queries: Sequence[Example]) -> Sequence[str]:
+    """The fingerprints that `predictor.answer` gives, without answering; a prompt that cannot be built says so."""
+    if isinstance(predictor, PromptedPredictor):
+        parts = [
+            [prompt.fingerprint for prompt in predictor.inference.prompts(queries, draw)]
+            for draw in range(len(predictor.calibrations))
+        ]
+        if len(parts) == 1:
+            return parts[0]
+    elif predictor.members == (predictor,):
+        return fingerprints_of(predictor, queries)
+    else:
+        parts = [list(_keys(member, queries)) for member in predictor.members]
+    return [hashlib.sha256("".join(one).encode()).hexdigest() for one in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -318,12 +360,24 @@ class SavedClassifier:
 
 
 def support_profile(classifier: FewShotClassifier) -> SupportProfile:
-    """What the support set looks like to the classifier; its margins are measured out of fold, at model time."""
-    predictor = classifier.predictor_
-    support = predictor.inference.support
-    counts = {label: len(rows) for label, rows in support.by_label().items()}
-    scores, _ = DrawEvidence(predictor.inference, 0).held_out()
-    if not len(scores) or len(counts) < 2:
+    """What the support set looks like to the classifier.
+
+    Its margins are those of answers out of fold: the ladder's where they are kept, else a prompt's, at model time.
+    """
+    counts = {label: len(rows) for label, rows in classifier.support_.by_label().items()}
+    answers = _out_of_fold(classifier)
+    if answers is None or not len(answers) or len(counts) < 2:
         return SupportProfile(counts)
-    ranked = np.sort(predictor.calibrations[0].probabilities(scores), axis=1)
+    ranked = np.sort(answers, axis=1)
     return SupportProfile(counts, float((ranked[:, -1] - ranked[:, -2]).mean()))
+
+
+def _out_of_fold(classifier: FewShotClassifier) -> FloatArray | None:
+    """Probabilities of the support rows by what had not seen them, shape [rows, labels]; None where nobody knows."""
+    predictor = classifier.predictor_
+    if hasattr(classifier, "out_of_fold_"):
+        return np.exp(classifier.out_of_fold_)
+    if not isinstance(predictor, PromptedPredictor):
+        return None
+    scores, _ = DrawEvidence(predictor.inference, 0).held_out()
+    return predictor.calibrations[0].probabilities(scores) if len(scores) else None

@@ -46,7 +46,7 @@ from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.errors import BatchError, ServerError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.files import result_names
-from fewshot_llm.predictors.prompted import Sum
+from fewshot_llm.predictors.prompted import PromptedPredictor, Sum
 from fewshot_llm.prompting.builder import PromptBuilder
 from fewshot_llm.scoring.encoding import Encoded, encode
 from fewshot_llm.scoring.remote.candidates import in_order
@@ -310,9 +310,16 @@ class ServedLabels:
             columns: for each field of the task, the column that holds it; by default of the same name.
 
         Raises:
-            BatchError: the classifier averages over several prompts, or does not simply sum a label's tokens.
+            BatchError: what answers is no prompt alone, averages over several prompts, or does not simply sum a label's
+                tokens.
         """
-        inference, calibrations = classifier.predictor_.inference, classifier.calibrations_
+        predictor = classifier.predictor_
+        if not isinstance(predictor, PromptedPredictor):
+            raise BatchError(
+                "This recipe asks a server one prompt a row, and what answers here is no prompt alone. Fit with "
+                "ladder=None, or save the classifier and label with a TableLabeller."
+            )
+        inference, calibrations = predictor.inference, predictor.calibrations
         if len(calibrations) != 1 or not isinstance(inference.normalisation, Sum):
             raise BatchError(
                 "This recipe asks one prompt a row and sums its scores. Fit with permutations=1 and "

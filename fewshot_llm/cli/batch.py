@@ -50,7 +50,7 @@ def batch(
     from fewshot_llm.batch.sources import columns_of
     from fewshot_llm.batch.work import LongText, Settings
     from fewshot_llm.cli.build import Told, fit_policy, make_redactor, open_classifier, say
-    from fewshot_llm.cli.output import print_estimate, print_outcome, shown_progress, waiting
+    from fewshot_llm.cli.output import print_estimate, print_outcome, say_decision, shown_progress, waiting
     from fewshot_llm.data.task import load_task
 
     with ExitStack() as stack:
@@ -65,8 +65,9 @@ def batch(
         opened = open_classifier(task, files.support, told, prompt, model, policy)
         classifier = opened.classifier
         if opened.examples is not None:
-            with waiting("Calibrating on the support set"):
+            with waiting("Measuring what answers best"):
                 classifier.fit_support(opened.examples)
+            say_decision(getattr(classifier, "decision_", None))
         if opened.policy is not None:
             if on_ray and model.adapter is not None:
                 raise typer.BadParameter("Ray's actors load the --adapter as it was saved, without what is kept back.")
@@ -106,7 +107,14 @@ def batch(
                     report=report,
                     support=profile,
                 )
-        print_outcome(outcome, folder, as_json=output.as_json, shots=classifier.demonstrations_.to_json())
+        shown, decision = classifier.demonstrations_, getattr(classifier, "decision_", None)
+        print_outcome(
+            outcome,
+            folder,
+            as_json=output.as_json,
+            shots=None if shown is None else shown.to_json(),
+            decision=decision,
+        )
         if outcome.changed or sum(outcome.errors.values()) > job.tolerate:
             raise typer.Exit(1)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from fewshot_llm.data import Example
     from fewshot_llm.data.task import Task
     from fewshot_llm.estimators.ranker import FewShotRanker
-    from fewshot_llm.predictors.base import Prediction
+    from fewshot_llm.predictors.base import Prediction, Predictor
     from fewshot_llm.predictors.choices import Choice
     from fewshot_llm.predictors.prompted import Inference
     from fewshot_llm.scoring.base import Scorer
@@ -67,15 +67,15 @@ def classify(
     """Label the rows of a file."""
     form = rows_output(output, files.input, files.support)
     _check_together(files, output, policy, model, how_far)
-    from fewshot_llm.artifacts.record import model_record
     from fewshot_llm.cli.build import Told, fit_policy, load_chosen, make_redactor, open_classifier, warn_unreadable
     from fewshot_llm.cli.failure import say_columns
-    from fewshot_llm.cli.output import policy_summary, row_progress, waiting
+    from fewshot_llm.cli.output import policy_summary, row_progress, say_decision, waiting
     from fewshot_llm.data.task import load_task
     from fewshot_llm.evaluation.evaluate import check_precision
     from fewshot_llm.files import require_writable, write_rows
     from fewshot_llm.labelling.files import RESULT_COLUMNS, SELECTIVE_COLUMNS, TOP_COLUMNS, label_rows
     from fewshot_llm.ladder.base import Ladder
+    from fewshot_llm.predictors.prompted import prompted_in
     from fewshot_llm.prompting.defence import as_defence
     from fewshot_llm.scoring.passes import profile_of
 
@@ -87,7 +87,7 @@ def classify(
         rows.change(partial(redactor.row, counts=redacted))
     require_writable(output.output, rows)
     first = model if precision is None else replace(model, dtype="float32")
-    ladder = {"ladder": Ladder(target=how_far.target)} if how_far.escalate else {}
+    ladder = {"ladder": Ladder(target=how_far.target, prefer=prompt.prefer)} if how_far.escalate else {}
     opened = open_classifier(task, files.support, told, prompt, first, policy, **ladder)
     classifier, examples, evidence = opened.classifier, opened.examples, None
     if examples is not None:
@@ -97,16 +97,18 @@ def classify(
             with waiting(f"Comparing {precision} with float32"):
                 evidence = check_precision(classifier, other, examples)
             classifier.set_params(model=other)
-        with waiting("Climbing the ladder" if how_far.escalate else "Calibrating on the support set"):
+        with waiting("Climbing the ladder" if how_far.escalate else "Measuring what answers best"):
             classifier.fit_support(examples)
     decision = getattr(classifier, "decision_", None)
-    if how_far.escalate and decision is not None:
-        typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
+    if opened.examples is not None:
+        say_decision(decision, whole=how_far.escalate)
     if opened.policy is not None:
         fit_policy(classifier, opened.policy, quiet=output.as_json)
-    inference = classifier.predictor_.inference
-    scorer = inference.scorer
-    fitted = profile_of(scorer)
+    asked = prompted_in(classifier.predictor_)
+    inference = None if asked is None else asked.inference
+    scorer = None if inference is None else inference.scorer
+    fitted = None if scorer is None else profile_of(scorer)
+    shown = classifier.demonstrations_
     started = time.perf_counter()
     with row_progress("Labelling") as progress:
         labelled = label_rows(
@@ -136,10 +138,10 @@ def classify(
             ],
             "seconds": round(seconds, 3),
             "rows_per_second": round(len(rows) / seconds, 2),
-            "model": model_record(scorer).get("name", model.model),
+            "model": _model_name(classifier.predictor_, scorer, model.model),
             "defence": as_defence(classifier.defence).name,
-            "suspicious": _suspicious(inference, rows, columns),
-            "shots": classifier.demonstrations_.to_json(),
+            "suspicious": [] if inference is None else _suspicious(inference, rows, columns),
+            "shots": None if shown is None else shown.to_json(),
             "output": str(output.output),
             "columns": labelled.columns,
             **({} if redactor is None else {"redacted": dict(sorted(redacted.items()))}),
@@ -168,6 +170,14 @@ def _check_together(
         raise typer.BadParameter("a policy needs every label's probability", param_hint="--top-k")
 
 
+def _model_name(predictor: Predictor, scorer: Scorer | None, asked: str) -> str:
+    """The language model that is asked; without a prompt, whatever answers."""
+    from fewshot_llm.artifacts.record import model_record
+    from fewshot_llm.evaluation.evaluate import models_of
+
+    return models_of(predictor)["name"] if scorer is None else str(model_record(scorer).get("name", asked))
+
+
 def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[int]:
     """Positions of the rows from which the defence took something away."""
     from fewshot_llm.data import queries
@@ -176,11 +186,13 @@ def _suspicious(inference: Inference, rows: Sequence[Mapping[str, Any]], columns
     return [] if defence is None or not rows else defence.changed(queries(rows, inference.builder.task, columns))
 
 
-def _profile(scorer: Scorer, before: Profile) -> dict[str, float] | None:
-    """What labelling cost, without what fitting did; None for a scorer that keeps no books."""
+def _profile(scorer: Scorer | None, before: Profile | None) -> dict[str, float] | None:
+    """What labelling cost, without what fitting did; None without a prompt, or for a scorer that keeps no books."""
     from fewshot_llm.scoring.base import local_model
     from fewshot_llm.scoring.passes import describe_profile, profile_of
 
+    if scorer is None or before is None:
+        return None
     model = local_model(scorer)
     return None if model is None else describe_profile(profile_of(scorer) - before, model)
 

@@ -78,13 +78,20 @@ def render(
     from fewshot_llm.data import Example
     from fewshot_llm.estimators.classifier import FewShotClassifier
     from fewshot_llm.predictors.build import make_builder, make_language
-    from fewshot_llm.predictors.prompted import DEFAULT_SHOTS
+    from fewshot_llm.predictors.prompted import DEFAULT_SHOTS, prompted_in
     from fewshot_llm.scoring.encoding import encode
     from fewshot_llm.scoring.tree_scorer import TreeScorer
 
     if files.support is None:
         described, classifier = open_saved(FewShotClassifier, task, replace(model, device="cpu"))
-        inference = classifier.predictor_.inference
+        asked = prompted_in(classifier.predictor_)
+        if asked is None:
+            raise typer.BadParameter(
+                "no prompt is asked by what was saved there: other predictors answer. Give --support FILE to see the "
+                "prompt that would be asked.",
+                param_hint="--adapter",
+            )
+        inference = asked.inference
         loaded, builder, examples = _language_model(inference.scorer), inference.builder, inference.support
     else:
         told = Told(files.reading)

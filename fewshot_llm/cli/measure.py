@@ -176,7 +176,9 @@ def attack(
     labelled = told.labelled_set(described, files.test)
     told.require_found()
     asked = rows_to_attack(described, examples, labelled, attacks.rows, seed)
-    asking = make_classifier(described, examples, replace(prompt, defence="none"), model)
+    # What is compared is a prompt with a defence and without; only where a rung is named, that rung.
+    ladder: dict[str, Any] = {} if prompt.only is not None else {"ladder": None}
+    asking = make_classifier(described, examples, replace(prompt, defence="none"), model, **ladder)
     found = []
     for name in dict.fromkeys(("none", defence)):
         classifier = clone(asking).set_params(defence=name).fit_support(examples)

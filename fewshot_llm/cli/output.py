@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fewshot_llm.evaluation.result import Evaluation
     from fewshot_llm.evaluation.suite.result import SuiteResult
     from fewshot_llm.files import Excel, Rows
+    from fewshot_llm.ladder.decision import Decision
     from fewshot_llm.models.listing import ModelStatus
     from fewshot_llm.models.pull import PullProgress
     from fewshot_llm.selective.policy import FittedPolicy
@@ -41,6 +42,7 @@ __all__ = [
     "print_outcome",
     "row_progress",
     "save_rows",
+    "say_decision",
     "say_policy",
     "show_attacks",
     "show_differences",
@@ -211,6 +213,9 @@ def show_evaluation(result: Evaluation) -> None:
     reasons = "".join(f"; {count} left out because they {why}" for count, why in left_out if count)
     out.print(Text(f"{rows.kept} test rows{reasons}. {result.model.get('name', '')}, {result.language}."))
     out.print(Text(about_intervals(mean.accuracy.estimand for mean in result.summaries)))
+    words = [f"{mean.words} with {mean.shots} rows a class" for mean in result.summaries if mean.words is not None]
+    if words:
+        out.print(Text(f"Words alone (n-grams with logistic regression on the same rows) reach {', '.join(words)}."))
 
 
 def show_attacks(section: Mapping[str, Any]) -> None:
@@ -367,6 +372,23 @@ def policy_summary(policy: FittedPolicy, reasons: dict[str, int]) -> dict[str, A
     return summary
 
 
+def say_decision(decision: Decision | None, *, whole: bool = False) -> None:
+    """What answers, and what could not be measured, on standard error.
+
+    Args:
+        decision: the ladder's; None where none was climbed.
+        whole: with every sentence of it, in both languages.
+    """
+    from fewshot_llm.cli.command import help_language
+
+    if decision is None:
+        return
+    if whole:
+        typer.echo(f"{decision.reason}\n{decision.reason_zh}", err=True)
+        return
+    typer.echo(decision.headline.say(help_language()), err=True)
+
+
 def say_policy(policy: FittedPolicy) -> None:
     """What was fitted to keep answers back, on standard error."""
     if (contract := policy.contract) is not None:
@@ -436,8 +458,23 @@ def _line(at: Snapshot) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: Mapping[str, Any]) -> None:
-    """The totals; what changed under the job and warnings of the drift check go to standard error."""
+def print_outcome(
+    outcome: BatchReport,
+    output: Path,
+    *,
+    as_json: bool,
+    shots: Mapping[str, Any] | None,
+    decision: Decision | None = None,
+) -> None:
+    """The totals; what changed under the job and warnings of the drift check go to standard error.
+
+    Args:
+        outcome: what the job did.
+        output: where its results are.
+        as_json: the totals as JSON.
+        shots: what a prompt shows; None where none is asked.
+        decision: of the ladder, where one was climbed.
+    """
     for sentence in outcome.changed:
         typer.echo(f"Error: {sentence}", err=True)
     for warning in outcome.warnings:
@@ -453,8 +490,9 @@ def print_outcome(outcome: BatchReport, output: Path, *, as_json: bool, shots: M
             "warnings": list(map(str, outcome.warnings)),
             "columns": dict(outcome.columns),
             "input_changed": list(map(str, outcome.changed)),
-            "shots": dict(shots),
+            "shots": None if shots is None else dict(shots),
             "output": str(output),
+            **({} if decision is None else {"rung": decision.rung, "reason": decision.reason}),
         }
         typer.echo(json.dumps(summary, ensure_ascii=False))
         return

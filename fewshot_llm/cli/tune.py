@@ -37,6 +37,7 @@ def tune(
     from fewshot_llm.models.device import is_first
     from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, text_language
     from fewshot_llm.predictors.prompted import Inference
+    from fewshot_llm.predictors.resources import Resources
     from fewshot_llm.training.recipe import take_recipe
     from fewshot_llm.workflows.tune import check_out, tune_to_folder
 
@@ -68,7 +69,7 @@ def tune(
     if is_first():
         _say(f"{len(examples)} rows, {len(described.labels)} labels, model {loaded.name}, target {climb.target:g}")
     summary = tune_to_folder(
-        Inference(builder, scorer, examples),
+        Resources.of(Inference(builder, scorer, examples), prompt.encoder, model.device),
         ladder,
         output.out,
         force=force,

@@ -8,11 +8,18 @@ from functools import cached_property
 
 import numpy as np
 
+from fewshot_llm.data.example import Example
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.data.task import Task
 from fewshot_llm.types import IntArray
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "only_text"]
+
+
+def only_text(task: Task, text: str) -> Example:
+    """A query that holds only this text: in the task's main field, and in every other one that a row must have."""
+    needed = [name for name in task.fields if name == task.fields[-1] or name not in task.optional_fields]
+    return Example(dict.fromkeys(needed, text))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from fewshot_llm.estimators.base import (
     warn_of_rows,
     without_text,
 )
+from fewshot_llm.models.load import LanguageModel
 from fewshot_llm.predictors.base import Prediction, Predictor
 from fewshot_llm.predictors.build import (
     LayoutName,
@@ -246,7 +247,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             delattr(self, name)
         resources = resources_of(self, support)
         self.problem_ = resources.problem
-        ladder = self._ladder(resources.problem)
+        ladder = self.ladder_for(resources.problem)
         if ladder is not None:
             from fewshot_llm.ladder.climb import run_ladder
 
@@ -260,11 +261,21 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             self.set_policy(self.policy)
         return self
 
-    def _ladder(self, problem: Problem) -> Ladder | None:
-        """The one that was asked for; by default the quick one, where nothing was said of the prompt."""
+    def ladder_for(self, problem: Problem) -> Ladder | None:
+        """The ladder that these parameters climb; None where a prompt answers as it is.
+
+        It is the one that was asked for; by default the quick one, where nothing was said of the prompt and rows can be
+        held out.
+
+        Args:
+            problem: with the labelled rows.
+        """
         if self.ladder != "auto":
             return self.ladder
-        given = (self.shots, self.selection, self.calibration, self.template, self.adapter)
+        # Of an adapter's training rows nothing can be held out.
+        loaded = self.model if isinstance(self.model, LanguageModel) else getattr(self.model, "language_model", None)
+        adapter = self.adapter or getattr(loaded, "adapter", None) or None
+        given = (self.shots, self.selection, self.calibration, self.template, adapter)
         plain = (self.normalisation, self.layout, self.permutations, self.defence) == ("sum", "auto", 1, "none")
         if any(one is not None for one in given) or not plain:
             return None

@@ -127,7 +127,7 @@ class FewShotRanker(TextEstimator):
         language = choose_language(self.language, task, histories)
         scorer = scorer_of(self, text_language(language, histories))
         context = RankingContext(task, language, scorer, self.template, self.layout, self.seed)
-        self.predictor_ = fit_ranking(self.prompt or PmiPrompt(), context, choices, self.shots, baskets)
+        self.predictor_ = fit_ranking(self.prompt or PmiPrompt(), context, choices, self.shots or 0, baskets)
         return self
 
     @property

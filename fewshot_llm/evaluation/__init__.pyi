@@ -19,6 +19,7 @@ from .evaluate import (
     evaluate as evaluate,
     evaluate_fitted as evaluate_fitted,
     measure_precision as measure_precision,
+    models_of as models_of,
 )
 from .figures import (
     Extrapolation as Extrapolation,

@@ -24,7 +24,9 @@ from fewshot_llm.data.task import Task
 from fewshot_llm.errors import DataFileError, SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.evaluation.result import AttackFigures
+from fewshot_llm.predictors.prompted import prompted_in
 from fewshot_llm.prompting.defence import PromptShape
+from fewshot_llm.prompting.template import load_template
 from fewshot_llm.stats.intervals import Interval, difference_interval, estimand, share_interval
 from fewshot_llm.types import IntArray, Progress
 
@@ -188,8 +190,8 @@ def attack(
 ) -> Attacked:
     """Ask a classifier about texts without and with each attack.
 
-    An attack goes into the task's main field. It aims at a label that the classifier does not give the text without
-    it; where there are several, chance takes one.
+    An attack goes into the task's main field, whatever answers: a prompt, a head on vectors, a mixture. It aims at a
+    label that the classifier does not give the text without it; where there are several, chance takes one.
 
     Args:
         classifier: fitted.
@@ -201,8 +203,8 @@ def attack(
     Raises:
         SupportError: there are no rows, no attacks, or a row has a label that the classifier does not give.
     """
-    builder = classifier.predictor_.inference.builder
-    labels, main = builder.labels, builder.task.fields[-1]
+    problem, asked = classifier.problem_, prompted_in(classifier.predictor_)
+    labels, main = problem.labels, problem.task.fields[-1]
     unknown = next((example.label for example in examples if example.label not in labels), None)
     if not examples or not attacks.attack or unknown is not None:
         raise SupportError(
@@ -214,19 +216,21 @@ def attack(
     total = rows * (len(attacks.attack) + 1)
     clean = classifier.predictor_.best(plain, progress and (lambda done, _: progress(done, total)))
     aims = (clean + np.random.default_rng(seed).integers(1, len(labels), rows)) % len(labels)
-    shape = PromptShape.of(builder.task, builder.template, builder.language)
+    # Without a prompt there is nothing to imitate; what an attacker would expect is still worth trying.
+    template = load_template(problem.task, problem.language) if asked is None else asked.inference.builder.template
+    shape = PromptShape.of(problem.task, template, problem.language)
     texts = [str(example.fields[main]) for example in plain]
     attacked = [
         [attacked_text(text, each, labels[aim], shape, attacks.meaning) for text, aim in zip(texts, aims, strict=True)]
         for each in attacks.attack
     ]
     # Row by row, so that the attacks on one text are scored together and share its tokens.
-    asked = [
+    queries = [
         Example({**example.fields, main: text})
         for example, ways in zip(plain, zip(*attacked, strict=True), strict=True)
         for text in ways
     ]
-    said = classifier.predictor_.best(asked, progress and (lambda done, _: progress(rows + done, total)))
+    said = classifier.predictor_.best(queries, progress and (lambda done, _: progress(rows + done, total)))
     return Attacked(
         targets=np.array([labels.index(str(example.label)) for example in examples], dtype=np.int64),
         clean=clean,

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from fewshot_llm.artifacts.folder import read_decision
 from fewshot_llm.artifacts.record import installed_versions, model_record
-from fewshot_llm.data import Example, SupportSet, doctor
+from fewshot_llm.data import Example, Problem, SupportSet, doctor
 from fewshot_llm.data.task import Task, load_task
 from fewshot_llm.errors import ScoringError, SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -33,19 +33,25 @@ from fewshot_llm.evaluation.result import (
 )
 from fewshot_llm.explaining import explain
 from fewshot_llm.ladder.base import check_target
+from fewshot_llm.ladder.climb import can_be_held_out
+from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.ladder.rungs.words import Words, words_predictor
+from fewshot_llm.predictors.base import Predictor
 from fewshot_llm.predictors.build import (
     ModelLike,
     TaskLike,
     assemble,
     make_language,
+    make_problem,
     make_scorer,
     make_task,
     text_language,
 )
+from fewshot_llm.predictors.linear import EncoderFeatures, HiddenFeatures, LinearPredictor, WordFeatures
 from fewshot_llm.predictors.out_of_fold import score_held_out
-from fewshot_llm.predictors.prompted import PromptedPredictor, shown_shots
+from fewshot_llm.predictors.prompted import DEFAULT_SHOTS, Inference, PromptedPredictor, prompted_in, shown_shots
 from fewshot_llm.scoring.passes import profile_of
-from fewshot_llm.stats.calibration import fit_bias_temperature
+from fewshot_llm.stats.calibration import Calibration, fit_bias_temperature, identity
 from fewshot_llm.types import IntArray, Progress
 
 if TYPE_CHECKING:
@@ -59,6 +65,7 @@ __all__ = [
     "evaluate",
     "evaluate_fitted",
     "measure_precision",
+    "models_of",
 ]
 
 
@@ -135,29 +142,56 @@ def _measure_run(
         level: of every interval.
         progress: called with rows finished and rows in all.
     """
-    predictor = classifier.predictor_
-    inference = predictor.inference
-    before, began = profile_of(inference.scorer), perf_counter()
+    predictor, problem = classifier.predictor_, classifier.problem_
+    inference = _asked(predictor)
+    before, began = None if inference is None else profile_of(inference.scorer), perf_counter()
     answers = predictor.answer(test.queries, progress)
     seconds = perf_counter() - began
-    cost = profile_of(inference.scorer) - before
+    cost = None if inference is None or before is None else profile_of(inference.scorer) - before
+    shots = classifier.shots if inference is None else inference.builder.shots
+    decision: Decision | None = getattr(classifier, "decision_", None)
     return Run(
-        shots=inference.builder.shots,
-        demonstrations=shown_shots(inference).shown,
+        shots=DEFAULT_SHOTS if shots is None else shots,
+        demonstrations=None if inference is None else shown_shots(inference).shown,
         seed=classifier.seed,
-        support_rows=len(inference.support),
-        support_fingerprint=inference.support.fingerprint,
-        prompt_fingerprint=inference.builder.fingerprint,
-        calibrations=predictor.calibrations,
+        support_rows=len(problem.support),
+        support_fingerprint=problem.support.fingerprint,
+        prompt_fingerprint=predictor.fingerprint if inference is None else inference.builder.fingerprint,
+        calibrations=_calibrations(predictor),
         figures=Figures.of(test.targets, answers.log_probabilities, level),
         fit_seconds=fit_seconds,
         predict_seconds=seconds,
         rows_per_second=len(test) / seconds,
-        tokens_asked=cost.asked,
-        tokens_computed=cost.computed,
+        tokens_asked=0 if cost is None else cost.asked,
+        tokens_computed=0 if cost is None else cost.computed,
         targets=test.targets,
         log_probabilities=answers.log_probabilities,
+        rung=None if decision is None else decision.rung,
+        words=_words_alone(problem, test, classifier.seed),
     )
+
+
+def _asked(predictor: Predictor) -> Inference | None:
+    """What is asked of a language model by its prompt; None where nothing is."""
+    found = prompted_in(predictor)
+    return None if found is None else found.inference
+
+
+def _calibrations(predictor: Predictor) -> tuple[Calibration, ...]:
+    """What stands between scores and answers; for a mixture, whose members have their own, nothing."""
+    match predictor:
+        case PromptedPredictor():
+            return predictor.calibrations
+        case LinearPredictor():
+            return (predictor.calibration,)
+    return (identity(len(predictor.labels)),)
+
+
+def _words_alone(problem: Problem, test: Measurable, seed: int) -> str | None:
+    """Label positions that word counts give, fitted on the same rows."""
+    if not can_be_held_out(problem.support):
+        return None
+    return " ".join(map(str, words_predictor(problem, seed).best(test.queries)))
 
 
 def evaluate_fitted(
@@ -189,37 +223,54 @@ def evaluate_fitted(
         >>> evaluate_fitted(classifier, "test.csv").summaries[0].accuracy  # doctest: +SKIP
         Interval(value=0.85, low=0.76, high=0.91, level=0.95)
     """
-    inference = classifier.predictor_.inference
-    builder = inference.builder
-    rows = _measurable(builder.task, inference.support, test, columns)
+    problem, predictor = classifier.problem_, classifier.predictor_
+    inference = _asked(predictor)
+    rows = _measurable(problem.task, problem.support, test, columns)
     run = _measure_run(classifier, rows, fit_seconds, level=level, progress=progress)
     return Evaluation(
-        task=builder.task.name,
-        labels=builder.labels,
-        language=builder.language,
-        model=model_record(inference.scorer),
+        task=problem.task.name,
+        labels=problem.labels,
+        language=problem.language,
+        model=models_of(predictor) if inference is None else model_record(inference.scorer),
         options={},
-        support_fingerprint=inference.support.fingerprint,
+        support_fingerprint=problem.support.fingerprint,
         test=rows.described,
         runs=(run,),
         summaries=summarise((run,), level),
         versions=installed_versions(),
         target=target,
         rows=rows.rows,
-        prompt=_shown_prompt(classifier.predictor_, rows),
-        doctor=doctor(inference.support, builder.task),
+        prompt=_shown_prompt(predictor, rows),
+        doctor=doctor(problem.support, problem.task),
         decision=getattr(classifier, "decision_", None),
         machine=machine(),
     )
 
 
-def _shown_prompt(predictor: PromptedPredictor, test: Measurable) -> ShownPrompt:
-    """The prompt of the first test row."""
-    prompt = predictor.inference.prompts(test.queries[:1])[0]
+def models_of(predictor: Predictor) -> dict[str, str]:
+    """What answers where no prompt is asked: the models whose vectors are read, and the digest of all of it."""
+    names = []
+    for part in predictor.members:
+        match part:
+            case LinearPredictor(features=EncoderFeatures(encoder=encoder)):
+                names.append(encoder.name)
+            case LinearPredictor(features=HiddenFeatures(state=state)):
+                names.append(state.language_model.name)
+            case LinearPredictor(features=WordFeatures()):
+                names.append(Words.name)
+    return {"name": ", ".join(dict.fromkeys(names)) or type(predictor).__name__, "sha256": predictor.fingerprint}
+
+
+def _shown_prompt(predictor: Predictor, test: Measurable) -> ShownPrompt | None:
+    """The prompt of the first test row; None where none is asked."""
+    inference = _asked(predictor)
+    if inference is None:
+        return None
+    prompt = inference.prompts(test.queries[:1])[0]
     return ShownPrompt(prompt.text, prompt.answers, prompt.template, len(prompt.demonstrations))
 
 
-def _explain_rows(predictor: PromptedPredictor, test: Measurable, run: Run, most: int) -> tuple[ExplainedRow, ...]:
+def _explain_rows(predictor: Predictor, test: Measurable, run: Run, most: int) -> tuple[ExplainedRow, ...]:
     """Explain the surest mistakes and then the least sure answers of a run.
 
     Args:
@@ -228,7 +279,7 @@ def _explain_rows(predictor: PromptedPredictor, test: Measurable, run: Run, most
         run: the answers.
         most: how many rows; half of them are mistakes where there are so many.
     """
-    labels = predictor.inference.builder.labels
+    labels = predictor.labels
     mistakes = surest_mistakes(run, test.rows, labels, most)[: (most + 1) // 2]
     unsure = least_sure(run, test.rows, labels, most)
     chosen = list(dict.fromkeys(answered.number for answered in (*mistakes, *unsure)))[:most]
@@ -255,15 +306,16 @@ def evaluate(
     """Measure a classifier at several numbers of shots, each with several draws of the support set.
 
     For k shots and a seed, k rows of each class are drawn from `support`; demonstrations and calibration see those
-    rows and no others, so that a figure says what k labelled rows per class are worth. Test rows whose text is
-    anywhere in `support` are left out, and the result says how many.
+    rows and no others, so that a figure says what k labelled rows per class are worth. Where nothing is said of the
+    prompt, the quick ladder chooses what answers, draw by draw. Word counts, fitted on the same rows, are measured
+    beside it. Test rows whose text is anywhere in `support` are left out, and the result says how many.
 
     Args:
         task: a built-in task's name, a folder, or a `Task`.
         support: the labelled rows to draw from, or their file.
         test: the labelled rows to measure on, or their file.
         model: as for `FewShotClassifier`; it is loaded once.
-        shots: numbers of demonstrations per class; 0 is zero-shot.
+        shots: numbers of labelled rows per class, which prompts show; 0 is zero-shot.
         seeds: each draws another support set and other demonstrations.
         rows_per_class: draw so many rows per class in place of k; those that are not shown serve calibration.
         target: the accuracy that is good enough, in (0, 1]; the report compares with it.
@@ -300,20 +352,23 @@ def evaluate(
     base = FewShotClassifier(described, scorer, language=language, **options)
 
     runs: list[Run] = []
-    prompt: ShownPrompt | None = None
+    headline: FewShotClassifier | None = None
     explanations: tuple[ExplainedRow, ...] = ()
     for number, (k, seed) in enumerate(product(shots, seeds)):
         drawn_rows = k if rows_per_class is None else rows_per_class
         drawn = support.sample(drawn_rows, seed) if drawn_rows > 0 else support.subset(())
         report = _part(progress, number, len(shots) * len(seeds), len(rows))
-        classifier = clone(base).set_params(shots=k, seed=seed)
+        classifier = clone(base).set_params(seed=seed)
+        ladder = classifier.ladder_for(make_problem(classifier, drawn))
+        classifier.set_params(shots=k, ladder=ladder)
         began = perf_counter()
         classifier.fit_support(drawn)
         runs.append(_measure_run(classifier, rows, perf_counter() - began, level=level, progress=report))
-        if prompt is None and k == max(shots):
-            prompt = _shown_prompt(classifier.predictor_, rows)
+        if headline is None and k == max(shots):
+            headline = classifier
             if explained:
                 explanations = _explain_rows(classifier.predictor_, rows, runs[-1], explained)
+    assert headline is not None
     return Evaluation(
         task=described.name,
         labels=described.labels,
@@ -327,9 +382,9 @@ def evaluate(
         versions=installed_versions(),
         target=target,
         rows=rows.rows,
-        prompt=prompt,
+        prompt=_shown_prompt(headline.predictor_, rows),
         doctor=doctor(support, described, test),
-        decision=None if adapter is None else read_decision(Path(adapter)),
+        decision=getattr(headline, "decision_", None) if adapter is None else read_decision(Path(adapter)),
         explanations=explanations,
         machine=machine(),
     )

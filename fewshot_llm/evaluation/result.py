@@ -184,12 +184,13 @@ class Run:
     """One number of shots with one draw of the support set.
 
     Attributes:
-        shots: demonstrations per class.
+        shots: demonstrations per class; where a ladder chose what answers, those that its prompts may show.
         seed: drew the support set and the demonstrations.
         support_rows: labelled rows that demonstrations and calibration could use.
         support_fingerprint: SHA-256 of those rows.
-        prompt_fingerprint: SHA-256 of everything that may change a prompt but query and support set.
-        calibrations: one per permutation.
+        prompt_fingerprint: SHA-256 of everything that may change a prompt but query and support set; of what answers
+            where that is no prompt.
+        calibrations: one per permutation of a prompt; else that of the head that answers, or one that changes nothing.
         figures: what the answers are worth.
         fit_seconds: calibration included.
         predict_seconds: for all test rows.
@@ -198,7 +199,11 @@ class Run:
         tokens_computed: what was run.
         targets: the right labels' positions, shape [rows].
         log_probabilities: calibrated log P(label | text), nats, shape [rows, labels].
-        demonstrations: in a prompt; fewer than asked for where there are not so many rows. None in older results.
+        demonstrations: in a prompt; fewer than asked for where there are not so many rows. None in older results, and
+            where no prompt is asked.
+        rung: what the ladder kept; None where none was climbed.
+        words: what word counts alone, fitted on the same rows, say of each test row: the label's position, separated by
+            spaces. None in older results, and where there were too few rows for it.
     """
 
     shots: int
@@ -216,11 +221,21 @@ class Run:
     targets: IntArray = field(repr=False)
     log_probabilities: FloatArray = field(repr=False)
     demonstrations: int | None = None
+    rung: str | None = None
+    words: str | None = None
 
     @property
     def right(self) -> FloatArray:
         """1.0 for each test row that is right, shape [rows]."""
         right: FloatArray = (self.log_probabilities.argmax(axis=1) == self.targets).astype(np.float64)
+        return right
+
+    @property
+    def words_right(self) -> FloatArray | None:
+        """The same of word counts alone; None where they were not measured."""
+        if self.words is None:
+            return None
+        right: FloatArray = (np.array(self.words.split(), dtype=np.int64) == self.targets).astype(np.float64)
         return right
 
 
@@ -239,6 +254,7 @@ class Summary:
         macro_f1: mean macro-F1, without an interval.
         auc: mean area under the ROC curve; None unless there are two labels.
         rows_per_second: test rows per second of prediction, all runs together.
+        words: mean accuracy of word counts alone, fitted on the same rows; None where not all draws have it.
     """
 
     shots: int
@@ -248,6 +264,7 @@ class Summary:
     macro_f1: float
     auc: float | None
     rows_per_second: float
+    words: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -288,7 +305,8 @@ class Evaluation:
         rows: the test rows in the order of every run's answers.
         prompt: the prompt of the first test row with the most demonstrations.
         doctor: what the doctor says of the rows that support sets were drawn from.
-        decision: which rung of the ladder an adapter's folder stands on, and why; None without one.
+        decision: which rung of the ladder the headline run, or an adapter's folder, stands on, and why; None without
+            one.
         attacks: what attacks on the test rows' texts changed; empty where none were tried.
         explanations: why some rows of the headline run got their answers; empty where none was asked for.
         machine: where it was measured.
@@ -341,6 +359,7 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
         losses = np.stack([row_losses(run.targets, np.exp(run.log_probabilities)) for run in same])
         areas = [run.figures.auc.value for run in same if run.figures.auc is not None]
         seconds = sum(run.predict_seconds for run in same)
+        words = [run.words_right for run in same]
         summaries.append(
             Summary(
                 shots=shots,
@@ -352,9 +371,14 @@ def summarise(runs: Sequence[Run], level: float = 0.95) -> tuple[Summary, ...]:
                 macro_f1=float(np.mean([run.figures.macro_f1.value for run in same])),
                 auc=float(np.mean(areas)) if areas else None,
                 rows_per_second=sum(run.figures.n for run in same) / seconds if seconds else 0.0,
+                words=_words_interval([found for found in words if found is not None], len(same), level),
             )
         )
     return tuple(summaries)
+
+
+def _words_interval(right: Sequence[FloatArray], draws: int, level: float) -> Interval | None:
+    return share_interval(np.stack(right), level) if len(right) == draws else None
 
 
 T = TypeVar("T")

@@ -25,6 +25,7 @@ from fewshot_llm.data.tabular import TableVerbalizer
 from fewshot_llm.errors import SupportError
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.predictors.out_of_fold import score_held_out
+from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.types import FloatArray, IntArray, Text, listed
 
 __all__ = [
@@ -118,6 +119,7 @@ def recommend(scores: Mapping[str, FloatArray], targets: IntArray) -> Recommenda
 
 
 LANGUAGE_MODEL = "language model"
+TEXTS = "ladder on the texts"
 
 
 def recommend_for_table(
@@ -148,15 +150,34 @@ def recommend_for_table(
             f"The classifier was fitted on {len(support)} rows that are not among these {len(rows)}. Give the rows of "
             "its support set, all of them and in their order."
         )
-    held = score_held_out(classifier.predictor_.inference)
+    name, held, log_odds = _texts_out_of_fold(classifier)
     features = facts.matrix([rows[position] for position in kept])
     targets = np.array([labels.index(str(example.label)) for example in support], dtype=np.int64)
     scores = {
-        name: out_of_fold_scores(estimator, features, targets, seed)[held.rows]
-        for name, estimator in table_estimators(seed).items()
+        estimator_name: out_of_fold_scores(estimator, features, targets, seed)[held]
+        for estimator_name, estimator in table_estimators(seed).items()
     }
-    scores[LANGUAGE_MODEL] = held.scores[:, 1] - held.scores[:, 0]
-    return recommend(scores, targets[held.rows])
+    scores[name] = log_odds
+    return recommend(scores, targets[held])
+
+
+def _texts_out_of_fold(classifier: FewShotClassifier) -> tuple[str, IntArray, FloatArray]:
+    """What reads the texts, the support rows that it answered without having seen them, and their log-odds.
+
+    Raises:
+        SupportError: what answers is no prompt, and its answers to the rows were not kept.
+    """
+    decision = getattr(classifier, "decision_", None)
+    if decision is not None and hasattr(classifier, "out_of_fold_"):
+        log_p = classifier.out_of_fold_
+        return TEXTS, np.array(decision.kept.rows, dtype=np.int64), log_p[:, 1] - log_p[:, 0]
+    if not isinstance(classifier.predictor_, PromptedPredictor):
+        raise SupportError(
+            "The classifier's answers to its labelled rows, by predictors that had not seen them, are not kept. Fit it "
+            "again, or with ladder=None."
+        )
+    held = score_held_out(classifier.predictor_.inference)
+    return LANGUAGE_MODEL, held.rows, held.scores[:, 1] - held.scores[:, 0]
 
 
 def recommend_for_file(

@@ -1,10 +1,12 @@
-"""What moved a decision: leave something out, score again. Words by occlusion, demonstrations one at a time.
+"""What moved a decision: leave something out, answer again. Words by occlusion, demonstrations one at a time.
 
-Both are exact: what is compared are scores of prompts that a classifier could be asked, as log-odds of the label that
-was given against the runner-up (`Explanation`). Occlusion: Zeiler and Fergus, "Visualizing and Understanding
-Convolutional Networks" (2014); for words, Li et al., "Understanding Neural Networks through Representation Erasure"
-(2016). All prompts of a draw go to the scorer in one call, which computes what they share once: the demonstrations for
-all occlusions, and for a demonstration left out everything before it.
+Both are exact: what is compared are answers that a classifier could be asked for, as log-odds of the label that was
+given against the runner-up (`Explanation`). Occlusion: Zeiler and Fergus, "Visualizing and Understanding Convolutional
+Networks" (2014); for words, Li et al., "Understanding Neural Networks through Representation Erasure" (2016).
+
+Words are explained of every predictor; demonstrations where a prompt answers alone. All prompts of a draw then go to
+the scorer in one call, which computes what they share once: the demonstrations for all occlusions, and for a
+demonstration left out everything before it.
 
 Chinese is occluded by a window of two characters that slides by one. A fixed cut into pairs would split half of the
 words; a window that slides meets every two-character word (most of them are) as a whole, whatever its place, and needs
@@ -26,6 +28,7 @@ from scipy.special import log_softmax
 
 from fewshot_llm.data import Example
 from fewshot_llm.data.language import UNSPACED
+from fewshot_llm.predictors.base import Predictor
 from fewshot_llm.predictors.prompted import PromptedPredictor
 from fewshot_llm.prompting.builder import Prompt
 from fewshot_llm.types import FloatArray, Progress
@@ -136,7 +139,8 @@ class Explanation:
         log_odds: log P(label) − log P(runner-up), calibrated, nats; never negative.
         probabilities: calibrated probability of each label, in the task's order.
         passages: the text's fields with their words.
-        demonstrations: what the prompt showed, the strongest effect first.
+        demonstrations: what the prompt showed, the strongest effect first; none where other things than a prompt
+            alone answer.
     """
 
     label: str
@@ -153,6 +157,9 @@ class Explanation:
 
 Spans: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
 """Gives the (start, end) of everything in a text that is to be taken away, one at a time; they may overlap."""
+
+Demonstration: TypeAlias = tuple[int, Example]
+"""A row's position in the support set, and the row."""
 
 MOST = 96
 """Windows of one text; a longer text gets wider ones, so that its cost does not grow with its length squared."""
@@ -216,7 +223,7 @@ class Variant:
 
 
 def explain(
-    predictor: PromptedPredictor,
+    predictor: Predictor,
     queries: Sequence[Example],
     spans: Spans = word_spans,
     progress: Progress | None = None,
@@ -227,20 +234,30 @@ def explain(
     little more than one.
 
     Args:
-        predictor: what a fitted classifier asks and how it reads the scores (`predictor_`).
+        predictor: what answers (`predictor_`). Where a prompt answers alone, its demonstrations are left out in turn.
         queries: the texts.
         spans: what is taken away from each field.
-        progress: called with prompts finished and prompts in all, per draw of demonstrations.
+        progress: called with prompts (or texts) finished and in all, per draw of demonstrations.
     """
-    cuts, shown, variants = [], [], []
-    for query in queries:
-        cuts.append([(name, start, end) for name, text in _texts(query).items() for start, end in spans(text)])
-        draws = range(len(predictor.calibrations))
-        shown.append(tuple(dict.fromkeys(row for draw in draws for row in _shown(predictor, query, draw))))
-        occluded = [Variant(_cut(query, name, start, end)) for name, start, end in cuts[-1]]
-        variants.append([Variant(query), *occluded, *(Variant(query, (row,)) for row in shown[-1])])
-    tables = score_variants(predictor, queries, variants, progress)
-    return [_explanation(predictor, *parts) for parts in zip(queries, cuts, shown, tables, strict=True)]
+    cuts = [[(name, *span) for name, text in _texts(query).items() for span in spans(text)] for query in queries]
+    occluded = [[_cut(query, *cut) for cut in own] for query, own in zip(queries, cuts, strict=True)]
+    shown: list[tuple[Demonstration, ...]] = [() for _ in queries]
+    if isinstance(predictor, PromptedPredictor):
+        shown = [_demonstrations(predictor, query) for query in queries]
+        variants = [
+            [Variant(query), *map(Variant, without), *(Variant(query, (row,)) for row, _ in demonstrations)]
+            for query, without, demonstrations in zip(queries, occluded, shown, strict=True)
+        ]
+        tables = score_variants(predictor, queries, variants, progress)
+    else:
+        tables = _answers(predictor, [[query, *own] for query, own in zip(queries, occluded, strict=True)], progress)
+    return [_explanation(predictor.labels, *parts) for parts in zip(queries, cuts, shown, tables, strict=True)]
+
+
+def _answers(predictor: Predictor, groups: Sequence[Sequence[Example]], progress: Progress | None) -> list[FloatArray]:
+    """Log P(label) of groups of texts, answered together: shape [texts, labels] each."""
+    log_p = predictor.log_probabilities([text for group in groups for text in group], progress)
+    return np.split(log_p, np.cumsum([len(group) for group in groups])[:-1]) if groups else []
 
 
 def score_variants(
@@ -290,10 +307,10 @@ def score_variants(
 
 
 def _explanation(
-    predictor: PromptedPredictor,
+    labels: Sequence[str],
     query: Example,
     cuts: Sequence[tuple[str, int, int]],
-    shown: Sequence[int],
+    shown: Sequence[Demonstration],
     log_p: FloatArray,
 ) -> Explanation:
     best, second = np.argsort(-log_p[0], kind="stable")[:2]
@@ -304,10 +321,9 @@ def _explanation(
         (name, Word(start, end, texts[name][start:end], effect))
         for (name, start, end), effect in zip(cuts, effects[: len(cuts)], strict=True)
     ]
-    support, labels = predictor.inference.support, predictor.inference.builder.labels
     demonstrations = [
-        Shown(row, str(support[row].label), support[row].text, effect)
-        for row, effect in zip(shown, effects[len(cuts) :], strict=True)
+        Shown(row, str(example.label), example.text, effect)
+        for (row, example), effect in zip(shown, effects[len(cuts) :], strict=True)
     ]
     return Explanation(
         label=labels[best],
@@ -319,6 +335,13 @@ def _explanation(
         ),
         demonstrations=tuple(sorted(demonstrations, key=lambda shown: -abs(shown.effect))),
     )
+
+
+def _demonstrations(predictor: PromptedPredictor, query: Example) -> tuple[Demonstration, ...]:
+    """What the prompts of all draws show, in prompt order, each once."""
+    draws = range(len(predictor.calibrations))
+    rows = dict.fromkeys(row for draw in draws for row in _shown(predictor, query, draw))
+    return tuple((row, predictor.inference.support[row]) for row in rows)
 
 
 def _shown(predictor: PromptedPredictor, query: Example, draw: int) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ DECISION = Text("{label} rather than {other}: {odds:+.2f} nats", "判为“{labe
 SPEAKS_FOR = Text("speaks for {label}", "支持“{label}”")
 SPEAKS_AGAINST = Text("speaks against it", "反对")
 DEMONSTRATIONS = Text("What each demonstration adds (leaving it out)", "每个示例的影响（去掉它再打分）")
-NONE_SHOWN = Text("The prompt shows no demonstrations.", "提示词中没有示例。")
+NONE_SHOWN = Text("There are no demonstrations to leave out.", "没有可去掉的示例。")
 ROW = Text("row {row}", "第 {row} 行")
 
 

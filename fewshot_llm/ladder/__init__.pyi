@@ -3,6 +3,7 @@ from .base import (
     Climb as Climb,
     Ladder as Ladder,
     LadderCallbacks as LadderCallbacks,
+    Prefer as Prefer,
     Rung as Rung,
     Skipped as Skipped,
     check_target as check_target,

@@ -62,6 +62,7 @@ class Rung(ABC):
         title: how people read it.
         reads: names of rungs whose scores it reads. It costs no model time after them, so it is measured along with
             them, whether the target is reached or not.
+        hedges: whether it is made of the others, so that it is kept unless one of them is better by more than noise.
 
     Example:
         A rung that always answers with the support set's shares::
@@ -79,6 +80,7 @@ class Rung(ABC):
     name: ClassVar[str]
     title: ClassVar[Text]
     reads: ClassVar[tuple[str, ...]] = ()
+    hedges: ClassVar[bool] = False
 
     @abstractmethod
     def propose(self, climb: Climb) -> Candidate | Skipped:

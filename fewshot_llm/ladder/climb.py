@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 
 from fewshot_llm.data import SupportSet
 from fewshot_llm.errors import FewshotError, SupportError, TuningError
-from fewshot_llm.ladder.base import Candidate, Climb, Ladder, LadderCallbacks, Rung, Skipped
+from fewshot_llm.ladder.base import Candidate, Climb, Ladder, LadderCallbacks, Prefer, Rung, Skipped
 from fewshot_llm.ladder.decision import Decision, decide
 from fewshot_llm.ladder.evidence import Evidence
 from fewshot_llm.ladder.rungs import LABEL_RUNGS
@@ -35,11 +35,13 @@ class LadderResult:
         predictor: answers as the kept rung does.
         answers: log P(label | text) of the support rows, each by a predictor that did not see it, nats, shape
             [rows of the kept rung's evidence, labels].
+        candidates: all that were measured, by the name of their rungs, none of them built.
     """
 
     decision: Decision
     predictor: Predictor
     answers: FloatArray = field(repr=False)
+    candidates: Mapping[str, Candidate] = field(repr=False)
 
 
 def check_support(support: SupportSet) -> None:
@@ -94,7 +96,7 @@ def run_ladder(
     climb = Climb(
         resources, ladder.seed, ladder.budget_minutes, ladder.recipe, callbacks or LadderCallbacks(), checkpoints
     )
-    decision, kept = climb_rungs(climb, ladder.rungs or LABEL_RUNGS, ladder.target)
+    decision, kept = climb_rungs(climb, ladder.rungs or LABEL_RUNGS, ladder.target, ladder.prefer)
     rung = next(one for one in ladder.rungs or LABEL_RUNGS if one.name == decision.rung)
     with _named(rung, "built"):
         predictor = kept.build()
@@ -104,16 +106,20 @@ def run_ladder(
             f"The rung {rung.name!r} builds {predictor!r}; expected a Predictor of the labels {', '.join(labels)}. "
             "Mend the rung, or climb without it."
         )
-    return LadderResult(decision, predictor, kept.out_of_fold)
+    measured = {one.evidence.rung: one for one in climb.candidates}
+    return LadderResult(decision, predictor, kept.out_of_fold, measured)
 
 
-def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Decision, Candidate]:
+def climb_rungs(
+    climb: Climb, rungs: Sequence[Rung], target: float, prefer: Prefer = "accuracy"
+) -> tuple[Decision, Candidate]:
     """Let one rung after the other propose, for as long as the decision asks for it.
 
     Args:
         climb: the support set and the budget; its `candidates` are filled.
         rungs: from the cheapest to the most expensive.
         target: what is good enough, as the rungs' evidence understands it.
+        prefer: which of them is kept; see `Ladder`.
 
     Returns:
         The decision, and the candidate that is kept, not built yet.
@@ -132,7 +138,14 @@ def climb_rungs(climb: Climb, rungs: Sequence[Rung], target: float) -> tuple[Dec
         else:
             climb.candidates.append(found)
         if climb.candidates:
-            decision = decide([one.evidence for one in climb.candidates], target, rungs, skipped=skipped)
+            decision = decide(
+                [one.evidence for one in climb.candidates],
+                target,
+                rungs,
+                skipped=skipped,
+                prefer=prefer,
+                seed=climb.seed,
+            )
             following = decision.next_rung
         else:
             following = next((rung.name for rung in rungs if rung.name not in skipped), None)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewshot_llm.errors import TuningError
-from fewshot_llm.stats.intervals import Interval, mcnemar, mean_interval, paired_bootstrap
+from fewshot_llm.stats.intervals import Interval, mcnemar, mean_interval, paired_bootstrap, share_interval
 from fewshot_llm.stats.metrics import (
     accuracy,
     brier_scores,
@@ -87,7 +87,7 @@ class Evidence(_Frozen):
         settings: what was used, and how it was chosen.
         rows: positions in the support set of the rows that were held out.
         seconds: what it cost to measure.
-        seconds_per_1000: what answering 1,000 rows costs; None where nobody has told.
+        seconds_per_1000: what answering 1,000 rows costs; None where that is not known.
     """
 
     rung: str
@@ -95,16 +95,30 @@ class Evidence(_Frozen):
     settings: dict[str, Any] = {}
     rows: tuple[int, ...] = Field(min_length=1)
     seconds: float = Field(ge=0)
-    seconds_per_1000: float | None = None
+    seconds_per_1000: float | None = Field(default=None, ge=0)
 
     @property
     @abstractmethod
     def headline(self) -> Figure:
         """The figure that is compared with the target."""
 
+    @property
     @abstractmethod
-    def reaches(self, target: float) -> bool:
-        """Whether the headline is good enough."""
+    def outcomes(self) -> tuple[float, ...]:
+        """Of each row: what the headline is the mean of."""
+
+    @abstractmethod
+    def headline_of(self, outcomes: FloatArray) -> Figure:
+        """The headline that other outcomes of the rows would make, shape [rows]."""
+
+    @abstractmethod
+    def reaches(self, target: float, figure: Figure | None = None) -> bool:
+        """Whether the headline is good enough beyond doubt: its whole interval reaches the target.
+
+        Args:
+            target: what is good enough.
+            figure: looked at in place of the headline, for instance a corrected one.
+        """
 
     @property
     @abstractmethod
@@ -143,9 +157,18 @@ class LabelEvidence(Evidence):
         """The accuracy."""
         return self.accuracy
 
-    def reaches(self, target: float) -> bool:
-        """Whether the accuracy is at least the target."""
-        return self.accuracy.value >= target
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        """1 where the answer was right, else 0."""
+        return tuple(float(right) for right in self.right)
+
+    def headline_of(self, outcomes: FloatArray) -> Figure:
+        """The share of right answers, with its exact interval."""
+        return Figure.of(share_interval(outcomes))
+
+    def reaches(self, target: float, figure: Figure | None = None) -> bool:
+        """Whether the lower end of the accuracy's interval is at least the target."""
+        return (figure or self.accuracy).low >= target
 
     @property
     def loss(self) -> Criterion:
@@ -188,9 +211,18 @@ class NumberEvidence(Evidence):
         """The mean absolute error."""
         return self.error
 
-    def reaches(self, target: float) -> bool:
-        """Whether the mean absolute error is at most the target."""
-        return self.error.value <= target
+    @property
+    def outcomes(self) -> tuple[float, ...]:
+        """The absolute errors."""
+        return self.errors
+
+    def headline_of(self, outcomes: FloatArray) -> Figure:
+        """The mean of absolute errors, Student's interval with pseudo rows."""
+        return Figure.of(_mean_error(outcomes, self.step))
+
+    def reaches(self, target: float, figure: Figure | None = None) -> bool:
+        """Whether the upper end of the mean absolute error's interval is at most the target."""
+        return (figure or self.error).high <= target
 
     @property
     def loss(self) -> Criterion:
@@ -204,11 +236,12 @@ class NumberEvidence(Evidence):
 
 
 class Comparison(_Frozen):
-    """One rung against the one kept below it, on the rows that both were asked.
+    """Two rungs on the rows that both were asked. In a decision each measured rung is held against the kept one.
 
     Attributes:
-        below: the rung that was kept so far.
-        above: the rung that might replace it.
+        below: the rung that is compared with.
+        above: the rung that may be better: in a decision the kept one; in records of earlier versions one that might
+            have replaced `below`.
         rows: how many rows both were asked.
         accuracy_gain: accuracy of `above` minus that of `below`; None for numbers.
         p_value: McNemar's exact test on right answers, two-sided; what a gain of one standard error is worth.
@@ -237,8 +270,8 @@ def label_evidence(
     *,
     title: Text | None = None,
     settings: dict[str, Any] | None = None,
-    seed: int = 0,
     seconds_per_1000: float | None = None,
+    seed: int = 0,
 ) -> LabelEvidence:
     """Figures and intervals from out-of-fold log-probabilities.
 
@@ -250,8 +283,8 @@ def label_evidence(
         seconds: what it cost to measure.
         title: how people read the rung.
         settings: what was used.
+        seconds_per_1000: what answering 1,000 rows costs, where it was measured.
         seed: of the bootstraps.
-        seconds_per_1000: what answering 1,000 rows costs.
 
     Raises:
         TuningError: shapes differ, a row is told twice, or log-probabilities are NaN or no distribution.
@@ -308,6 +341,7 @@ def number_evidence(
     *,
     title: Text | None = None,
     settings: dict[str, Any] | None = None,
+    seconds_per_1000: float | None = None,
 ) -> NumberEvidence:
     """The mean absolute error, with its interval.
 
@@ -318,6 +352,7 @@ def number_evidence(
         seconds: what it cost to measure.
         title: how people read the rung.
         settings: what was used.
+        seconds_per_1000: what answering 1,000 rows costs, where it was measured.
 
     Raises:
         TuningError: there are no errors, or one is negative or not finite.
@@ -327,17 +362,21 @@ def number_evidence(
             f"The rung {rung!r} has errors of the shape {np.shape(errors)}, or some that are negative or not finite; "
             "expected one absolute error for each row."
         )
-    mean = mean_interval(errors, reach=max(float(errors.mean()), step), least=0.0)
     return NumberEvidence(
         rung=rung,
         title=title,
         settings=settings or {},
         rows=tuple(range(len(errors))),
         errors=tuple(float(error) for error in errors),
-        error=Figure.of(mean),
+        error=Figure.of(_mean_error(errors, step)),
         step=step,
         seconds=seconds,
+        seconds_per_1000=seconds_per_1000,
     )
+
+
+def _mean_error(errors: FloatArray, step: float) -> Interval:
+    return mean_interval(errors, reach=max(float(errors.mean()), step), least=0.0)
 
 
 def compare(below: Evidence, above: Evidence, *, seed: int = 0) -> Comparison:

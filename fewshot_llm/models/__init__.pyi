@@ -63,6 +63,7 @@ from .registry import (
     Part as Part,
     find_model as find_model,
     resolve_auto as resolve_auto,
+    resolve_encoder as resolve_encoder,
 )
 from .trust import (
     API_KEY as API_KEY,

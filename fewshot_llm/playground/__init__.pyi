@@ -5,6 +5,7 @@ from .page import (
     predictions_file as predictions_file,
     status_line as status_line,
     support_rows as support_rows,
+    template_source as template_source,
     training_log as training_log,
 )
 from .serve import (

@@ -40,6 +40,7 @@ __all__ = [
     "status_line",
     "support_rows",
     "table",
+    "template_source",
     "theme",
     "training_log",
 ]
@@ -154,6 +155,11 @@ def _support_tab(page: Page) -> None:
                 measure.click(readable(on_measure), page.language, page.state_of)
 
 
+def template_source(session: PlaygroundSession) -> str:
+    """The source of the template in use; empty where no prompt is asked."""
+    return "" if session.template is None else session.template.source
+
+
 def _prompt_tab(page: Page) -> None:
     """The template to edit, beside the prompt that it gives."""
     import gradio as gr
@@ -173,7 +179,7 @@ def _prompt_tab(page: Page) -> None:
                 source = page.add(
                     gr.Textbox,
                     lambda w: {"label": w(t.TEMPLATE)},
-                    value=session.template.source,
+                    value=template_source(session),
                     lines=20,
                     max_lines=20,
                     elem_id="template",
@@ -187,7 +193,7 @@ def _prompt_tab(page: Page) -> None:
                 prompt = page.add(
                     gr.Textbox,
                     lambda w: {"label": w(t.RENDERED)},
-                    value=session.prompt("…"),
+                    value=rendered("…", template_source(session)),
                     lines=20,
                     max_lines=20,
                     interactive=False,
@@ -199,7 +205,8 @@ def _prompt_tab(page: Page) -> None:
         words, was = words_of(language), session.history[-1].out_of_fold.value
         session.use_template(chosen)
         said = words(t.USING, before=f"{was:.2f}", after=f"{session.history[-1].out_of_fold.value:.2f}")
-        return [said, session.template.source, session.prompt(text or "…"), *page.state(words)]
+        source = template_source(session)
+        return [said, source, rendered(text, source), *page.state(words)]
 
     def on_reset(text: str, language: str) -> list[Any]:
         return on_use(None, text, language)

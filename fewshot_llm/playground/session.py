@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.columns import LABEL, resolve_columns
 from fewshot_llm.data.language import normalise_text
+from fewshot_llm.data.problem import only_text
 from fewshot_llm.data.task import Task
 from fewshot_llm.errors import FewshotError, SupportError, nearest
 from fewshot_llm.estimators.classifier import FewShotClassifier
 from fewshot_llm.explaining import Explanation
 from fewshot_llm.files import Rows, atomic_write, columns_of, read_rows, write_rows
 from fewshot_llm.files.atomic import sole_writer
+from fewshot_llm.predictors.build import assemble, make_problem, resources_of
+from fewshot_llm.predictors.prompted import prompted_in
 from fewshot_llm.prompting.template import Template
 from fewshot_llm.scoring.base import local_model
 from fewshot_llm.stats.calibration import Calibration, CalibrationEvidence, calibrated_out_of_fold, fit_bias_temperature
@@ -189,6 +193,15 @@ class _OutOfFold:
         return proportion(int(right.sum()), len(targets))
 
 
+def _right_out_of_fold(classifier: FewShotClassifier) -> npt.NDArray[np.bool_] | None:
+    """Whether the ladder's choice was right of each row that it had not seen; None where none was climbed."""
+    if not hasattr(classifier, "decision_"):
+        return None
+    rows = list(classifier.decision_.kept.rows)
+    right: npt.NDArray[np.bool_] = classifier.out_of_fold_.argmax(axis=1) == classifier.problem_.targets[rows]
+    return right
+
+
 class PlaygroundSession:
     """A fitted classifier that is fitted again whenever its support file or its template changes.
 
@@ -198,7 +211,7 @@ class PlaygroundSession:
     Args:
         file: the support file.
         model: a loaded model or a scorer.
-        settings: further parameters of `FewShotClassifier`; the calibration is always the one out of fold.
+        settings: further parameters of `FewShotClassifier`; a prompt's calibration is always the one out of fold.
         test: labelled rows that are only measured on.
         tuned: the folder that `tune` writes.
 
@@ -234,13 +247,14 @@ class PlaygroundSession:
 
     @property
     def language(self) -> str:
-        """The language of the prompt."""
-        return self.classifier.predictor_.inference.builder.language
+        """The language that the task is asked in."""
+        return self.classifier.problem_.language
 
     @property
-    def template(self) -> Template:
-        """The template in use."""
-        return self.classifier.predictor_.inference.builder.template
+    def template(self) -> Template | None:
+        """The template in use; None where no prompt is asked."""
+        asked = prompted_in(self.classifier.predictor_)
+        return None if asked is None else asked.inference.builder.template
 
     def label(self, texts: Sequence[str]) -> list[Prediction]:
         """Predictions for texts, in order; empty ones are not allowed."""
@@ -288,10 +302,16 @@ class PlaygroundSession:
 
         Raises:
             TemplateError: the source is not a usable template.
+            FewshotError: no prompt is asked, and no source was given.
         """
-        inference = self.classifier.predictor_.inference
+        asked, template = prompted_in(self.classifier.predictor_), self.template
+        if asked is None and not source:
+            raise FewshotError(
+                "No prompt is asked: other predictors answered the labelled rows better. Write a template to ask one."
+            )
+        inference = assemble(self.classifier, self.classifier.support_) if asked is None else asked.inference
         builder = inference.builder
-        if source is not None and source != self.template.source:
+        if source is not None and (template is None or source != template.source):
             builder = replace(builder, template=Template.from_source(source, self.language, "edited"))
         return builder.build(self._query(text), inference.support).text
 
@@ -324,20 +344,24 @@ class PlaygroundSession:
         with self._alone():
             self._training = True
             try:
-                inference = self.classifier.predictor_.inference
-                return tune_to_folder(inference, ladder, self.tuned, overwrite=True, callbacks=callbacks)
+                resources = resources_of(self.classifier, self.classifier.support_)
+                return tune_to_folder(resources, ladder, self.tuned, overwrite=True, callbacks=callbacks)
             finally:
                 self._training = False
 
     def _query(self, text: str) -> Example:
-        return self.classifier.predictor_.inference.query(text)
+        return only_text(self.classifier.task_, text)
 
     def _fit(self, settings: Mapping[str, Any]) -> None:
-        calibration = _OutOfFold()
-        classifier = FewShotClassifier(self.file.task, self.model, **{**settings, "calibration": calibration})
-        classifier.fit_support(self.file.read())
+        calibration, support = _OutOfFold(), self.file.read()
+        classifier = FewShotClassifier(self.file.task, self.model, **settings)
+        if classifier.ladder_for(make_problem(classifier, support)) is None:
+            classifier.set_params(calibration=calibration)
+        classifier.fit_support(support)
         self.classifier = classifier
-        self.history.append(Accuracy(len(classifier.support_), calibration.accuracy()))
+        right = _right_out_of_fold(classifier)
+        accuracy = calibration.accuracy() if right is None else proportion(int(right.sum()), len(right))
+        self.history.append(Accuracy(len(classifier.support_), accuracy))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

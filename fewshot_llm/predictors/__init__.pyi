@@ -3,6 +3,7 @@ from .build import (
     make_builder as make_builder,
     make_scorer as make_scorer,
     make_task as make_task,
+    resources_of as resources_of,
     text_language as text_language,
     warn_of_language as warn_of_language,
 )

@@ -143,22 +143,30 @@ class WordFeatures(Features):
 
 @dataclass(frozen=True)
 class EncoderFeatures(Features):
-    """An encoder's vectors.
+    """An encoder's vectors, seen from the middle of the labelled rows' vectors.
+
+    All texts of a shop point in much the same direction; what is left when that is taken away tells them apart.
 
     Attributes:
-        encoder: gives them.
+        encoder: gives the vectors.
+        mean: of the labelled rows' vectors, which is taken away, shape [width].
     """
 
     encoder: Encoder
+    mean: FloatArray = field(repr=False, compare=False)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """The encoder's."""
-        return self.encoder.fingerprint
+        """SHA-256 (hex) of the encoder and the mean."""
+        return hashlib.sha256(self.encoder.fingerprint.encode() + self.mean.tobytes()).hexdigest()
 
     def matrix(self, queries: Sequence[Example], progress: Progress | None = None) -> Matrix:
         """Vectors of length 1, shape [queries, width]."""
-        return self.encoder.vectors([query.text for query in queries], progress)
+        return self.centred(self.encoder.vectors([query.text for query in queries], progress))
+
+    def centred(self, vectors: FloatArray) -> FloatArray:
+        """Vectors as the head reads them, of length 1, shape [texts, width]."""
+        return _unit(vectors - self.mean)
 
 
 @dataclass(frozen=True)
@@ -185,9 +193,13 @@ class HiddenFeatures(Features):
         return self.scaled(self.state([query.text for query in queries], progress))
 
     def scaled(self, states: FloatArray) -> FloatArray:
-        """States as the head reads them, shape [texts, width]."""
-        result: FloatArray = (states - self.mean) / self.spread
-        return result
+        """States as the head reads them, of length 1, shape [texts, width]."""
+        return _unit((states - self.mean) / self.spread)
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    found: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return found
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from fewshot_llm.data.example import Example
+from fewshot_llm.data.problem import only_text
 from fewshot_llm.data.support_set import SupportSet
 from fewshot_llm.errors import FewshotWarning, ScoringError, nearest
 from fewshot_llm.predictors.base import LabelProbabilities, Predictor
@@ -154,10 +155,8 @@ class Inference:
     normalisation: Normalisation = field(default_factory=Sum)
 
     def query(self, text: str) -> Example:
-        """A query that holds only this text: in the task's main field, and in every other one that a row must have."""
-        task = self.builder.task
-        needed = [name for name in task.fields if name == task.fields[-1] or name not in task.optional_fields]
-        return Example(dict.fromkeys(needed, text))
+        """A query that holds only this text; see `only_text`."""
+        return only_text(self.builder.task, text)
 
     def prompts(self, queries: Sequence[Example], draw: int = 0) -> list[Prompt]:
         """The prompts that are served for these queries under one draw of demonstrations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -11,9 +12,9 @@ from fewshot_llm.errors import ModelError, PullError
 from fewshot_llm.models.encoder import Encoder, load_encoder
 from fewshot_llm.models.locate import Stamp, stamp_of
 from fewshot_llm.predictors.prompted import Inference
-from fewshot_llm.types import Text
+from fewshot_llm.types import FloatArray, Text
 
-__all__ = ["Resources", "Unavailable", "encoder_named"]
+__all__ = ["ProblemVectors", "Resources", "Unavailable", "encoder_named"]
 
 
 class Unavailable(Exception):
@@ -48,6 +49,7 @@ class Resources:
     encoder_name: str = "auto"
     device: str | None = None
     may_miss: bool = False
+    _vectors: dict[str, ProblemVectors] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, inference: Inference, encoder: str = "auto", device: str | None = None) -> Resources:
@@ -90,6 +92,40 @@ class Resources:
             if chosen == self.encoder_name != "auto":
                 raise
             raise Unavailable(NOT_HERE.fill(error=error)) from error
+
+    def vectors(self, name: str | None = None) -> ProblemVectors:
+        """The problem's texts as an encoder sees them, encoded when first asked for.
+
+        Raises:
+            Unavailable: as of `encoder`.
+            ModelError: as of `encoder`.
+        """
+        encoder = self.encoder(name)
+        if encoder.fingerprint not in self._vectors:
+            texts = [row.text for row in self.problem.support]
+            words = encoder.vectors(list(self.problem.words.values()))
+            started = time.perf_counter()
+            rows = encoder.vectors(texts)
+            cost = 1000 * (time.perf_counter() - started) / max(1, len(texts))
+            self._vectors[encoder.fingerprint] = ProblemVectors(encoder, rows, words, cost)
+        return self._vectors[encoder.fingerprint]
+
+
+@dataclass(frozen=True)
+class ProblemVectors:
+    """A problem's texts as an encoder sees them.
+
+    Attributes:
+        encoder: gave them.
+        rows: of the support rows, of length 1, shape [rows, width].
+        words: of each label's words, shape [labels, width].
+        seconds_per_1000: what encoding 1,000 rows costs.
+    """
+
+    encoder: Encoder
+    rows: FloatArray = field(repr=False)
+    words: FloatArray = field(repr=False)
+    seconds_per_1000: float
 
 
 def encoder_named(name: str, device: str | None = None) -> Encoder:

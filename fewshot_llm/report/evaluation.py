@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fewshot_llm.data.cleaning import grave_first
 from fewshot_llm.data.diagnosis import NOTHING_FOUND
 from fewshot_llm.evaluation.figures import FARTHEST, MORE, Extrapolation, Worth, extrapolate, sizes
 from fewshot_llm.evaluation.result import Evaluation
+from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.ladder.evidence import Evidence
 from fewshot_llm.report import words as w
 from fewshot_llm.report.charts import curve_chart
 from fewshot_llm.report.document import Block, Chart, Code, Column, Document, Hint, Paragraph, Section, Side, Table
@@ -118,14 +122,43 @@ def _support_section(result: Evaluation, say: ReportWords) -> Section:
     return Section("support", say(w.SUPPORT_TITLE), blocks)
 
 
+def _with_words(section: Section, result: Evaluation, say: ReportWords) -> Section:
+    """The section about accuracy, and what word counts alone reach on the same rows."""
+    headline = result.headline
+    words = next(one for one in result.summaries if one.shots == headline.shots).words
+    about = Hint(say(w.NO_WORDS)) if words is None else Paragraph(say(w.WORDS_ALONE, accuracy=say.share(words)))
+    return replace(section, blocks=[*section.blocks, about])
+
+
 def _prompt_section(result: Evaluation, say: ReportWords) -> Section:
-    """The exact prompt of one row."""
-    prompt = result.prompt
-    if prompt is None:
-        return Section("prompt", say(w.PROMPT_TITLE), [Hint(say(w.NO_PROMPT))])
-    answers = listed(f"“{answer}”" for answer in prompt.answers)
-    about = say(w.PROMPT, template=prompt.template, demonstrations=prompt.demonstrations, answers=answers)
-    return Section("prompt", say(w.PROMPT_TITLE), [Paragraph(about), Code(prompt.text)])
+    """What answers where that is no prompt alone, and the exact prompt of one row where one is asked."""
+    prompt, headline = result.prompt, result.headline
+    blocks: list[Block] = []
+    if result.decision is not None and headline.rung == result.decision.rung:
+        blocks += _answering(result.decision, headline.demonstrations is not None, say)
+    if prompt is None and (headline.demonstrations is not None or not blocks):
+        blocks.append(Hint(say(w.NO_PROMPT)))
+    if prompt is not None:
+        answers = listed(f"“{answer}”" for answer in prompt.answers)
+        about = say(w.PROMPT, template=prompt.template, demonstrations=prompt.demonstrations, answers=answers)
+        blocks += [Paragraph(about), Code(prompt.text)]
+    return Section("prompt", say(w.PROMPT_TITLE), blocks)
+
+
+def _answering(decision: Decision, asks: bool, say: ReportWords) -> list[Block]:
+    """Which rung answers, with which encoder or which members; nothing where that is a prompt alone."""
+    weights: dict[str, float] = decision.kept.settings.get("weights", {})
+    by_rung = {found.rung: found for found in decision.evidence}
+    if weights:
+        members = (w.MEMBER.fill(rung=_named(by_rung[rung]), weight=weight) for rung, weight in weights.items())
+        return [Paragraph(say(w.ANSWERS_TOGETHER, members=listed(members)))]
+    return [] if asks else [Paragraph(say(w.ANSWERS_ALONE, rung=_named(decision.kept)))]
+
+
+def _named(evidence: Evidence) -> Text:
+    title = evidence.title or Text(evidence.rung, evidence.rung)
+    encoder = evidence.settings.get("encoder")
+    return title if encoder is None else w.RUNG_WITH.fill(rung=title, encoder=encoder)
 
 
 def _cost_section(result: Evaluation, say: ReportWords, price: float | None = None) -> Section:
@@ -190,7 +223,7 @@ def evaluation_document(result: Evaluation, language: str | None = None, price: 
         ),
         language=say.language,
         sections=[
-            accuracy_section(result, say),
+            _with_words(accuracy_section(result, say), result, say),
             ladder_section(result, say),
             confusion_section(result, say),
             _curve_section(result, say),

@@ -144,11 +144,14 @@ def ladder_section(result: Evaluation, say: ReportWords) -> Section:
     if decision is None:
         return Section("ladder", say(w.LADDER_TITLE), [Hint(say(w.NO_DECISION))])
     measured = [one for one in decision.evidence if isinstance(one, LabelEvidence)]
+    corrected = "" if decision.corrected is None else say.share(_interval(decision.corrected))
     rows = tuple(
         (
             one.rung + (" ✓" if one.rung == decision.rung else ""),
             say.share(_interval(one.accuracy)),
+            *((corrected if one.rung == decision.rung else "",) if corrected else ()),
             say.figure(_interval(one.log_loss)),
+            "–" if one.seconds_per_1000 is None else say.seconds(one.seconds_per_1000),
             say.seconds(one.seconds),
         )
         for one in measured
@@ -156,7 +159,9 @@ def ladder_section(result: Evaluation, say: ReportWords) -> Section:
     columns = (
         Column(say(w.RUNG)),
         Column(say(w.OUT_OF_FOLD), True),
+        *((Column(say(w.CORRECTED), True),) if corrected else ()),
         Column(say(w.LOG_LOSS), True),
+        Column(say(w.TIME_FOR_1000), True),
         Column(say(w.TIME_TO_MEASURE), True),
     )
     dots = dots_chart([(one.rung, _interval(one.accuracy)) for one in measured], decision.target, say(w.OUT_OF_FOLD))

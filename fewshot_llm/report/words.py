@@ -83,6 +83,7 @@ TARGET = Text("target", "目标")
 ACCURACY = Text("accuracy", "准确率")
 LOG_LOSS = Text("log loss", "对数损失")
 OUT_OF_FOLD = Text("accuracy out of fold", "折外准确率")
+CORRECTED = Text("corrected for the choice", "校正择优后")
 RUNG = Text("rung", "阶梯")
 TIME_TO_MEASURE = Text("time to measure", "测量用时")
 TIME_TO_LEARN = Text("time to learn", "学习用时")
@@ -199,6 +200,14 @@ LEAKED_AND_UNKNOWN = Text(
     "Of {given} test rows, {leaked} are also among the labelled rows and {unknown} have a label that the labelled rows "
     "do not have; they were left out.",
     "{given} 条测试数据中，{leaked} 条也出现在样例中，{unknown} 条的标签不在样例的标签中，已剔除。",
+)
+WORDS_ALONE = Text(
+    "Words alone (word and character n-grams with logistic regression, fitted on the same rows) reach {accuracy}.",
+    "仅用词语（词与字的 n-gram 加逻辑回归，使用相同样例）可达到 {accuracy}。",
+)
+NO_WORDS = Text(
+    "What words alone reach is not known: that needs two labelled rows or more of each class.",
+    "仅用词语能达到多少未知：每类至少需要两条样例。",
 )
 
 # The ladder.
@@ -389,6 +398,13 @@ PROMPT = Text(
     "these is scored in the place of the answer: {answers}.",
     "模型对第一条测试数据读到的内容：模板 {template}，{demonstrations} 个示例。随后在答案处给以下各项打分：{answers}。",
 )
+ANSWERS_ALONE = Text("No prompt is asked; what answers: {rung}.", "不使用提示词；作答的方法：{rung}。")
+ANSWERS_TOGETHER = Text(
+    "Several predictors answer together; each one's log-probabilities count by its weight: {members}.",
+    "多种方法共同作答，各自的对数概率按权重相加：{members}。",
+)
+MEMBER = Text("{rung} {weight:.2f}", "{rung} {weight:.2f}")
+RUNG_WITH = Text("{rung} ({encoder})", "{rung}（{encoder}）")
 COST_TITLE = Text("Time and cost", "时间与费用")
 NO_PRICE = Text(
     "Money: --price-per-million-tokens P adds what 1,000 rows cost.",

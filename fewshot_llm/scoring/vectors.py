@@ -25,7 +25,7 @@ LONGEST = 256
 
 BATCH = 16
 
-ONE_WORD = Text('This text: "{text}" means in one word: "', "这段文字：“{text}”用一个词来概括是：“")
+ONE_WORD = Text('This sentence: "{text}" means in one word: "', "这句话：“{text}”用一个词概括：“")
 """What stands around a text before its last state is taken."""
 
 
@@ -85,9 +85,9 @@ class OneWordState:
 
 
 def layers_to_try(language_model: LanguageModel) -> list[int]:
-    """The middle, three quarters and the last of a model's layers, counted from 1."""
+    """Five and seven eighths of the way up, and the last of a model's layers, counted from 1."""
     layers = int(language_model.model.config.get_text_config().num_hidden_layers)
-    return sorted({max(1, round(layers * share)) for share in (0.5, 0.75, 1.0)})
+    return sorted({max(1, round(layers * share)) for share in (5 / 8, 7 / 8, 1)})
 
 
 @torch.inference_mode()

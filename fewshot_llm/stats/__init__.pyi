@@ -48,3 +48,12 @@ from .metrics import (
     ranks as ranks,
     row_losses as row_losses,
 )
+from .selection import (
+    Choice as Choice,
+    Contest as Contest,
+    cheapest_within_noise as cheapest_within_noise,
+    fold_weights as fold_weights,
+    held_out_choice as held_out_choice,
+    smallest_loss as smallest_loss,
+    unless_beaten as unless_beaten,
+)

@@ -23,7 +23,6 @@ from fewshot_llm.ladder import Ladder
 from fewshot_llm.ladder.rungs import Calibrated, EncoderHead, HiddenHead, InContext, Lora, Words, ZeroShot
 from fewshot_llm.models import EMBEDDED, TERMS_FILE, licence_of, load_encoder, notice
 from fewshot_llm.predictors import (
-    EncoderFeatures,
     LinearPredictor,
     MixturePredictor,
     PromptedPredictor,
@@ -217,7 +216,9 @@ def test_two_encoders_and_one_is_given(make, tmp_path, e5_folder):
     plain = make("encoder").predictor_
     second = load_encoder(str(e5_folder), device="cpu", prefix="query: ")
     mixture = MixturePredictor(
-        (plain, replace(plain, features=EncoderFeatures(second))), ("encoder", "encoder-large"), (0.5, 0.5)
+        (plain, replace(plain, features=replace(plain.features, encoder=second))),
+        ("encoder", "encoder-large"),
+        (0.5, 0.5),
     )
     artifact = Artifact(mixture, ("negative", "positive"), problem=make("encoder").problem_)
     save_artifact(artifact, tmp_path / "saved")
@@ -312,7 +313,7 @@ def test_terms_that_ask_for_a_notice_get_one(make, tmp_path, monkeypatch):
     """With the text of the terms where it was accepted on this machine."""
     encoder = make("encoder").predictor_
     named = replace(encoder.features.encoder, name="embeddinggemma-300m")
-    predictor = replace(encoder, features=EncoderFeatures(named))
+    predictor = replace(encoder, features=replace(encoder.features, encoder=named))
     artifact = Artifact(predictor, ("negative", "positive"), problem=make("encoder").problem_)
     monkeypatch.setenv("FEWSHOT_HOME", str(tmp_path / "home"))
     save_artifact(artifact, tmp_path / "saved")

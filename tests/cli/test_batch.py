@@ -152,3 +152,17 @@ def test_an_input_that_changes_fails_the_command(batch: Run, shop: Path, monkeyp
     assert "in.jsonl changed while the job ran" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["input_changed"]
     assert json.loads((shop / "out" / "manifest.json").read_text())["input_changed"][0]["file"] == "in.jsonl"
+
+
+def test_word_counts_label_and_go_on(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    """What answers is named in the job, so that another one does not go on with it."""
+    task = ("batch", "review-sentiment", "--support", "support.csv", "--model", tiny_model_folder)
+    told = (*task, "--input", "reviews.jsonl", "--output", "out", "--json")
+    result = run(*told, "--only", "words")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert (summary["labelled"], summary["shots"], summary["rung"]) == (3, None, "words")
+    assert run(*told, "--only", "words", "--resume").exit_code == 0
+    other = run(*told, "--only", "encoder", "--resume")
+    assert other.exit_code == 1
+    assert "labeller.predictor was" in other.stderr

@@ -258,3 +258,25 @@ def test_redaction_comes_before_the_model_and_the_output(classify: Run, shop: Pa
     assert read_rows(shop / "out.jsonl")[1]["text"] == "order no. [ORDER_1] is late"
     assert "--redact" in classify(*told, "--regions", "IN").output
     assert "Not a region" in classify(*told, "--redact", "--regions", "XX").output
+
+
+def test_without_a_prompt_shots_are_null_and_the_rung_is_named(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    told = ("--support", "support.csv", "--model", tiny_model_folder, "--input", "reviews.jsonl")
+    result = run("classify", "review-sentiment", *told, "--output", "out.jsonl", "--only", "words", "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert (summary["shots"], summary["rung"], summary["model"]) == (None, "words", "words")
+    assert "words" in summary["reason"] or "word counts" in summary["reason"]
+    check_rows(read_rows("out.jsonl"))
+    assert run("classify", "review-sentiment", *told, "--output", "a.jsonl", "--only", "encoder").exit_code == 0
+    assert "e5-small" in run("classify", "review-sentiment", *told, "--output", "b.jsonl", "--only", "encoder").stderr
+
+
+def test_without_wishes_the_quick_ladder_is_climbed(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    told = ("--support", "support.csv", "--model", tiny_model_folder, "--input", "reviews.jsonl")
+    result = run("classify", "review-sentiment", *told, "--output", "out.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["rung"]
+    assert (summary["shots"] is None) == (summary["rung"] in ("words", "encoder", "hidden-head"))
+    check_rows(read_rows("out.jsonl"))

@@ -75,3 +75,12 @@ def test_better_way_for_a_table_is_recommended(run: Run, shop: Path, tiny_model_
     assert result.exit_code == 0, result.output
     assert "Use the decision tree: its AUC out of fold on the 16 labelled rows is the largest" in result.stderr
     assert "建议使用 decision tree" in result.stderr
+
+
+def test_words_alone_are_told_beside_the_result(evaluate: Run) -> None:
+    told = evaluate("--shots", "0,3", "--seeds", "0").stdout
+    assert "Words alone (n-grams with logistic regression on the same rows) reach" in " ".join(told.split())
+    found = json.loads(evaluate("--shots", "3", "--seeds", "0", "--only", "words", "--json").stdout)
+    (run,), (mean,) = found["runs"], found["summaries"]
+    assert (run["rung"], run["demonstrations"], found["prompt"]) == ("words", None, None)
+    assert mean["words"] == mean["accuracy"]

@@ -80,7 +80,7 @@ def test_escalate_says_what_it_decided(run: Run, folder: str, tiny_model_folder:
     result = run("classify", *OWN, *told, "--escalate", "--target", "0.01", "--json")
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
-    assert summary["rung"] == "zero-shot"
+    assert summary["rung"] == "words"
     assert summary["reason"] in result.stderr
 
 

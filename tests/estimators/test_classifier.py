@@ -35,7 +35,7 @@ INTENT = Task(name="customer-intent", languages=("zh",), folder=load_task("custo
 def test_it_learns_to_undo_a_lean(leaning, reviews):
     texts, labels = reviews
     raw = FewShotClassifier(model=leaning, calibration=Uncalibrated()).fit(texts, labels)
-    mended = FewShotClassifier(model=leaning).fit(texts, labels)
+    mended = FewShotClassifier(model=leaning, ladder=None).fit(texts, labels)
     assert raw.score(texts, labels) == 0.5
     assert mended.score(texts, labels) == 1.0
     (calibration,) = mended.calibrations_
@@ -45,7 +45,7 @@ def test_it_learns_to_undo_a_lean(leaning, reviews):
 
 def test_probabilities_are_those_of_classes_in_sorted_order(words, reviews):
     texts, labels = reviews
-    classifier = FewShotClassifier(model=words).fit(texts, labels)
+    classifier = FewShotClassifier(model=words, ladder=None).fit(texts, labels)
     p = classifier.predict_proba(["很好", "太差", "随便"])
     assert classifier.classes_.tolist() == ["negative", "positive"]
     assert classifier.labels_ == ("positive", "negative")
@@ -70,7 +70,7 @@ def test_probabilities_are_those_of_classes_in_sorted_order(words, reviews):
     ],
 )
 def test_the_best_label_is_searched_for_where_one_sum_and_a_bias_decide(words, reviews, options, searches):
-    classifier = FewShotClassifier(model=words, **options).fit(*reviews)
+    classifier = FewShotClassifier(model=words, ladder=None, **options).fit(*reviews)
     found = classifier.predict(reviews[0])
     assert words.searched == (len(reviews[0]) if searches else 0)
     assert found.tolist() == classifier.classes_[classifier.predict_proba(reviews[0]).argmax(axis=1)].tolist()
@@ -150,7 +150,7 @@ def test_classes_keep_the_type_of_y(words, reviews, values):
     texts, _ = reviews
     y = np.array(values * 8)
     classifier = FewShotClassifier(
-        INTENT, words, labels=[str(int(v)) if isinstance(v, float) else str(v) for v in values]
+        INTENT, words, ladder=None, labels=[str(int(v)) if isinstance(v, float) else str(v) for v in values]
     ).fit(texts, y)
     assert classifier.classes_.dtype.kind == y.dtype.kind
     assert set(classifier.classes_) == set(y.tolist())
@@ -158,7 +158,9 @@ def test_classes_keep_the_type_of_y(words, reviews, values):
 
 
 def test_label_words_can_be_replaced(words, reviews):
-    classifier = FewShotClassifier(model=words, label_words={"positive": "赞", "negative": "踩"}).fit(*reviews)
+    classifier = FewShotClassifier(model=words, ladder=None, label_words={"positive": "赞", "negative": "踩"}).fit(
+        *reviews
+    )
     assert words.calls[-1][0].answers == ("赞", "踩")
     assert set(classifier.predict(["好"])) <= {"positive", "negative"}
 
@@ -175,7 +177,7 @@ def test_an_optional_label_is_switched_on_by_the_rows(llama, reviews):
 def test_rows_that_are_left_out_are_not_left_out_silently(words, reviews):
     texts, labels = reviews
     with pytest.warns(UserWarning, match="same text under different labels"):
-        classifier = FewShotClassifier(model=words).fit([*texts, texts[0]], [*labels, "negative"])
+        classifier = FewShotClassifier(model=words, ladder=None).fit([*texts, texts[0]], [*labels, "negative"])
     assert len(classifier.support_) == len(texts) - 1
     assert classifier.support_.report.dropped == 2
 
@@ -202,7 +204,7 @@ def test_progress_counts_rows(words, reviews):
 
 
 def test_nothing_to_predict(words, reviews):
-    classifier = FewShotClassifier(model=words).fit(*reviews)
+    classifier = FewShotClassifier(model=words, ladder=None).fit(*reviews)
     assert classifier.predict([]).shape == (0,)
     assert classifier.predict_proba([]).shape == (0, 2)
     assert classifier.predictions([]) == []
@@ -330,7 +332,7 @@ def test_fitting_changes_no_parameter_and_fitting_again_changes_nothing(words, r
     again = classifier.fit(*reviews).predict_proba(reviews[0])
     assert classifier.get_params() == before
     assert np.array_equal(first, again)
-    assert {name for name in state if name not in before} == {"predictor_", "classes_"}
+    assert {name for name in state if name not in before} == {"predictor_", "problem_", "classes_"}
 
 
 def test_clones_share_the_model(llama, reviews):
@@ -370,7 +372,7 @@ def test_before_fitting(method):
 )
 def test_parameters_that_do_not_fit(words, reviews, options, error, word):
     with pytest.raises(error, match=word):
-        FewShotClassifier(**{"model": words, **options}).fit(*reviews)
+        FewShotClassifier(**{"model": words, "ladder": None, **options}).fit(*reviews)
 
 
 @pytest.mark.parametrize(

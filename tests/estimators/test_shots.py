@@ -31,7 +31,7 @@ def test_fifty_shots_of_eight_rows(words):
 @pytest.mark.filterwarnings("error")
 def test_what_is_there_or_was_not_asked_for_is_no_news(words):
     assert FewShotClassifier(model=words, shots=3).fit(TEXTS, LABELS).demonstrations_.shown == 6
-    assert FewShotClassifier(model=words).fit(TEXTS[:4], LABELS[:4]).demonstrations_.shown == 4
+    assert FewShotClassifier(model=words, ladder=None).fit(TEXTS[:4], LABELS[:4]).demonstrations_.shown == 4
     assert FewShotClassifier(model=words, shots=0).fit(TEXTS, LABELS).demonstrations_.shown == 0
 
 
@@ -46,7 +46,9 @@ def test_the_result_of_an_evaluation_holds_what_was_shown(llama):
     support = SupportSet.from_lists(TEXTS, LABELS)
     test = SupportSet.from_lists(["真好", "真差"], ["positive", "negative"])
     with pytest.warns(FewshotWarning, match="16 demonstrations"):
-        result = evaluate("review-sentiment", support, test, model=llama, shots=(2, 16), seeds=(0,)).to_json()
+        result = evaluate(
+            "review-sentiment", support, test, model=llama, shots=(2, 16), seeds=(0,), ladder=None
+        ).to_json()
     assert [(run["shots"], run["demonstrations"]) for run in result["runs"]] == [(2, 4), (16, 8)]
 
 

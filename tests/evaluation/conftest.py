@@ -26,7 +26,7 @@ json.dump(answers, open(sys.argv[2], "w"))
 """
 
 PEERS = """
-[peers.words]
+[peers.terms]
 about = "counts words"
 script = "words.py"
 
@@ -67,7 +67,7 @@ def make_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model_folde
             "shots": "[2]",
             "seeds": "[0, 1]",
             "rungs": '["in-context", "calibrated"]',
-            "peers": '["words"]',
+            "peers": '["terms"]',
         } | lines
         text = "".join(f"{key} = {value}\n" for key, value in settings.items())
         path = tmp_path / "suites" / f"{name}.toml"

@@ -20,6 +20,8 @@ from fewshot_llm.evaluation import (
     load_attacks,
     rows_to_attack,
 )
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs import Words
 from fewshot_llm.prompting import Prompt, PromptShape, load_template
 from fewshot_llm.scoring import LabelScores
 from fewshot_llm.types import Progress
@@ -129,3 +131,14 @@ def test_rows_of_the_support_set_are_not_attacked() -> None:
     assert [row.text for row in rows_to_attack(TASK, SUPPORT, test, 5)] == ["还可以"]
     with pytest.raises(SupportError, match="None of the"):
         rows_to_attack(TASK, SUPPORT, test.subset([0, 1]), 5)
+
+
+def test_what_counts_words_is_attacked_too() -> None:
+    """No prompt is imitated, yet words of the aimed label can still flip an answer."""
+    attacks = load_attacks()
+    counting = FewShotClassifier(TASK, WordScorer(), language="zh", ladder=Ladder(rungs=(Words(),)))
+    found = attack(counting.fit_support(SUPPORT), ASKED, attacks)
+    assert found.said.shape == (len(attacks.attack), len(ASKED))
+    queries = [Example({"text": text}) for text in found.texts]
+    assert found.clean.tolist() == counting.predictor_.best(queries).tolist()
+    assert found.aims.tolist() == [1 - label for label in found.clean]

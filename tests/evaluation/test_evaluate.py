@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
+from fewshot_llm.data import Problem
 from fewshot_llm.errors import SupportError, TaskError
-from fewshot_llm.evaluation import evaluate
+from fewshot_llm.evaluation import evaluate, evaluate_fitted, from_document
 from fewshot_llm.files import write_rows
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs import EncoderHead, Words, words_predictor
+from fewshot_llm.report import evaluation_document, to_markdown
 from fewshot_llm.stats import Uncalibrated, accuracy
 
 TASK = load_task("review-sentiment")
@@ -26,7 +30,7 @@ SUPPORT, TEST = reviews(6, "甲"), reviews(5, "乙")
 
 @cache
 def measured(model):
-    return evaluate(TASK, SUPPORT, TEST, model=model, shots=(0, 2), seeds=(0, 1, 2))
+    return evaluate(TASK, SUPPORT, TEST, model=model, shots=(0, 2), seeds=(0, 1, 2), ladder=None)
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def test_the_result_is_json(result):
 
 
 def test_figures_do_not_depend_on_when_they_are_taken(result, llama):
-    again = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(1,)).runs[0]
+    again = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(1,), ladder=None).runs[0]
     assert again.figures == result.runs[4].figures
     assert (again.support_fingerprint, again.prompt_fingerprint) == (
         result.runs[4].support_fingerprint,
@@ -109,7 +113,7 @@ def test_labels_that_the_support_set_lacks_cannot_be_measured(llama):
 
 
 def test_rows_per_class_leaves_rows_for_calibration(llama):
-    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(0, 1), seeds=(0,), rows_per_class=4)
+    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(0, 1), seeds=(0,), rows_per_class=4, ladder=None)
     assert [run.support_rows for run in found.runs] == [8, 8]
     assert [run.calibrations[0].method for run in found.runs] == ["out-of-fold", "out-of-fold"]
 
@@ -158,7 +162,7 @@ def test_bad_use(llama, options, error):
 
 
 def test_answers_are_explained_when_asked(llama):
-    result = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(0,), explained=3)
+    result = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(2,), seeds=(0,), explained=3, ladder=None)
     assert len(result.explanations) == len({one.number for one in result.explanations}) == 3
     answers = result.headline.log_probabilities.argmax(axis=1)
     for one in result.explanations:
@@ -166,3 +170,67 @@ def test_answers_are_explained_when_asked(llama):
         assert one.explanation.passages[0].text == result.rows[one.number - 1].text
         assert len(one.explanation.demonstrations) == 4
     assert result.without_texts().explanations == ()
+
+
+def test_words_alone_stand_beside_the_result(result):
+    """Fitted on the same rows, measured on the same rows; where a class has fewer than two rows there are none."""
+    rows = list(TEST)
+    for run in result.runs:
+        if run.shots == 0:
+            assert (run.words, run.words_right) == (None, None)
+            continue
+        problem = Problem(TASK, result.language, SUPPORT.sample(run.shots, run.seed))
+        assert np.array_equal(run.words_right, words_predictor(problem, run.seed).best(rows) == run.targets)
+    none, two = result.summaries
+    assert none.words is None
+    assert two.words.value == pytest.approx(np.mean([run.words_right for run in result.runs if run.shots == 2]))
+    assert two.words.low <= two.words.value <= two.words.high
+    shown = f"{100 * two.words.value:.1f}%"
+    assert f"{shown} (" in next(
+        line for line in to_markdown(evaluation_document(result, "en")).splitlines() if line.startswith("Words alone")
+    )
+    assert f"可达到 {shown}" in to_markdown(evaluation_document(result, "zh"))
+
+
+def test_a_result_of_before_has_no_words(result):
+    document = json.loads(json.dumps(result.to_json()))
+    assert from_document(document).to_json() == document
+    for part in (*document["runs"], *document["summaries"]):
+        del part["words"]
+    for run in document["runs"]:
+        del run["rung"]
+    old = from_document(document)
+    assert [one.words for one in old.summaries] == [None, None]
+    assert "What words alone reach is not known" in to_markdown(evaluation_document(old, "en"))
+
+
+def test_without_wishes_the_ladder_chooses(llama):
+    """Draw by draw; the figures are those of what it keeps, and the page says what that is."""
+    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(0, 4), seeds=(0,))
+    alone, climbed = found.runs
+    assert (alone.rung, alone.demonstrations) == (None, 0)
+    assert climbed.rung == found.decision.rung
+    classifier = FewShotClassifier(TASK, llama, language=found.language).fit_support(SUPPORT.sample(4, 0))
+    assert classifier.decision_.rung == climbed.rung
+    assert classifier.predictor_.log_probabilities(list(TEST)) == pytest.approx(climbed.log_probabilities, abs=1e-4)
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert from_document(document).to_json() == document
+    assert evaluate_fitted(classifier, TEST).runs[0].figures == climbed.figures
+
+
+@pytest.mark.parametrize(("rung", "name"), [(Words(), "word counts"), (EncoderHead(), "encoder (e5-small)")])
+def test_what_answers_without_a_prompt_is_named(llama, rung, name):
+    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(4,), seeds=(0, 1), ladder=Ladder(rungs=(rung,)))
+    assert found.prompt is None
+    assert [(run.rung, run.demonstrations, run.tokens_asked) for run in found.runs] == [(rung.name, None, 0)] * 2
+    page = to_markdown(evaluation_document(found, "en"))
+    assert f"No prompt is asked; what answers: {name}." in page.replace("\\", "")
+    assert "作答的方法" in to_markdown(evaluation_document(found, "zh"))
+    if rung.name == "words":
+        assert np.array_equal(found.headline.words_right, found.headline.right)
+
+
+def test_answers_without_a_prompt_are_explained_too(llama):
+    ladder = Ladder(rungs=(Words(),))
+    found = evaluate(TASK, SUPPORT, TEST, model=llama, shots=(4,), seeds=(0,), explained=2, ladder=ladder)
+    assert [one.explanation.demonstrations for one in found.explanations] == [(), ()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from fewshot_llm.errors import DataFileError, FewshotError, TaskError
 from fewshot_llm.evaluation import compare_methods, compare_results, evaluate, regressions
 from fewshot_llm.evaluation.suite import (
     Cell,
+    CellResult,
     Suite,
     SuiteCallbacks,
     SuitePart,
@@ -87,14 +89,14 @@ def test_runs_side_by_side_share_the_cells(make_suite: MakeSuite, tmp_path: Path
 def test_more_seeds_and_methods_keep_what_is_done(make_suite: MakeSuite, tmp_path: Path) -> None:
     measured(make_suite(), tmp_path / "out")
     _, begun, _ = measured(make_suite(seeds="[0, 1, 2]", rungs='["zero-shot", "in-context"]'), tmp_path / "out")
-    assert sorted(map(str, {cell.method for cell in begun})) == ["in-context", "words", "zero-shot"]
+    assert sorted(map(str, {cell.method for cell in begun})) == ["in-context", "terms", "zero-shot"]
     assert len(begun) == 5
 
 
 def test_some_methods_now_and_others_later(make_suite: MakeSuite, tmp_path: Path) -> None:
     suite = make_suite()
-    first, begun, _ = measured(suite, tmp_path / "out", part=SuitePart(methods=["words"]))
-    assert {cell.method for cell in begun} == {"words"}
+    first, begun, _ = measured(suite, tmp_path / "out", part=SuitePart(methods=["terms"]))
+    assert {cell.method for cell in begun} == {"terms"}
     assert len(first.cells) == 2
     second, begun, _ = measured(suite, tmp_path / "out", part=SuitePart(methods=["in-context"]), overwrite=True)
     assert {cell.method for cell in begun} == {"in-context"}
@@ -104,7 +106,7 @@ def test_some_methods_now_and_others_later(make_suite: MakeSuite, tmp_path: Path
 def test_some_shots_seeds_and_models_now(make_suite: MakeSuite, tmp_path: Path) -> None:
     suite, out = make_suite(shots="[2, 3]", rungs='["zero-shot"]'), tmp_path / "out"
     _, begun, _ = measured(suite, out, part=SuitePart(shots=[3], seeds=[1]))
-    assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {("words", 3, 1), ("zero-shot", 3, 1)}
+    assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {("terms", 3, 1), ("zero-shot", 3, 1)}
     _, begun, _ = measured(suite, out, part=SuitePart(models=suite.models))
     assert {(cell.method, cell.shots, cell.seed) for cell in begun} == {
         ("zero-shot", 2, 0),
@@ -117,7 +119,7 @@ def test_some_shots_seeds_and_models_now(make_suite: MakeSuite, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (SuitePart(methods=["word"]), "no method 'word'. Did you mean words"),
+        (SuitePart(methods=["term"]), "no method 'term'. Did you mean terms"),
         (SuitePart(models=["gemma"]), "no model 'gemma'. Known: .*tiny"),
         (SuitePart(shots=[4]), "no number of shots 4. Known: 2."),
         (SuitePart(seeds=[0, 2]), "no seed 2. Known: 0, 1."),
@@ -151,14 +153,14 @@ def test_figures_are_those_of_evaluate(make_suite: MakeSuite, tmp_path: Path, ti
     from fewshot_llm.evaluation.suite import read_data
 
     data = read_data(suite.data, suite.described_task())
-    same = evaluate(data.task, data.pool, data.test, model=str(tiny_model_folder), shots=[2], seeds=[0, 1])
+    same = evaluate(data.task, data.pool, data.test, model=str(tiny_model_folder), shots=[2], seeds=[0, 1], ladder=None)
     assert found.summaries[0].by_seed == pytest.approx([run.figures.accuracy.value for run in same.runs])
     assert found.summaries[0].log_loss.value == pytest.approx(same.summaries[0].log_loss.value, abs=1e-4)
 
 
 def test_a_peer_sees_the_same_rows_and_never_the_test_labels(make_suite: MakeSuite, tmp_path: Path) -> None:
     found, _, _ = measured(make_suite(), tmp_path / "out")
-    peer = [cell for cell in found.cells if cell.cell.method == "words"]
+    peer = [cell for cell in found.cells if cell.cell.method == "terms"]
     own = [cell for cell in found.cells if cell.cell.method == "in-context"]
     assert [cell.support_fingerprint for cell in peer] == [cell.support_fingerprint for cell in own]
     assert peer[0].versions == {"peer": "1"}
@@ -169,9 +171,9 @@ def test_a_peer_sees_the_same_rows_and_never_the_test_labels(make_suite: MakeSui
 def test_a_peer_that_fails_or_is_not_installed_stops_nothing(make_suite: MakeSuite, tmp_path: Path) -> None:
     reasons: list[FewshotError] = []
     watch = SuiteCallbacks(failed=lambda cell, error: reasons.append(error))
-    suite = make_suite(peers='["broken", "absent", "words"]', rungs="[]", seeds="[0]")
+    suite = make_suite(peers='["broken", "absent", "terms"]', rungs="[]", seeds="[0]")
     found = run_suite(suite, tmp_path / "out", watch=watch, allow_scripts=True)
-    assert [cell.cell.method for cell in found.cells] == ["words"]
+    assert [cell.cell.method for cell in found.cells] == ["terms"]
     assert list(found.failures) == ["broken k=2 seed=0", "absent k=2 seed=0"]
     assert "no network" in str(reasons[0])
     assert ".venv-nowhere is not there; make a virtual environment there" in str(reasons[1])
@@ -179,8 +181,8 @@ def test_a_peer_that_fails_or_is_not_installed_stops_nothing(make_suite: MakeSui
 
 
 def test_an_unknown_peer_is_refused_before_anything_runs(make_suite: MakeSuite, tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="Did you mean words"):
-        measured(make_suite(peers='["wordz"]'), tmp_path / "out")
+    with pytest.raises(TaskError, match="Did you mean terms"):
+        measured(make_suite(peers='["termz"]'), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -198,6 +200,34 @@ def test_the_ladder_and_lora_leave_their_decision(make_suite: MakeSuite, tmp_pat
     assert found.summaries[0].rungs == (ladder.facts["rung"],)
 
 
+def test_rungs_without_a_prompt_are_cells(make_suite: MakeSuite, tmp_path: Path) -> None:
+    """A rung by its name, and what the quick ladder chooses; each keeps what the decision says."""
+    rungs = ["words", "encoder", "hidden-head", "quick"]
+    suite = make_suite(rungs=json.dumps(rungs), peers="[]", seeds="[0]", shots="[4]")
+    found, _, failed = measured(suite, tmp_path / "out")
+    assert not failed
+    words, encoder, hidden, quick = found.cells
+    assert [cell.facts["rung"] for cell in found.cells[:3]] == rungs[:3]
+    assert evidence_of(encoder)[0]["settings"]["encoder"] == "e5-small"
+    assert evidence_of(hidden)[0]["settings"]["layer"] in (1, 2)
+    assert evidence_of(quick)[0]["rung"] == "words"
+    assert quick.facts["rung"] in {one["rung"] for one in evidence_of(quick)}
+    for cell in found.cells:
+        assert all(one["seconds_per_1000"] is None or one["seconds_per_1000"] > 0 for one in evidence_of(cell))
+    assert (words.tokens_computed, "template" in words.facts) == (0, False)
+    assert np.array_equal(words.predictions, found.right_labels)  # "good" and "broken" are easy
+
+
+def evidence_of(cell: CellResult) -> list[dict[str, Any]]:
+    evidence: list[dict[str, Any]] = cell.facts["decision"]["evidence"]
+    return evidence
+
+
+def test_a_peer_with_the_name_of_a_rung_is_refused(make_suite: MakeSuite) -> None:
+    with pytest.raises(TaskError, match="'words' is called like a rung"):
+        make_suite(peers='["words"]')
+
+
 def test_a_result_is_read_back_as_it_was(make_suite: MakeSuite, tmp_path: Path) -> None:
     found, _, _ = measured(make_suite(), tmp_path / "out")
     write_result(found, tmp_path / "result.json")
@@ -211,4 +241,4 @@ def test_a_result_is_the_same_as_itself_and_misses_no_baseline(make_suite: MakeS
     found, _, _ = measured(make_suite(), tmp_path / "out")
     assert {one.verdict for one in compare_results(found, found)} == {"same"}
     assert regressions(found, found) == []
-    assert {one.second[0] for one in compare_methods(found, "words")} == {"words"}
+    assert {one.second[0] for one in compare_methods(found, "terms")} == {"terms"}

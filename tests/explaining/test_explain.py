@@ -10,7 +10,10 @@ import pytest
 from fewshot_llm import FewShotClassifier, SupportSet, load_task
 from fewshot_llm.data import Example
 from fewshot_llm.explaining import Variant, explain, score_variants
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs import Words
 from fewshot_llm.models import LanguageModel
+from fewshot_llm.predictors import MixturePredictor, Predictor
 from fewshot_llm.prompting import Nearest, Prompt
 from fewshot_llm.scoring import ReferenceScorer
 from fewshot_llm.stats import Uncalibrated
@@ -149,3 +152,48 @@ def test_as_json_it_is_plain() -> None:
     document = json.loads(json.dumps(fitted(WordScorer()).explain("质量不错").to_json()))
     assert document["passages"][0]["words"][0]["text"] == "质量"
     assert document["demonstrations"][0]["row"] in range(6)
+
+
+class Parts:
+    """What answers without a prompt, and together with one."""
+
+    words = Ladder(rungs=(Words(),))
+
+    @staticmethod
+    def mixed(reviews: tuple[list[str], list[str]]) -> MixturePredictor:
+        prompted = FewShotClassifier(model=WordScorer(pull=0.5), shots=2).fit(*reviews).predictor_
+        alone = FewShotClassifier(model=WordScorer(), ladder=Parts.words).fit(*reviews).predictor_
+        return MixturePredictor((alone, prompted), ("words", "in-context"), (0.6, 0.7))
+
+
+def check_words(predictor: Predictor, text: str) -> None:
+    """Every effect is the difference of two answers that anybody may ask for."""
+
+    def odds(asked: str) -> float:
+        log_p = predictor.log_probabilities([Example.of(asked)])[0]
+        return float(log_p[labels.index(found.label)] - log_p[labels.index(found.runner_up)])
+
+    labels, (found,) = predictor.labels, explain(predictor, [Example.of(text)])
+    assert found.log_odds == pytest.approx(odds(text))
+    assert found.log_odds > 0
+    for word in found.passages[0].words:
+        assert word.effect == pytest.approx(odds(text) - odds(text[: word.start] + text[word.end :]))
+    assert any(word.effect for word in found.passages[0].words)
+    assert found.demonstrations == ()
+
+
+def test_words_of_what_counts_words_are_explained(reviews: tuple[list[str], list[str]]) -> None:
+    classifier = FewShotClassifier(model=WordScorer(), ladder=Parts.words).fit(*reviews)
+    check_words(classifier.predictor_, "太差了，失望")
+    assert classifier.explain("太差了，失望").label == "negative"
+
+
+def test_a_mixture_is_explained_by_words_alone(reviews: tuple[list[str], list[str]]) -> None:
+    check_words(Parts.mixed(reviews), "质量不错，喜欢")
+
+
+def test_texts_together_are_explained_as_alone_without_a_prompt(reviews: tuple[list[str], list[str]]) -> None:
+    mixed, texts = Parts.mixed(reviews), ["质量不错", "太差了", ""]
+    alone = [explain(mixed, [Example.of(text)])[0] for text in texts]
+    assert [one.label for one in explain(mixed, [Example.of(text) for text in texts])] == [one.label for one in alone]
+    assert explain(mixed, []) == []

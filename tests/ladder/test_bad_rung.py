@@ -10,15 +10,12 @@ import pytest
 from fewshot_llm.errors import TuningError
 from fewshot_llm.ladder import Candidate, Climb, Ladder, Rung, climb_rungs, label_evidence, number_evidence
 from fewshot_llm.types import Text
+from tests.ladder.stand_in import unasked
 
 ROWS = 12
 TARGETS = np.arange(ROWS) % 2
 EVEN = np.log(np.full((ROWS, 2), 0.5))
 NAME = "我的 一级"
-
-
-class Served:
-    scorer, support = None, range(ROWS)
 
 
 def proposing(propose, called=NAME):
@@ -74,7 +71,7 @@ def test_it_is_named_with_what_is_wrong(case):
     propose, message = BAD[case]
     rungs = (proposing(good, "good"), proposing(propose))
     with pytest.raises(TuningError, match=f"The rung {NAME!r} .*{message}"):
-        climb_rungs(Climb(Served()), rungs, 0.99)
+        climb_rungs(Climb(unasked(ROWS)), rungs, 0.99)
 
 
 def test_rungs_that_share_no_row_are_not_compared():
@@ -84,7 +81,7 @@ def test_rungs_that_share_no_row_are_not_compared():
 
     rungs = (proposing(part(range(6)), "good"), proposing(part(range(6, 12))))
     with pytest.raises(TuningError, match="on none of the rows of 'good'"):
-        climb_rungs(Climb(Served()), rungs, 0.99)
+        climb_rungs(Climb(unasked(ROWS)), rungs, 0.99)
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), MemoryError(), KeyboardInterrupt()])
@@ -93,7 +90,7 @@ def test_what_is_no_fault_of_the_rung_stays_what_it_is(error):
         raise error
 
     with pytest.raises(type(error)):
-        climb_rungs(Climb(Served()), (proposing(fail),), 0.99)
+        climb_rungs(Climb(unasked(ROWS)), (proposing(fail),), 0.99)
 
 
 def test_numbers_need_errors():

@@ -6,8 +6,9 @@ from hypothesis import given, strategies as st
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
-from fewshot_llm.ladder import Figure, LabelEvidence, compare, label_evidence
-from fewshot_llm.stats import brier_scores, calibrated_out_of_fold, fit_bias_temperature, nested_choice, row_losses
+from fewshot_llm.ladder import compare, label_evidence
+from fewshot_llm.stats import calibrated_out_of_fold, fit_bias_temperature, nested_choice, row_losses
+from tests.ladder.conftest import bare
 
 
 def scores(strength, seed, rows=40, labels=2, bias=0.0):
@@ -50,23 +51,6 @@ def test_only_rows_that_both_were_asked_count():
     part = label_evidence("lora", range(30, 40), targets[30:], log_softmax(table[30:], axis=1), 1.0)
     assert compare(whole, part).rows == 10
     assert compare(whole, part).loss_change.value == 0
-
-
-def bare(rung, probabilities, targets):
-    """Evidence without the figures that only people read: their intervals are a thousand times as slow to make."""
-    unread = Figure(value=0.0, low=0.0, high=0.0)
-    return LabelEvidence(
-        rung=rung,
-        rows=tuple(range(len(targets))),
-        right=tuple((probabilities.argmax(axis=1) == targets).tolist()),
-        losses=tuple(row_losses(targets, probabilities).tolist()),
-        briers=tuple(brier_scores(targets, probabilities).tolist()),
-        accuracy=unread,
-        macro_f1=unread,
-        log_loss=unread,
-        calibration_error=unread,
-        seconds=1.0,
-    )
 
 
 def climbs(below, above, rows=32, draws=200):

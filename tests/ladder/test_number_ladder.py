@@ -46,7 +46,8 @@ def test_training_is_kept_where_it_is_better_and_said_why(llama: LanguageModel) 
     assert shown.headline.value == pytest.approx(before)
     assert decision.rung == "lora", decision.reason
     assert "lora is kept: its mean absolute error" in decision.reason
-    assert "than in-context" in decision.reason
+    assert f"; in-context comes next with {before:.3f}." in decision.reason
+    assert [(one.below, one.above, one.better) for one in decision.comparisons] == [("in-context", "lora", True)]
     assert "折外平均绝对误差" in decision.reason_zh
     assert fitted.cross_validated_error() == pytest.approx(trained.headline.value)
     assert np.diff(fitted.predict(["sentence 99: bad bad bad bad ", "sentence 99: good good good good "]))[0] > 1

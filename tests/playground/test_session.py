@@ -10,6 +10,8 @@ import pytest
 
 from fewshot_llm.errors import FewshotError, SupportError, TemplateError
 from fewshot_llm.files import read_rows
+from fewshot_llm.ladder import Ladder
+from fewshot_llm.ladder.rungs import Words
 from fewshot_llm.playground import (
     CHINESE,
     ENGLISH,
@@ -20,10 +22,12 @@ from fewshot_llm.playground import (
     predictions_file,
     status_line,
     support_rows,
+    template_source,
     training_log,
     words,
     words_of,
 )
+from fewshot_llm.prompting import load_template
 from fewshot_llm.types import Text
 from tests.playground.conftest import ROWS
 from tests.word_scorer import WordScorer
@@ -160,3 +164,29 @@ class TestViews:
                 assert name == "TUNED" or text.en != text.zh
         assert words_of("zh-Hant") is CHINESE
         assert words_of("fr") is ENGLISH
+
+
+def test_without_wishes_the_ladder_chooses_what_answers(open_session: Open) -> None:
+    """The accuracy is that of what is kept, out of fold; a template that is written asks a prompt again."""
+    session = open_session(WordScorer(), shots=None, ladder=Ladder(rungs=(Words(),)))
+    assert session.classifier.decision_.rung == "words"
+    right = session.classifier.decision_.kept.right
+    assert session.history[-1].out_of_fold.value == pytest.approx(sum(right) / len(right))
+    assert (session.template, session.language, template_source(session)) == (None, "zh", "")
+    with pytest.raises(FewshotError, match="No prompt is asked"):
+        session.prompt("挺好的")
+    assert session.label(["很好"])[0].label in session.labels
+    assert session.explain("质量不错").demonstrations == ()
+
+
+def test_a_template_asks_a_prompt_and_the_first_state_comes_back(open_session: Open) -> None:
+    session = open_session(shots=None)
+    kept = session.classifier.decision_.rung
+    source = load_template(session.file.task, session.language).source.replace("评论", "买家说")
+    assert "买家说" in session.prompt("挺好的", source)
+    session.use_template(source)
+    assert not hasattr(session.classifier, "decision_")
+    assert session.template is not None
+    assert session.template.source == source
+    session.use_template(None)
+    assert session.classifier.decision_.rung == kept

@@ -168,12 +168,22 @@ def test_the_ladder_is_told(result: Evaluation) -> None:
     rows = range(len(run.targets))
     evidence = [
         label_evidence("zero-shot", rows, run.targets, result.runs[0].log_probabilities, 1.0),
-        label_evidence("in-context", rows, run.targets, run.log_probabilities, 2.0),
+        label_evidence("in-context", rows, run.targets, run.log_probabilities, 2.0, seconds_per_1000=31.5),
     ]
     decision = decide(evidence, 0.8, LABEL_RUNGS)
     markdown = to_markdown(evaluation_document(replace(result, decision=decision), "zh"))
     assert escaped(decision.reason_zh) in markdown
-    assert "in-context ✓" in markdown
+    kept, other = (next(line for line in markdown.splitlines() if f"| {rung}" in line) for rung in ("in-c", "zero-s"))
+    corrected = decision.corrected
+    assert corrected is not None
+    assert "in-context ✓" in kept
+    share = f"{100 * corrected.value:.1f}%（{100 * corrected.low:.1f}% 至 {100 * corrected.high:.1f}%）"
+    for cell in (share, "31.5 秒", "2.0 秒"):
+        assert f"| {cell} |" in kept
+    assert "| – |" in other
+    assert "校正择优后" in markdown
+    earlier = decision.model_copy(update={"corrected": None})
+    assert "校正择优后" not in to_markdown(evaluation_document(replace(result, decision=earlier), "zh"))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,8 +47,19 @@ __all__ = [
 ]
 
 
-Method: TypeAlias = Literal["zero-shot", "in-context", "calibrated", "lora", "ladder"]
-"""A rung that is taken whatever it is worth, or the one that the ladder chooses itself."""
+Method: TypeAlias = Literal[
+    "words",
+    "encoder",
+    "encoder-large",
+    "zero-shot",
+    "in-context",
+    "calibrated",
+    "hidden-head",
+    "lora",
+    "quick",
+    "ladder",
+]
+"""A rung that is taken whatever it is worth, what the quick ladder chooses, or what the whole ladder does."""
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
@@ -124,7 +135,8 @@ class Suite(_Frozen):
         shots: labelled rows per class; nothing else is learned from.
         demonstrations: rows per class shown in the prompt by `in-context` and `calibrated`; all of them by default.
         seeds: each draws another support set.
-        rungs: which steps of the ladder to measure; `ladder` is the step that it chooses itself.
+        rungs: which steps of the ladder to measure; `ladder` is what it chooses itself, `quick` what it chooses without
+            training.
         peers: other people's ways of doing the same, as `eval/peers/peers.toml` lists them.
         target: the accuracy that the ladder aims at.
         recipe: LoRA settings for `lora` and `ladder`; by default chosen by the numbers of labels and rows.
@@ -159,6 +171,9 @@ class Suite(_Frozen):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} lists something twice: {list(values)}")
+        alike = sorted(set(self.peers) & set(get_args(Method)))
+        if alike:
+            raise ValueError(f"the peer {alike[0]!r} is called like a rung; give it another name in peers.toml")
         return self
 
     def described_task(self) -> Task:

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast, get_args
 
+import numpy as np
+
 from fewshot_llm.artifacts.record import installed_versions, model_record
 from fewshot_llm.data import Example, SupportSet
 from fewshot_llm.data.task import Task
@@ -31,16 +33,21 @@ from fewshot_llm.evaluation.suite.result import (
     read_cell,
     write_cell,
 )
-from fewshot_llm.ladder.base import Ladder
+from fewshot_llm.ladder.base import Candidate, Ladder
 from fewshot_llm.ladder.climb import LadderResult, run_ladder
 from fewshot_llm.ladder.decision import Decision
+from fewshot_llm.ladder.rungs.defaults import one_rung, quick_ladder
 from fewshot_llm.ladder.rungs.lora import Lora, TunedPredictor
+from fewshot_llm.ladder.rungs.prompted import RememberingScorer
 from fewshot_llm.models.trust import ModelName
-from fewshot_llm.predictors.build import assemble, make_builder, make_language, make_scorer, text_language
-from fewshot_llm.predictors.prompted import PromptedPredictor
+from fewshot_llm.predictors.base import Predictor
+from fewshot_llm.predictors.build import make_builder, make_language, make_scorer, resources_of, text_language
+from fewshot_llm.predictors.mixture import MixturePredictor
+from fewshot_llm.predictors.prompted import PromptedPredictor, prompted_in, shown_shots
 from fewshot_llm.scoring.base import Scorer
 from fewshot_llm.scoring.passes import profile_of
 from fewshot_llm.stats.calibration import OutOfFold, Uncalibrated
+from fewshot_llm.stats.metrics import row_losses
 from fewshot_llm.training.recipe import take_recipe
 
 __all__ = ["METHODS", "Learned", "SuiteCallbacks", "learn", "run_suite"]
@@ -55,10 +62,12 @@ class Learned:
     Attributes:
         predictor: answers.
         facts: what it says of itself, as JSON takes it.
+        candidates: where a ladder was climbed, all that were measured, by their rungs.
     """
 
-    predictor: PromptedPredictor
+    predictor: Predictor
     facts: dict[str, Any]
+    candidates: Mapping[str, Candidate] = field(default_factory=dict, repr=False)
 
 
 def learn(
@@ -67,7 +76,7 @@ def learn(
     """Show a method the support set, and nothing else.
 
     `zero-shot` and `in-context` take the scores as they are; `calibrated` fits a bias per label and a temperature on
-    the support rows out of fold; `lora` trains whatever the evidence says; `ladder` decides.
+    the support rows out of fold; any other rung is taken whatever the evidence says; `quick` and `ladder` decide.
 
     Args:
         method: which one.
@@ -87,27 +96,40 @@ def learn(
     classifier = FewShotClassifier(task, scorer, shots=shots, calibration=calibration, language=language, seed=seed)
     facts: dict[str, Any] = {"model": model_record(scorer), "language": language}
     if method in ("zero-shot", "in-context", "calibrated"):
-        classifier.fit_support(support)
-        builder = classifier.predictor_.inference.builder
-        return Learned(
-            classifier.predictor_,
-            facts
-            | {"shots": shots, "demonstrations": classifier.demonstrations_.shown, "template": builder.template.name},
-        )
-    rungs = (Lora(),) if method == "lora" else None
-    ladder = Ladder(suite.target, suite.recipe, suite.budget_minutes, seed, rungs)
-    climbed = run_ladder(assemble(classifier, support), ladder)
-    return Learned(climbed.predictor, facts | _climbed_facts(climbed))
+        predictor = classifier.fit_support(support).predictor_
+        return Learned(predictor, {**facts, "shots": shots, **_prompt_facts(predictor)})
+    climbed = run_ladder(resources_of(classifier, support), _ladder(method, suite, seed))
+    return Learned(climbed.predictor, facts | _climbed_facts(climbed), climbed.candidates)
+
+
+def _ladder(method: Method, suite: Suite, seed: int) -> Ladder:
+    whole = Ladder(suite.target, suite.recipe, suite.budget_minutes, seed)
+    match method:
+        case "ladder":
+            return whole
+        case "quick":
+            return quick_ladder(seed)
+    return replace(whole, rungs=one_rung(method, seed).rungs)
+
+
+def _prompt_facts(predictor: Predictor) -> dict[str, Any]:
+    """What its prompt shows; nothing where none is asked."""
+    asked = prompted_in(predictor)
+    if asked is None:
+        return {}
+    shown = shown_shots(asked.inference).shown
+    return {"demonstrations": shown, "template": asked.inference.builder.template.name}
 
 
 def _climbed_facts(climbed: LadderResult) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "rung": climbed.decision.rung,
-        "template": climbed.predictor.inference.builder.template.name,
+        **_prompt_facts(climbed.predictor),
         "decision": _decision_facts(climbed.decision),
     }
-    if isinstance(climbed.predictor, TunedPredictor):
-        fitted = climbed.predictor.tuned.fitted
+    trained = prompted_in(climbed.predictor)
+    if isinstance(trained, TunedPredictor):
+        fitted = trained.tuned.fitted
         facts["training"] = {
             "losses": [round(loss, 5) for loss in fitted.losses],
             "accuracy": fitted.accuracy,
@@ -226,6 +248,17 @@ def run_suite(
     return SuiteResult.of(suite, data, [found[cell] for cell in planned if cell in found], failures)
 
 
+def _remembering(predictor: Predictor, remembered: dict[int, RememberingScorer]) -> Predictor:
+    """The predictor, which asks no prompt that another one has asked."""
+    if isinstance(predictor, MixturePredictor):
+        return replace(predictor, parts=tuple(_remembering(part, remembered) for part in predictor.parts))
+    if not isinstance(predictor, PromptedPredictor):
+        return predictor
+    inference = predictor.inference
+    scorer = remembered.setdefault(id(inference.scorer), RememberingScorer(inference.scorer))
+    return replace(predictor, inference=replace(inference, scorer=scorer))
+
+
 @dataclass
 class _Work:
     """What cells share."""
@@ -262,21 +295,42 @@ class _Work:
             cast(Method, cell.method), self.suite, self.data.task, scorer, self.language, support, cell.seed
         )
         fitted = perf_counter()
-        serving = learned.predictor.inference.scorer
+        asked = prompted_in(learned.predictor)
+        serving = scorer if asked is None else asked.inference.scorer
         before = profile_of(serving)
         answers = learned.predictor.answer(self.data.queries)
-        cost = profile_of(serving) - before
+        cost, answered = profile_of(serving) - before, perf_counter()
+        if cell.method in ("quick", "ladder"):
+            learned.facts["candidates"] = self._candidates(learned)
         return CellResult.of(
             self.data.targets,
             answers.log_probabilities,
             fit_seconds=fitted - began,
-            predict_seconds=perf_counter() - fitted,
+            predict_seconds=answered - fitted,
             tokens_asked=cost.asked,
             tokens_computed=cost.computed,
             facts=learned.facts,
             versions=installed_versions(),
             **self._common(cell, support),
         )
+
+    def _candidates(self, learned: Learned) -> dict[str, dict[str, float]]:
+        """What each rung that was measured would have reached on the test rows: what the choice is judged by.
+
+        An adapter that is not kept is not trained for this; the method `lora` measures it.
+        """
+        found: dict[str, dict[str, float]] = {}
+        remembered: dict[int, RememberingScorer] = {}
+        for rung, candidate in learned.candidates.items():
+            kept = learned.facts["rung"] == rung
+            if not kept and Lora.name in (rung, *candidate.evidence.settings.get("weights", ())):
+                continue
+            predictor = learned.predictor if kept else candidate.build()
+            log_p = _remembering(predictor, remembered).log_probabilities(self.data.queries)
+            right = log_p.argmax(axis=1) == self.data.targets
+            loss = row_losses(self.data.targets, np.exp(log_p)).mean()
+            found[rung] = {"accuracy": float(right.mean()), "log_loss": float(loss)}
+        return found
 
     def _peer(self, cell: Cell, support: SupportSet) -> CellResult:
         peer = self.peers[cell.method]

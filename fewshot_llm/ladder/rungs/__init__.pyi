@@ -4,7 +4,12 @@ from .defaults import (
     one_rung as one_rung,
     quick_ladder as quick_ladder,
 )
-from .encoder import EncoderHead as EncoderHead, LargeEncoderHead as LargeEncoderHead
+from .encoder import (
+    EncoderHead as EncoderHead,
+    EncoderNames as EncoderNames,
+    LargeEncoderHead as LargeEncoderHead,
+    LargeEncoderNames as LargeEncoderNames,
+)
 from .hidden_head import HiddenHead as HiddenHead
 from .lora import (
     Lora as Lora,
@@ -27,4 +32,4 @@ from .prompted import (
     score_settings as score_settings,
     with_setting as with_setting,
 )
-from .words import Words as Words
+from .words import Words as Words, words_predictor as words_predictor

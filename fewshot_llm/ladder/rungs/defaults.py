@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fewshot_llm.errors import TuningError, nearest
 from fewshot_llm.ladder.base import Ladder, Rung
-from fewshot_llm.ladder.rungs.encoder import EncoderHead, LargeEncoderHead
+from fewshot_llm.ladder.rungs.encoder import EncoderHead, EncoderNames, LargeEncoderHead, LargeEncoderNames
 from fewshot_llm.ladder.rungs.hidden_head import HiddenHead
 from fewshot_llm.ladder.rungs.lora import Lora
 from fewshot_llm.ladder.rungs.mixture import Mixture
@@ -15,6 +15,7 @@ __all__ = ["LABEL_RUNGS", "QUICK_RUNGS", "one_rung", "quick_ladder"]
 
 QUICK_RUNGS: tuple[Rung, ...] = (
     Words(),
+    EncoderNames(),
     EncoderHead(),
     InContext(search=False),
     Calibrated(),
@@ -25,7 +26,9 @@ QUICK_RUNGS: tuple[Rung, ...] = (
 
 LABEL_RUNGS: tuple[Rung, ...] = (
     Words(),
+    EncoderNames(),
     EncoderHead(),
+    LargeEncoderNames(),
     LargeEncoderHead(),
     ZeroShot(),
     InContext(),

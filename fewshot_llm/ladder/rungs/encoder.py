@@ -1,23 +1,33 @@
-"""Rung `encoder`: an encoder's vectors with logistic regression; the labels' own words may be rows to learn from."""
+"""Rungs of an encoder: its vectors with logistic regression, and its vectors beside those of the labels' own words.
+
+The second learns nothing from the rows but how sure to be, and answers where there are none. With a few rows the first
+learns from the labels' words as well, as far as that pays, and the two err in different places.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from fewshot_llm.data import Example
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
-from fewshot_llm.ladder.rungs.heads import HeadVariant, held_out_scores, propose_head, with_extra
-from fewshot_llm.predictors.linear import EncoderFeatures, Features, LinearHead, fit_head
-from fewshot_llm.types import FloatArray, Text
+from fewshot_llm.ladder.rungs.heads import Fitted, Variant, fit_with_words, propose_head
+from fewshot_llm.models.encoder import Encoder
+from fewshot_llm.predictors.linear import EncoderFeatures, LinearHead
+from fewshot_llm.types import FloatArray, IntArray, Text
 
-__all__ = ["EncoderHead", "LargeEncoderHead"]
+__all__ = ["EncoderHead", "EncoderNames", "LargeEncoderHead", "LargeEncoderNames", "names_head"]
 
-STRENGTHS = (1.0, 10.0, 100.0)
+STRENGTH = 10.0
+SURENESS = 10.0
+"""Nats that lie between a text that points as a label's words do, and one that points across, where no row tells."""
+
+SHARES = (0.0, 0.25, 1.0)
+"""See `heads`."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +45,11 @@ class EncoderHead(Rung):
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Encode once; fit heads without each fold in turn."""
         started = time.perf_counter()
-        features = EncoderFeatures(climb.resources.encoder(self.encoder))
-        before = time.perf_counter()
-        matrix = np.asarray(features.matrix(tuple(climb.support)))
-        per_row = (time.perf_counter() - before) / len(climb.support)
-        named = np.asarray(features.matrix([Example.of(words) for words in climb.problem.words.values()]))
-        variants = []
-        for extra in (None, named):
-            for strength in STRENGTHS:
-                settings = {
-                    "encoder": features.encoder.name,
-                    "strength": strength,
-                    "label_words": extra is not None,
-                }
-                scores = held_out_scores(climb, matrix, strength, extra)
-                variants.append(HeadVariant(settings, scores, partial(_fit, climb, features, matrix, strength, extra)))
-        return propose_head(self, climb, variants, started, 1000 * per_row)
+        known = climb.resources.vectors(self.encoder)
+        fit = partial(_fit, known.encoder, known.rows, climb.problem.targets, known.words)
+        told = {"encoder": known.encoder.name}
+        variants = [Variant({**told, "label_words": share}, partial(fit, share)) for share in SHARES]
+        return propose_head(self, climb, variants, started, known.seconds_per_1000)
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,60 @@ class LargeEncoderHead(EncoderHead):
     encoder: str | None = "embeddinggemma-300m"
 
 
+@dataclass(frozen=True)
+class EncoderNames(Rung):
+    """How like a text is to each label's words, by an encoder; the rows only tell how sure to be.
+
+    Attributes:
+        encoder: as of `EncoderHead`.
+    """
+
+    name: ClassVar[str] = "encoder-names"
+    title: ClassVar[Text] = Text("label names by encoder", "标签名的文本向量")
+    encoder: str | None = None
+
+    def propose(self, climb: Climb) -> Candidate | Skipped:
+        """Compare every row with every label."""
+        started = time.perf_counter()
+        known = climb.resources.vectors(self.encoder)
+        features, head = names_head(known.encoder, known.words)
+
+        def ask(rows: Sequence[int]) -> FloatArray:
+            return head.scores(features.centred(known.rows[list(rows)]))
+
+        variant = Variant({"encoder": known.encoder.name}, lambda learn: Fitted(features, head, ask))
+        return propose_head(self, climb, [variant], started, known.seconds_per_1000)
+
+
+@dataclass(frozen=True)
+class LargeEncoderNames(EncoderNames):
+    """The same with the larger encoder."""
+
+    name: ClassVar[str] = "encoder-large-names"
+    title: ClassVar[Text] = Text("label names by large encoder", "标签名的大型文本向量")
+    encoder: str | None = "embeddinggemma-300m"
+
+
+def names_head(encoder: Encoder, words: FloatArray) -> tuple[EncoderFeatures, LinearHead]:
+    """Similarity of a text with each label's words, as a linear head; no row is needed.
+
+    Args:
+        encoder: gives the vectors.
+        words: of each label's words, of length 1, shape [labels, width].
+    """
+    features = EncoderFeatures(encoder, words.mean(axis=0))
+    return features, LinearHead(SURENESS * features.centred(words), np.zeros(len(words)))
+
+
 def _fit(
-    climb: Climb, features: Features, matrix: FloatArray, strength: float, extra: FloatArray | None
-) -> tuple[Features, LinearHead]:
-    known, targets = with_extra(matrix, climb.problem.targets, extra)
-    return features, fit_head(known, targets, len(climb.problem.labels), strength)
+    encoder: Encoder, vectors: FloatArray, targets: IntArray, named: FloatArray, share: float, learn: Sequence[int]
+) -> Fitted:
+    rows = list(learn)
+    features = EncoderFeatures(encoder, vectors[rows].mean(axis=0))
+    known = features.centred(vectors[rows])
+    head = fit_with_words(known, targets[rows], features.centred(named), share, STRENGTH)
+
+    def ask(others: Sequence[int]) -> FloatArray:
+        return head.scores(features.centred(vectors[list(others)]))
+
+    return Fitted(features, head, ask)

@@ -1,14 +1,19 @@
-"""Rung `mixture`: the rungs below, weighed by what their answers to unseen rows are worth."""
+"""Rung `mixture`: the rungs below, weighed by what their answers to unseen rows are worth.
+
+It is no luckier choice among them but a hedge: its own answers out of fold come from weights that four fifths of the
+rows have fitted, so that it looks a little worse than it is. It is kept unless another is better by more than noise.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import softmax
 
 from fewshot_llm.ladder.base import Candidate, Climb, Rung, Skipped
 from fewshot_llm.ladder.evidence import LabelEvidence, label_evidence
@@ -18,13 +23,20 @@ from fewshot_llm.types import FloatArray, IntArray, Text
 __all__ = ["Mixture", "fit_weights"]
 
 MOST = 3
-FOLDS = 10
+"""Members of a pool: more cost more, and few rows cannot weigh them."""
+
+STEPS = 10
+"""Weights are multiples of a tenth."""
+
+PRIOR = (1.0, 2.0, 4.0)
+"""Of pools of one, two and three members, before a row has been looked at."""
+
+LEAST = 0.05
+"""A smaller mean weight is none."""
+
+FOLDS = 5
 ALONE = Text("fewer than two rungs were measured on every row", "在所有样例上评估过的方法不足两种")
 ONE_IS_ENOUGH = Text("no second rung adds to the best one", "没有第二种方法能为最好的一种增益")
-
-PRICE = 1.0
-"""Of a unit of weight on another member than the best: so many nats of the support rows' log-likelihood in all. A
-member that adds nothing gets no weight at all, and one that adds as little as chance does (half a nat) none either."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Mixture(Rung):
 
     name: ClassVar[str] = "mixture"
     title: ClassVar[Text] = Text("mixture", "混合")
+    hedges: ClassVar[bool] = True
 
     def propose(self, climb: Climb) -> Candidate | Skipped:
         """Fit the weights on out-of-fold answers; what the fitting is worth is told by folds of these."""
@@ -75,48 +88,53 @@ class Mixture(Rung):
 
 
 def fit_weights(tables: FloatArray, targets: IntArray) -> FloatArray:
-    r"""Weights of a log-opinion pool.
+    """Weights of a log-opinion pool: their posterior mean.
 
-    With the members' log-probabilities L_k, it minimises
-
-    .. math:: \sum_i -\log \operatorname{softmax}_{y_i}(\sum_k w_k L_{ki}) + \sum_{k \ne b} w_k + (s - 1 - \log s)
-
-    over w ≥ 0, where b is the best member alone and s the sum of the weights: the price keeps members out that add
-    nothing, and the last term is the weight of one row that says that the pool is as sure as it should be. More than
-    three members are cut to the three heaviest, and these are weighed anew.
+    All pools of at most three members are weighed by what they make of the rows, not the best one of them taken: with
+    few rows many are about as good, and what they agree in is safer than any. A member that is no better than a guess
+    is left out from the start.
 
     Args:
         tables: log P(label | text) out of fold, nats, shape [members, rows, labels].
         targets: label positions, shape [rows].
 
     Returns:
-        Shape [members], 0 or more, at most three above 0.
+        Shape [members], 0 or more, at most three above 0; they sum to 1.
     """
-    losses = [-table[np.arange(len(targets)), targets].mean() for table in tables]
-    best = int(np.argmin(np.round(losses, 9)))
-    weights = _weighed(tables, targets, best)
-    heaviest = sorted(np.argsort(-weights, kind="stable")[:MOST].tolist())
-    if (weights > 0).sum() > MOST:
-        weights = np.zeros(len(tables))
-        weights[heaviest] = _weighed(tables[heaviest], targets, heaviest.index(best) if best in heaviest else 0)
+    rows = np.arange(len(targets))
+    losses = -tables[:, rows, targets].mean(axis=1)
+    best = int(losses.round(9).argmin())
+    kept = [member for member in range(len(tables)) if losses[member] < np.log(tables.shape[2]) or member == best]
+    while True:
+        points, prior = _simplex(len(kept))
+        likelihood = [_log_likelihood(point, tables[kept], targets) for point in points]
+        mean = softmax(np.array(likelihood) + prior) @ points
+        heaviest = [place for place in np.argsort(-mean, kind="stable")[:MOST] if mean[place] >= LEAST]
+        if len(heaviest) == len(kept):
+            break
+        kept = sorted(kept[place] for place in heaviest)
+    weights = np.zeros(len(tables))
+    weights[kept] = mean / mean.sum()
     return weights
 
 
-def _weighed(tables: FloatArray, targets: IntArray, best: int) -> FloatArray:
-    members, rows, _ = tables.shape
-    price = np.full(members, PRICE)
-    price[best] = 0.0
+def _log_likelihood(point: FloatArray, tables: FloatArray, targets: IntArray) -> float:
+    members = np.flatnonzero(point)
+    log_p = pooled(list(tables[members]), point[members].tolist())
+    return float(log_p[np.arange(len(targets)), targets].sum())
 
-    def objective(weights: FloatArray) -> tuple[float, FloatArray]:
-        total = max(float(weights.sum()), 1e-9)
-        log_p = log_softmax(np.tensordot(weights, tables, axes=1), axis=1)
-        right = tables[:, np.arange(rows), targets]
-        expected = (np.exp(log_p) * tables).sum(axis=2)
-        value = -log_p[np.arange(rows), targets].sum() + price @ weights + total - 1 - np.log(total)
-        return float(value), (expected - right).sum(axis=1) + price + 1 - 1 / total
 
-    start = np.zeros(members)
-    start[best] = 1.0
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * members)
-    weights: FloatArray = np.where(found.x < 1e-3, 0.0, found.x)
-    return weights
+@cache
+def _simplex(members: int) -> tuple[FloatArray, FloatArray]:
+    """Weights of all pools, shape [points, members], and their log prior: first how many, then which, then how much."""
+    points, prior = [], []
+    for size in range(1, min(MOST, members) + 1):
+        pools = list(combinations(range(members), size))
+        shares = [np.diff((0, *cuts, STEPS)) / STEPS for cuts in combinations(range(1, STEPS), size - 1)]
+        for pool in pools:
+            for share in shares:
+                point = np.zeros(members)
+                point[list(pool)] = share
+                points.append(point)
+                prior.append(np.log(PRIOR[size - 1]) - np.log(len(pools) * len(shares)))
+    return np.array(points), np.array(prior)
