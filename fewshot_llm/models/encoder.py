@@ -21,7 +21,7 @@ from fewshot_llm.models.device import choose_device, quiet_transformers
 from fewshot_llm.models.locate import locate_model
 from fewshot_llm.models.pull import PullProgress
 from fewshot_llm.models.registry import EMBEDDED, resolve_encoder
-from fewshot_llm.models.trust import ModelName
+from fewshot_llm.models.trust import ModelName, RecordedModel
 from fewshot_llm.types import FloatArray, Progress
 
 __all__ = ["Encoder", "check_parts", "load_encoder"]
@@ -52,6 +52,13 @@ class Encoder:
     prefix: str
     width: int
     network: Any = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle refers to an encoder by name and hash, as it does to a language model, and holds no weights.
+        return _recalled, (self.name, self.sha256, self.prefix)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Encoder:
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -134,6 +141,17 @@ def load_encoder(
     before = prefix if prefix is not None else known.prefix if known is not None else told
     width = network.get_embedding_dimension()
     return Encoder(str(asked), _digest(located.folder), before, int(width), network)
+
+
+def _recalled(name: str, sha256: str, prefix: str) -> Encoder:
+    """The encoder that a pickle refers to: from its folder or this machine's caches, never from a network."""
+    found = load_encoder(RecordedModel(name, "This pickle", option="encoder"), prefix=prefix)
+    if found.sha256 != sha256:
+        raise ModelError(
+            f"The encoder {name} is not the one that this was fitted with: its SHA-256 was {sha256[:12]}, and is "
+            f"{found.sha256[:12]}. Put the old files back, or fit again."
+        )
+    return found
 
 
 def check_parts(folder: Path) -> None:

@@ -20,7 +20,7 @@ from fewshot_llm import FewShotClassifier, FewShotMultiLabelClassifier, FewShotR
 from fewshot_llm.errors import ModelError, ServerError
 from fewshot_llm.export import llama_cpp, running, write_gguf_model
 from fewshot_llm.ladder import Ladder
-from fewshot_llm.ladder.rungs import Lora
+from fewshot_llm.ladder.rungs import EncoderHead, Lora
 from fewshot_llm.models import API_KEY
 from fewshot_llm.predictors import LetterPrompt, PmiPrompt, TitlePrompt, YesNoPrompt
 from fewshot_llm.prompting import NearestHidden
@@ -198,3 +198,19 @@ def test_a_server_is_named_without_the_key_and_asked_only_when_given_again(folde
             pickle.loads(data).attach_model(plain)
         after = again.attach_model(f"{root}/v1").predict_proba(TEXTS)
     assert after == pytest.approx(before, abs=1e-4)
+
+
+def test_an_encoder_is_named_and_its_weights_stay_where_they_are(e5_folder, tmp_path, network_is_an_error):
+    place = shutil.copytree(e5_folder, tmp_path / "encoder")
+    ladder = Ladder(target=1.0, rungs=(EncoderHead(),))
+    classifier = FewShotClassifier("review-sentiment", "auto", encoder=str(place), ladder=ladder).fit(TEXTS, LABELS)
+    data = pickle.dumps(classifier)
+    assert len(data) < MEBIBYTE / 16
+    assert pickle.loads(data).predict_proba(TEXTS) == pytest.approx(classifier.predict_proba(TEXTS), abs=1e-9)
+    assert copy.deepcopy(classifier).predictor_.features.encoder is classifier.predictor_.features.encoder
+    (place / "config.json").write_text((place / "config.json").read_text() + " ")
+    with pytest.raises(ModelError, match="SHA-256 was"):
+        pickle.loads(data)
+    shutil.rmtree(place)
+    with pytest.raises(ModelError, match="There is no model"):
+        pickle.loads(data)
