@@ -46,6 +46,17 @@ class Problem:
         """Label → its words in the problem's language."""
         return self.task.words(self.language)
 
+    @property
+    def described(self) -> Mapping[str, str]:
+        """Label → its words and what they mean, in the problem's language; the words alone without a description.
+
+        >>> task = Task(name="spam", labels=("spam", "ham"), label_descriptions={"en": {"spam": "unasked advertising"}})
+        >>> dict(Problem(task, "en", SupportSet((), ())).described)
+        {'spam': 'spam: unasked advertising', 'ham': 'ham'}
+        """
+        told, colon = self.task.descriptions(self.language), "：" if self.language == "zh" else ": "
+        return {label: f"{words}{colon}{told[label]}" if label in told else words for label, words in self.words.items()}
+
     @cached_property
     def targets(self) -> IntArray:
         """Position of each support row's label, shape [rows]."""

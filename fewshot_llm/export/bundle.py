@@ -148,6 +148,8 @@ def _task_toml(task: Task) -> str:
     lines += _table("instruction", values["instruction"])
     for language, words in values["label_words"].items():
         lines += _table(f"label_words.{_key(language)}", words)
+    for language, texts in values["label_descriptions"].items():
+        lines += _table(f"label_descriptions.{_key(language)}", texts)
     return "\n".join(lines) + "\n"
 
 
