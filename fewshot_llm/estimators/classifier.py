@@ -102,6 +102,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         permutations: average log-probabilities over so many draws of demonstrations; costs as many times.
         labels: the labels to choose among; by default the task's, or those that occur in `y`.
         label_words: label → words that are scored for it, in place of the task's.
+        label_descriptions: label → what it means, in a sentence, in place of the task's.
         seed: the only source of chance.
         adapter: folder of a trained LoRA adapter to put on the model.
         ladder: how what answers is chosen. `auto` measures word counts, an encoder, the prompt and the model's hidden
@@ -154,6 +155,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         permutations: int = 1,
         labels: Sequence[str] | None = None,
         label_words: Mapping[str, str] | None = None,
+        label_descriptions: Mapping[str, str] | None = None,
         seed: int = 0,
         adapter: str | os.PathLike[str] | None = None,
         ladder: Ladder | Literal["auto"] | None = "auto",
@@ -185,6 +187,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.permutations = permutations
         self.labels = labels
         self.label_words = label_words
+        self.label_descriptions = label_descriptions
         self.ladder = ladder
         self.encoder = encoder
         self.cut_long_text = cut_long_text
