@@ -192,12 +192,15 @@ def make_task(
 
 
 def make_language(language: str, task: Task, support: SupportSet) -> str:
-    """The language to ask in; `auto` looks at the support set's texts.
+    """The language to ask in; `auto` looks at the support set's texts, and where there are none at the labels' names.
+
+    Small models know English best: asked with English label words, they tell Chinese reviews apart that they cannot
+    tell apart when they are asked in Chinese and shown nothing.
 
     Raises:
         TaskError: the task does not speak it.
     """
-    return choose_language(language, task, (example.text for example in support))
+    return choose_language(language, task, [example.text for example in support] or task.labels)
 
 
 def choose_language(language: str, task: Task, texts: Iterable[str]) -> str:
