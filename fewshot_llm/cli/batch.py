@@ -62,7 +62,7 @@ def batch(
         wanted, found = load_task(task), columns_of(source)
         columns = {field: field for field in wanted.fields} | (told.fields(wanted, found) if found else {})
         redactor = make_redactor(redaction)
-        opened = open_classifier(task, files.support, told, prompt, model, policy)
+        opened = open_classifier(task, files.support, told, prompt, model, policy, files.labels)
         classifier = opened.classifier
         if opened.examples is not None:
             with waiting("Calibrating on the support set"):

@@ -60,7 +60,9 @@ class Problem:
         spoken = (self.language, *self.task.languages)
         told = next((found for one in spoken if (found := self.task.descriptions(one))), {})
         colon = "：" if self.language == "zh" else ": "
-        return {label: f"{words}{colon}{told[label]}" if label in told else words for label, words in self.words.items()}
+        return {
+            label: f"{words}{colon}{told[label]}" if label in told else words for label, words in self.words.items()
+        }
 
     @cached_property
     def targets(self) -> IntArray:

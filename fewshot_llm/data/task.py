@@ -38,6 +38,7 @@ class Task(BaseModel):
         optional_labels: labels that `with_optional` switches on.
         label_words: per language, the words scored for a label. A label without an entry gets its readable name.
         label_descriptions: per language, what a label means, in a sentence. A label may go without.
+        examples: label → texts that have it, in any of the languages; shown where no row is labelled.
         instruction: per language, what the model is told first.
         fields: the inputs of one row, in reading order. The last one is the main text.
         optional_fields: those of `fields` that a row may lack.
@@ -62,6 +63,7 @@ class Task(BaseModel):
     optional_labels: tuple[str, ...] = ()
     label_words: dict[str, dict[str, str]] = {}
     label_descriptions: dict[str, dict[str, str]] = {}
+    examples: dict[str, tuple[str, ...]] = {}
     instruction: dict[str, str] = {}
     fields: tuple[str, ...] = ("text",)
     optional_fields: tuple[str, ...] = ()
@@ -117,6 +119,17 @@ class Task(BaseModel):
                         f"label. {nearest(label, every_label)}"
                     )
                 _require_description(self.name, language, label, text)
+        for label, texts in self.examples.items():
+            if every_label and label not in every_label:
+                raise TaskError(
+                    f"[examples] of the task {self.name} has texts for {label!r}, which is not a label. "
+                    f"{nearest(label, every_label)}"
+                )
+            if not texts or not all(text.strip() for text in texts):
+                raise TaskError(
+                    f"[examples] of the task {self.name}: {label!r} has an empty text, or none. Give texts that have "
+                    "the label, or leave it out."
+                )
         return self
 
     def words(self, language: str) -> dict[str, str]:
@@ -213,6 +226,7 @@ class Task(BaseModel):
             optional_labels=(),
             label_words=merged(self.label_words, words),
             label_descriptions=merged(self.label_descriptions, descriptions),
+            examples={label: texts for label, texts in self.examples.items() if label in labels},
         )
 
     def with_optional(self, *labels: str) -> Task:
