@@ -104,5 +104,5 @@ def test_descriptions_in_another_language_count_for_an_encoder():
 def test_neither_is_to_be_had(tmp_path):
     nobody = replace(intents(tmp_path), encoder_name="auto")
     nobody.encoder = lambda name=None: nothing_lent()
-    with pytest.raises(ModelError, match="Without labelled rows an encoder or a language model.*no model is here"):
+    with pytest.raises(ModelError, match=r"Without labelled rows an encoder or a language model.*no model is here"):
         zero_rows(nobody)
