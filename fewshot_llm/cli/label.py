@@ -94,10 +94,10 @@ def classify(
     first = model if precision is None else replace(model, dtype="float32")
     ladder = {"ladder": Ladder(target=how_far.target)} if how_far.escalate else {}
 
-    def texts() -> list[str]:
+    def sample() -> list[str]:
         return [query.text for query in queries(rows[:SAMPLE], load_task(task), columns)] if len(rows) else []
 
-    opened = open_classifier(task, files.support, told, prompt, first, policy, files.labels, texts, **ladder)
+    opened = open_classifier(task, files.support, told, prompt, first, policy, files.labels, sample, **ladder)
     classifier, examples, evidence = opened.classifier, opened.examples, None
     if examples is not None:
         if precision is not None:

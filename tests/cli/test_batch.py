@@ -152,3 +152,11 @@ def test_an_input_that_changes_fails_the_command(batch: Run, shop: Path, monkeyp
     assert "in.jsonl changed while the job ran" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["input_changed"]
     assert json.loads((shop / "out" / "manifest.json").read_text())["input_changed"][0]["file"] == "in.jsonl"
+
+
+def test_labels_alone_are_enough(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    (shop / "labels.toml").write_text('labels = ["refund", "praise"]', encoding="utf-8")
+    asked = ("batch", "customer-intent", "--labels", "labels.toml", "--model", tiny_model_folder)
+    result = run(*asked, "--input", "reviews.jsonl", "--output", "out")
+    assert result.exit_code == 0, result.output
+    assert {row["predicted_label"] for row in read_shards(shop / "out")} <= {"refund", "praise"}
