@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
 __all__ = ["batch"]
+
+SAMPLE = 200
+"""Rows that tell the language, where none is labelled."""
 
 
 @command()
@@ -62,7 +66,11 @@ def batch(
         wanted, found = load_task(task), columns_of(source)
         columns = {field: field for field in wanted.fields} | (told.fields(wanted, found) if found else {})
         redactor = make_redactor(redaction)
-        opened = open_classifier(task, files.support, told, prompt, model, policy)
+
+        def texts() -> list[str]:
+            return [str(row.values.get(columns[wanted.fields[-1]], "")) for row in islice(source.rows(), SAMPLE)]
+
+        opened = open_classifier(task, files.support, told, prompt, model, policy, files.labels, texts)
         classifier = opened.classifier
         if opened.examples is not None:
             with waiting("Measuring what answers best"):

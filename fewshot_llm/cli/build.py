@@ -20,7 +20,7 @@ from fewshot_llm.errors import (
 from fewshot_llm.files import RowProblem, columns_of, load_rows, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fewshot_llm.batch.sources import RowSource
     from fewshot_llm.cli.options import (
@@ -120,11 +120,11 @@ class Told:
 
         return open_source(paths, limit=limit, delimiter=self._delimiter, encoding=self._encoding, results=results)
 
-    def support(self, task: str, path: Path) -> tuple[Task, SupportSet]:
+    def support(self, task: str | Task, path: Path) -> tuple[Task, SupportSet]:
         """The task and its labelled rows; the labels come from the rows where the task has none of its own."""
         from fewshot_llm.data.task import load_task
 
-        described = load_task(task)
+        described = load_task(task) if isinstance(task, str) else task
         support = self.labelled_set(described, path)
         return support.complete(described), support
 
@@ -281,7 +281,12 @@ def settings_of(options: Any, model: ModelLike) -> dict[str, Any]:
 
 
 def make_classifier(
-    described: Task, examples: SupportSet, prompt: ClassifierPrompt, model: ModelOptions, **settings: Any
+    described: Task,
+    examples: SupportSet,
+    prompt: ClassifierPrompt,
+    model: ModelOptions,
+    texts: Sequence[str] = (),
+    **settings: Any,
 ) -> FewShotClassifier:
     """A classifier as the options describe it, its model loaded, not fitted.
 
@@ -290,6 +295,7 @@ def make_classifier(
         examples: the labelled rows; they tell the language where the prompt's is `auto`.
         prompt: what is asked, and how.
         model: to ask; may be a server.
+        texts: to label; without labelled rows they tell which language a model has to have read.
         **settings: any other parameter of `FewShotClassifier`.
     """
     from fewshot_llm.estimators.classifier import FewShotClassifier
@@ -298,9 +304,10 @@ def make_classifier(
     language = make_language(prompt.language, described, examples)
     loaded: ModelLike
     try:
-        loaded = open_chosen(model, language, (example.text for example in examples))
+        loaded = open_chosen(model, language, [example.text for example in examples] or texts)
     except (ModelError, PullError):
-        if model.model != "auto" or model.adapter is not None or prompt.selection == "nearest-hidden":
+        named = model.model != "auto" or model.adapter is not None
+        if named or prompt.selection == "nearest-hidden" or not examples.examples:
             raise
         loaded = "auto"  # nobody named it: a ladder goes on without it and says why
     asked = settings_of(replace(prompt, language=language), loaded)
@@ -331,23 +338,41 @@ def open_classifier(
     prompt: ClassifierPrompt,
     model: ModelOptions,
     policy: PolicyOptions,
+    labels: Path | None = None,
+    texts: Callable[[], Sequence[str]] = tuple,
     **settings: Any,
 ) -> Opened:
     """The classifier for labelled rows, not fitted, or the one that was saved; all columns that were told are there.
 
     Args:
         task: as the user named it.
-        support: labelled rows; `None` for what the adapter's folder records.
+        support: labelled rows; `None` for what the adapter's folder records, or where there are only labels.
         told: how they are read.
         prompt: what is asked, and how.
         model: to ask; may be a server.
         policy: what is kept back.
+        labels: a file of labels in place of the task's.
+        texts: some of those to label; see `make_classifier`.
         **settings: as of `make_classifier`.
+
+    Raises:
+        typer.BadParameter: labels for a saved folder, which has its own, or a policy without labelled rows.
+        FewshotError: a file is unusable.
     """
+    from fewshot_llm.data import SupportSet, load_task, with_label_file
     from fewshot_llm.estimators.classifier import FewShotClassifier
 
+    if support is None and labels is not None:
+        if model.adapter is not None:
+            raise typer.BadParameter("the saved folder (--adapter) has its own labels", param_hint="--labels")
+        if any(given is not None for given in (policy.max_error, policy.costs, policy.out_of_scope)):
+            raise typer.BadParameter("what is kept back is fitted on labelled rows; give --support FILE")
+        named, nothing = with_label_file(load_task(task), labels), SupportSet((), ())
+        told.require_found()
+        return Opened(named, make_classifier(named, nothing, prompt, model, texts(), **settings), None, nothing)
     if support is not None:
-        described, examples = told.support(task, support)
+        known = load_task(task)
+        described, examples = told.support(known if labels is None else with_label_file(known, labels), support)
         warn_of(examples.report.findings)
         kept_back = _take_policy(policy, described, told, examples, model.adapter)
         told.require_found()

@@ -17,6 +17,7 @@ from fewshot_llm.cli.command import Defaults, Only, Without, command, flag
 from fewshot_llm.cli.failure import rows_output
 from fewshot_llm.cli.options import (
     ClassifierPrompt,
+    ClassifyFiles,
     ClassifyResult,
     EscalationOptions,
     ModelOptions,
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
 __all__ = ["classify", "rank", "regress", "reply", "tag"]
 
+SAMPLE = 200
+"""Rows that tell the language, where none is labelled."""
+
 NUMBER_COLUMNS = ("predicted_value", "low", "high")
 TAG_COLUMNS = ("predicted_labels", "probabilities")
 RANK_COLUMNS = ("ranking", "probabilities")
@@ -56,7 +60,7 @@ RANK_COLUMNS = ("ranking", "probabilities")
 @command()
 def classify(
     task: TaskName,
-    files: SavedRowFiles,
+    files: ClassifyFiles,
     output: ClassifyResult,
     prompt: ClassifierPrompt,
     policy: PolicyOptions,
@@ -70,6 +74,7 @@ def classify(
     from fewshot_llm.cli.build import Told, fit_policy, load_chosen, make_redactor, open_classifier, warn_unreadable
     from fewshot_llm.cli.failure import say_columns
     from fewshot_llm.cli.output import policy_summary, row_progress, say_decision, waiting
+    from fewshot_llm.data import queries
     from fewshot_llm.data.task import load_task
     from fewshot_llm.evaluation.evaluate import check_precision
     from fewshot_llm.files import require_writable, write_rows
@@ -88,7 +93,11 @@ def classify(
     require_writable(output.output, rows)
     first = model if precision is None else replace(model, dtype="float32")
     ladder = {"ladder": Ladder(target=how_far.target, prefer=prompt.prefer)} if how_far.escalate else {}
-    opened = open_classifier(task, files.support, told, prompt, first, policy, **ladder)
+
+    def sample() -> list[str]:
+        return [query.text for query in queries(rows[:SAMPLE], load_task(task), columns)] if len(rows) else []
+
+    opened = open_classifier(task, files.support, told, prompt, first, policy, files.labels, sample, **ladder)
     classifier, examples, evidence = opened.classifier, opened.examples, None
     if examples is not None:
         if precision is not None:
@@ -158,7 +167,7 @@ def classify(
 
 
 def _check_together(
-    files: SavedRowFiles, output: ClassifyResult, policy: PolicyOptions, model: ModelOptions, how_far: EscalationOptions
+    files: ClassifyFiles, output: ClassifyResult, policy: PolicyOptions, model: ModelOptions, how_far: EscalationOptions
 ) -> None:
     """Refuses options of `classify` that exclude each other."""
     if files.support is None and (how_far.escalate or how_far.precision is not None):

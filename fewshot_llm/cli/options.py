@@ -22,6 +22,7 @@ __all__ = [
     "CalibrationName",
     "CheckedFiles",
     "ClassifierPrompt",
+    "ClassifyFiles",
     "ClassifyResult",
     "EscalationOptions",
     "EvaluationFiles",
@@ -141,6 +142,13 @@ class SavedRowFiles(SupportOrSaved):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassifyFiles(SavedRowFiles):
+    """As `SavedRowFiles`, where a file of labels may stand for the labelled rows, or beside them."""
+
+    labels: ThereMayBe = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationFiles(SupportOrSaved):
     """Rows to measure on, what is measured, and the columns that a plain model may learn from."""
 
@@ -153,6 +161,7 @@ class BatchFiles(SupportOrSaved):
     """Rows to label in any number of files."""
 
     input: list[str]
+    labels: ThereMayBe = None
 
 
 # What is asked, and how.

@@ -20,6 +20,7 @@ from .example import (
     label_name as label_name,
     readable_text as readable_text,
 )
+from .label_file import with_label_file as with_label_file
 from .language import (
     detect_language as detect_language,
     normalise_text as normalise_text,

@@ -46,6 +46,24 @@ class Problem:
         """Label → its words in the problem's language."""
         return self.task.words(self.language)
 
+    @property
+    def described(self) -> Mapping[str, str]:
+        """Label → its words and what they mean; the words alone without a description.
+
+        Words are in the problem's language, and so are descriptions where it has some, else in another one's: what
+        compares texts reads many.
+
+        >>> task = Task(name="spam", labels=("spam", "ham"), label_descriptions={"en": {"spam": "unasked advertising"}})
+        >>> dict(Problem(task, "en", SupportSet((), ())).described)
+        {'spam': 'spam: unasked advertising', 'ham': 'ham'}
+        """
+        spoken = (self.language, *self.task.languages)
+        told = next((found for one in spoken if (found := self.task.descriptions(one))), {})
+        colon = "：" if self.language == "zh" else ": "
+        return {
+            label: f"{words}{colon}{told[label]}" if label in told else words for label, words in self.words.items()
+        }
+
     @cached_property
     def targets(self) -> IntArray:
         """Position of each support row's label, shape [rows]."""

@@ -21,6 +21,9 @@ __all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompt
 MOST_BYTES = 4_000_000
 """Of a task's file: far more than thousands of labels in several languages need."""
 
+MOST_DESCRIPTION = 1_000
+"""Characters of a label's description: it stands in every prompt."""
+
 Kind = Literal["classification", "multilabel", "regression", "ranking"]
 
 
@@ -34,6 +37,8 @@ class Task(BaseModel):
         labels: the labels, in the order in which scores are given. Empty: they come from the user's rows.
         optional_labels: labels that `with_optional` switches on.
         label_words: per language, the words scored for a label. A label without an entry gets its readable name.
+        label_descriptions: per language, what a label means, in a sentence. A label may go without.
+        examples: label → texts that have it, in any of the languages; shown where no row is labelled.
         instruction: per language, what the model is told first.
         fields: the inputs of one row, in reading order. The last one is the main text.
         optional_fields: those of `fields` that a row may lack.
@@ -41,7 +46,8 @@ class Task(BaseModel):
         folder: where `task.toml` and the templates are; `None` for a task made in Python.
 
     Raises:
-        TaskError: labels or label words are empty or duplicated, or belong to no label or language.
+        TaskError: labels, label words or descriptions are empty, or belong to no label or language; labels or label
+            words are duplicated.
 
     >>> task = Task(name="spam", labels=("spam", "not_spam"))
     >>> task.words("en")
@@ -56,6 +62,8 @@ class Task(BaseModel):
     labels: tuple[str, ...] = ()
     optional_labels: tuple[str, ...] = ()
     label_words: dict[str, dict[str, str]] = {}
+    label_descriptions: dict[str, dict[str, str]] = {}
+    examples: dict[str, tuple[str, ...]] = {}
     instruction: dict[str, str] = {}
     fields: tuple[str, ...] = ("text",)
     optional_fields: tuple[str, ...] = ()
@@ -81,7 +89,12 @@ class Task(BaseModel):
                 f"optional_fields of the task {self.name} are {list(self.optional_fields)}; expected some, but not "
                 f"all, of its fields {list(self.fields)}."
             )
-        for table, languages in (("instruction", self.instruction), ("label_words", self.label_words)):
+        tables: dict[str, Iterable[str]] = {
+            "instruction": self.instruction,
+            "label_words": self.label_words,
+            "label_descriptions": self.label_descriptions,
+        }
+        for table, languages in tables.items():
             for language in languages:
                 if language not in self.languages:
                     raise TaskError(
@@ -98,6 +111,25 @@ class Task(BaseModel):
             _require_distinct(self.name, f"[label_words.{language}] entry", words.values())
         for language in self.languages:
             _require_distinct(self.name, f"[label_words.{language}] entry", self._words(language, every_label).values())
+        for language, descriptions in self.label_descriptions.items():
+            for label, text in descriptions.items():
+                if every_label and label not in every_label:
+                    raise TaskError(
+                        f"[label_descriptions.{language}] of the task {self.name} describes {label!r}, which is not a "
+                        f"label. {nearest(label, every_label)}"
+                    )
+                _require_description(self.name, language, label, text)
+        for label, texts in self.examples.items():
+            if every_label and label not in every_label:
+                raise TaskError(
+                    f"[examples] of the task {self.name} has texts for {label!r}, which is not a label. "
+                    f"{nearest(label, every_label)}"
+                )
+            if not texts or not all(text.strip() for text in texts):
+                raise TaskError(
+                    f"[examples] of the task {self.name}: {label!r} has an empty text, or none. Give texts that have "
+                    "the label, or leave it out."
+                )
         return self
 
     def words(self, language: str) -> dict[str, str]:
@@ -115,6 +147,19 @@ class Task(BaseModel):
                 "Another one needs a template and label words in the task's folder."
             )
         return self._words(language, self.labels)
+
+    def descriptions(self, language: str) -> dict[str, str]:
+        """What labels mean, in label order; a label without a description is left out.
+
+        Args:
+            language: one of `languages`.
+
+        >>> task = Task(name="spam", labels=("spam", "ham"), label_descriptions={"en": {"spam": "unasked advertising"}})
+        >>> task.descriptions("en")
+        {'spam': 'unasked advertising'}
+        """
+        given = self.label_descriptions.get(language, {})
+        return {label: given[label] for label in self.labels if label in given}
 
     def label_of(self, written: str) -> str | None:
         """The label that was meant: its name or its words in any language, whatever the case, width and white space.
@@ -143,28 +188,46 @@ class Task(BaseModel):
             for label, word in words.items()
         }
 
-    def with_labels(self, labels: Iterable[str], words: Mapping[str, str] | None = None) -> Task:
+    def with_labels(
+        self,
+        labels: Iterable[str],
+        words: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> Task:
         """This task with other labels: those of the user's rows, or fewer.
 
         Args:
             labels: the labels in the order in which scores shall be given.
             words: label → words, used in every language; a label that is left out keeps the words it has.
+            descriptions: label → what it means, likewise.
 
         Raises:
-            TaskError: a label or its words are empty or repeated, or words are given for something else.
+            TaskError: a label or its words are empty or repeated, or words or descriptions are given for something
+                else.
         """
         labels = tuple(labels)
-        words = dict(words or {})
-        for label in words:
-            if label not in labels:
-                raise TaskError(f"Label words are given for {label!r}, which is not a label. {nearest(label, labels)}")
-        label_words = {
-            language: {
-                label: word for label, word in (self.label_words.get(language, {}) | words).items() if label in labels
+        for what, given in (("Label words", words), ("Label descriptions", descriptions)):
+            for label in given or {}:
+                if label not in labels:
+                    raise TaskError(f"{what} are given for {label!r}, which is not a label. {nearest(label, labels)}")
+
+        def merged(known: Mapping[str, Mapping[str, str]], given: Mapping[str, str] | None) -> dict[str, Any]:
+            return {
+                language: {
+                    label: text
+                    for label, text in {**known.get(language, {}), **(given or {})}.items()
+                    if label in labels
+                }
+                for language in self.languages
             }
-            for language in self.languages
-        }
-        return self._changed(labels=labels, optional_labels=(), label_words=label_words)
+
+        return self._changed(
+            labels=labels,
+            optional_labels=(),
+            label_words=merged(self.label_words, words),
+            label_descriptions=merged(self.label_descriptions, descriptions),
+            examples={label: texts for label, texts in self.examples.items() if label in labels},
+        )
 
     def with_optional(self, *labels: str) -> Task:
         """This task with some of its optional labels switched on, after the others.
@@ -277,6 +340,20 @@ def read_task_file(file: Path) -> str:
     if status.st_size > MOST_BYTES:
         raise TaskError(f"{file} has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read. Is it the right file?")
     return file.read_text(encoding="utf-8-sig")
+
+
+def _require_description(task: str, language: str, label: str, text: str) -> None:
+    where = f"[label_descriptions.{language}] of the task {task}, {label!r}"
+    if not text.strip() or text != text.strip() or not JOINED.sub("", text).isprintable():
+        raise TaskError(
+            f"{where}: the description is {text[:80]!r}; expected words on one line, without white space around them "
+            "and without control characters. Leave a label out that needs no description."
+        )
+    if len(text) > MOST_DESCRIPTION:
+        raise TaskError(
+            f"{where}: the description has {len(text):,} characters; at most {MOST_DESCRIPTION:,} are taken, for it "
+            "stands in every prompt. Say it in a sentence."
+        )
 
 
 def _require_distinct(task: str, what: str, values: Iterable[str]) -> None:

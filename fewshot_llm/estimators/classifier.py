@@ -102,11 +102,13 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         permutations: average log-probabilities over so many draws of demonstrations; costs as many times.
         labels: the labels to choose among; by default the task's, or those that occur in `y`.
         label_words: label → words that are scored for it, in place of the task's.
+        label_descriptions: label → what it means, in a sentence, in place of the task's.
         seed: the only source of chance.
         adapter: folder of a trained LoRA adapter to put on the model.
         ladder: how what answers is chosen. `auto` measures word counts, an encoder, the prompt and the model's hidden
             states on the support rows out of fold, without training, and takes the best or their mixture; a `Ladder`
-            says how far to climb; None takes the prompt with its settings. What was found is in `decision_`.
+            says how far to climb; None takes the prompt with its settings. What was found is in `decision_`. Without
+            any row the labels' names and descriptions answer, by an encoder and by the model.
         encoder: the ladder's encoder: an embedded one's name, a folder or a hub id; `auto` is the small one.
         device: `cpu`, `cuda`, `cuda:1` or `mps`; by default the fastest present.
         dtype: `float32`, `bfloat16` or `float16`; by default float32 on a CPU, bfloat16 on a GPU.
@@ -154,6 +156,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         permutations: int = 1,
         labels: Sequence[str] | None = None,
         label_words: Mapping[str, str] | None = None,
+        label_descriptions: Mapping[str, str] | None = None,
         seed: int = 0,
         adapter: str | os.PathLike[str] | None = None,
         ladder: Ladder | Literal["auto"] | None = "auto",
@@ -185,6 +188,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.permutations = permutations
         self.labels = labels
         self.label_words = label_words
+        self.label_descriptions = label_descriptions
         self.ladder = ladder
         self.encoder = encoder
         self.cut_long_text = cut_long_text
@@ -248,7 +252,11 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         resources = resources_of(self, support)
         self.problem_ = resources.problem
         ladder = self.ladder_for(resources.problem)
-        if ladder is not None:
+        if ladder is None and not support.examples and self._plain:
+            from fewshot_llm.ladder.zero_rows import zero_rows
+
+            self.predictor_ = zero_rows(resources)
+        elif ladder is not None:
             from fewshot_llm.ladder.climb import run_ladder
 
             climbed = run_ladder(resources, ladder)
@@ -272,17 +280,24 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """
         if self.ladder != "auto":
             return self.ladder
-        # Of an adapter's training rows nothing can be held out.
-        loaded = self.model if isinstance(self.model, LanguageModel) else getattr(self.model, "language_model", None)
-        adapter = self.adapter or getattr(loaded, "adapter", None) or None
-        given = (self.shots, self.selection, self.calibration, self.template, adapter)
-        plain = (self.normalisation, self.layout, self.permutations, self.defence) == ("sum", "auto", 1, "none")
-        if any(one is not None for one in given) or not plain:
+        if not self._plain:
             return None
         from fewshot_llm.ladder.climb import can_be_held_out
         from fewshot_llm.ladder.rungs.defaults import quick_ladder
 
         return quick_ladder(self.seed) if can_be_held_out(problem.support) else None
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing was said of the prompt, and whatever answers best may answer."""
+        if self.ladder != "auto":
+            return False
+        # Of an adapter's training rows nothing can be held out.
+        loaded = self.model if isinstance(self.model, LanguageModel) else getattr(self.model, "language_model", None)
+        adapter = self.adapter or getattr(loaded, "adapter", None) or None
+        given = (self.shots, self.selection, self.calibration, self.template, adapter)
+        plain = (self.normalisation, self.layout, self.permutations, self.defence) == ("sum", "auto", 1, "none")
+        return plain and all(one is None for one in given)
 
     def _prompted(self, inference: Inference) -> PromptedPredictor:
         """The prompt with its settings, calibrated."""

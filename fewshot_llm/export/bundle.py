@@ -150,10 +150,13 @@ def _task_toml(task: Task) -> str:
     lines += _table("instruction", values["instruction"])
     for language, words in values["label_words"].items():
         lines += _table(f"label_words.{_key(language)}", words)
+    for language, texts in values["label_descriptions"].items():
+        lines += _table(f"label_descriptions.{_key(language)}", texts)
+    lines += _table("examples", values["examples"])
     return "\n".join(lines) + "\n"
 
 
-def _table(name: str, values: Mapping[str, str]) -> list[str]:
+def _table(name: str, values: Mapping[str, Any]) -> list[str]:
     rows = [f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return ["", f"[{name}]", *rows] if rows else []
 

@@ -33,3 +33,4 @@ from .rungs import (
     one_rung as one_rung,
     quick_ladder as quick_ladder,
 )
+from .zero_rows import zero_rows as zero_rows

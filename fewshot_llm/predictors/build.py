@@ -75,6 +75,7 @@ class PromptSettings(ModelSettings, Protocol):
     task: TaskLike
     labels: Sequence[str] | None
     label_words: Mapping[str, str] | None
+    label_descriptions: Mapping[str, str] | None
     language: str
     template: TemplateLike
     selection: Selection | None
@@ -131,7 +132,7 @@ def make_problem(classifier: PromptSettings, support: SupportSet) -> Problem:
         FewshotError: a parameter does not fit; the message says which.
     """
     words = {**support.label_words, **(classifier.label_words or {})}
-    task = make_task(classifier.task, classifier.labels, words, support.labels)
+    task = make_task(classifier.task, classifier.labels, words, support.labels, classifier.label_descriptions)
     return Problem(task, make_language(classifier.language, task, support), support)
 
 
@@ -160,6 +161,7 @@ def make_task(
     labels: Sequence[str] | None = None,
     label_words: Mapping[str, str] | None = None,
     found: Sequence[str] = (),
+    label_descriptions: Mapping[str, str] | None = None,
 ) -> Task:
     """The task with the labels that a classifier will choose among.
 
@@ -169,6 +171,7 @@ def make_task(
             occur), and where it has none of its own, those that occur.
         label_words: label → words, in place of the task's.
         found: the labels that occur among the user's rows.
+        label_descriptions: label → what it means, in place of the task's.
 
     Raises:
         TaskError: the task is not a classification, or its labels or words are unusable.
@@ -183,18 +186,21 @@ def make_task(
     chosen = tuple(labels) if labels is not None else task.labels or tuple(sorted(set(found)))
     if not chosen:
         raise TaskError(f"The task {task.name} takes its labels from the rows, and there are none. Give labels=[…].")
-    if chosen == task.labels and not label_words:
+    if chosen == task.labels and not label_words and not label_descriptions:
         return task
-    return task.with_labels(chosen, label_words)
+    return task.with_labels(chosen, label_words, label_descriptions)
 
 
 def make_language(language: str, task: Task, support: SupportSet) -> str:
-    """The language to ask in; `auto` looks at the support set's texts.
+    """The language to ask in; `auto` looks at the support set's texts, and where there are none at the labels' names.
+
+    Small models know English best: asked with English label words, they tell Chinese reviews apart that they cannot
+    tell apart when they are asked in Chinese and shown nothing.
 
     Raises:
         TaskError: the task does not speak it.
     """
-    return choose_language(language, task, (example.text for example in support))
+    return choose_language(language, task, [example.text for example in support] or task.labels)
 
 
 def choose_language(language: str, task: Task, texts: Iterable[str]) -> str:

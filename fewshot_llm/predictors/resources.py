@@ -103,7 +103,7 @@ class Resources:
         encoder = self.encoder(name)
         if encoder.fingerprint not in self._vectors:
             texts = [row.text for row in self.problem.support]
-            words = encoder.vectors(list(self.problem.words.values()))
+            words = encoder.vectors(list(self.problem.described.values()))
             started = time.perf_counter()
             rows = encoder.vectors(texts)
             cost = 1000 * (time.perf_counter() - started) / max(1, len(texts))
@@ -118,7 +118,7 @@ class ProblemVectors:
     Attributes:
         encoder: gave them.
         rows: of the support rows, of length 1, shape [rows, width].
-        words: of each label's words, shape [labels, width].
+        words: of each label's words and description, shape [labels, width].
         seconds_per_1000: what encoding 1,000 rows costs.
     """
 

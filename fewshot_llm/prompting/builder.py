@@ -277,7 +277,9 @@ class PromptBuilder:
             self.special_tokens,
             self.token_limit,
             self.cut_long_text,
-            *([self.defence.fingerprint] if self.defence else []),  # prompts without one keep their fingerprints
+            # Prompts without either keep their fingerprints.
+            *([self.defence.fingerprint] if self.defence else []),
+            *([dict(self._facts.descriptions)] if self._facts.descriptions else []),
         ]
         return hashlib.sha256(json.dumps(material, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -322,7 +324,7 @@ class PromptBuilder:
 
     @cached_property
     def _facts(self) -> TemplateContext:
-        return TemplateContext(self.task.instruction.get(self.language, ""), tuple(self._words.values()), self.language)
+        return TemplateContext.of(self.task, self.language, self.special_tokens)
 
     @cached_property
     def _budget(self) -> Budget | None:

@@ -92,8 +92,7 @@ class PromptShape:
         Raises:
             TemplateError: rendering fails.
         """
-        words = dict(task.words(language))
-        facts = TemplateContext(task.instruction.get(language, ""), tuple(words.values()), language)
+        words, facts = dict(task.words(language)), TemplateContext.of(task, language)
         values = {name: "" if name in task.optional_fields else _PLACE for name in task.fields}
         item = template.item(facts, Fields({"text": _PLACE, **values, task.fields[-1]: _PLACE}))
         front, _, closing = item.before.rpartition(_PLACE)

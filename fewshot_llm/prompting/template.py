@@ -28,9 +28,9 @@ import os
 import re
 import secrets
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ from jinja2.runtime import Macro
 
 from fewshot_llm.data.task import Task, prompts_folder, read_task_file
 from fewshot_llm.errors import TaskError, TemplateError, nearest
-from fewshot_llm.prompting.fields import Fields
+from fewshot_llm.prompting.fields import Fields, neutralise
 from fewshot_llm.prompting.sandbox import BoundedEnvironment, TooMuch
 
 __all__ = [
@@ -61,10 +61,10 @@ __all__ = [
     "load_template",
 ]
 
-AVAILABLE = ("instruction", "labels", "language", "demonstrations", "query", "answer")
+AVAILABLE = ("instruction", "labels", "descriptions", "language", "demonstrations", "query", "answer")
 """What a template's body may name; the macro `item` may also name its two arguments, and not the last three."""
 
-IN_ITEM = ("instruction", "labels", "language")
+IN_ITEM = ("instruction", "labels", "descriptions", "language")
 
 MOST_SOURCE = 50_000
 """Characters; the longest built-in template has under 400."""
@@ -255,11 +255,28 @@ class TemplateContext:
         instruction: what the model is told first.
         labels: the label words, in label order.
         language: the template's language.
+        descriptions: label words → what they mean, for the labels that have a description.
     """
 
     instruction: str
     labels: tuple[str, ...]
     language: str
+    descriptions: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, task: Task, language: str, special_tokens: tuple[str, ...] = ()) -> TemplateContext:
+        """What a task says in a language, with a model's special tokens broken."""
+
+        def plain(text: str) -> str:
+            return neutralise(text, special_tokens)
+
+        words, told = task.words(language), task.descriptions(language)
+        return cls(
+            task.instruction.get(language, ""),
+            tuple(plain(word) for word in words.values()),
+            language,
+            {plain(words[label]): plain(text) for label, text in told.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -379,6 +396,7 @@ class Template:
         return {
             "instruction": facts.instruction,
             "labels": facts.labels,
+            "descriptions": dict(facts.descriptions),
             "language": facts.language,
             "demonstrations": shown,
             "query": query,

@@ -166,3 +166,11 @@ def test_word_counts_label_and_go_on(run: Run, shop: Path, tiny_model_folder: Pa
     other = run(*told, "--only", "encoder", "--resume")
     assert other.exit_code == 1
     assert "labeller.predictor was" in other.stderr
+
+
+def test_labels_alone_are_enough(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    (shop / "labels.toml").write_text('labels = ["refund", "praise"]', encoding="utf-8")
+    asked = ("batch", "customer-intent", "--labels", "labels.toml", "--model", tiny_model_folder)
+    result = run(*asked, "--input", "reviews.jsonl", "--output", "out")
+    assert result.exit_code == 0, result.output
+    assert {row["predicted_label"] for row in read_shards(shop / "out")} <= {"refund", "praise"}

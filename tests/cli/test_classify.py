@@ -280,3 +280,35 @@ def test_without_wishes_the_quick_ladder_is_climbed(run: Run, shop: Path, tiny_m
     assert summary["rung"]
     assert (summary["shots"] is None) == (summary["rung"] in ("words", "encoder", "hidden-head"))
     check_rows(read_rows("out.jsonl"))
+
+
+LABELS = '[labels]\nrefund = "the customer wants money back"\npraise = "the customer is pleased"\nother = ""\n'
+
+
+def test_labels_alone_are_enough(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    (shop / "labels.toml").write_text(LABELS, encoding="utf-8")
+    asked = ("classify", "customer-intent", "--labels", "labels.toml", "--model", tiny_model_folder)
+    result = run(*asked, "--input", "reviews.jsonl", "--output", "out.jsonl")
+    assert result.exit_code == 0, result.output
+    for row in read_rows("out.jsonl"):
+        assert set(row["probabilities"]) == {"refund", "praise", "other"}
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+    result = run(*asked, "--input", "reviews.jsonl", "--output", "more.jsonl", "--max-error", "0.1")
+    assert result.exit_code == 2
+    assert "give --support FILE" in result.output
+    result = run(*asked, "--adapter", shop, "--input", "reviews.jsonl", "--output", "more.jsonl")
+    assert result.exit_code == 2
+    assert "has its own labels" in result.output
+
+
+def test_a_file_of_labels_that_the_rows_do_not_have(run: Run, shop: Path, tiny_model_folder: Path) -> None:
+    (shop / "labels.toml").write_text('labels = ["good", "bad"]', encoding="utf-8")
+    asked = ("classify", "customer-intent", "--labels", "labels.toml", "--model", tiny_model_folder)
+    result = run(*asked, "--support", "support.csv", "--input", "reviews.jsonl", "--output", "out.jsonl")
+    assert result.exit_code == 1
+    assert "'positive'" in result.output
+    assert "good, bad" in result.output
+    (shop / "labels.toml").write_text('labels = ["good"', encoding="utf-8")
+    result = run(*asked, "--input", "reviews.jsonl", "--output", "out.jsonl")
+    assert result.exit_code == 1
+    assert "labels.toml is not valid TOML" in result.output

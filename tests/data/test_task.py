@@ -78,6 +78,12 @@ def test_folder_without_a_task(tmp_path: Path) -> None:
         ('labels = ["a", "b"]\n[label_words.en]\na = "x"\nb = "Ｘ"', "read alike: 'x' and 'Ｘ'"),
         ('labels = ["a", "b"]\n[label_words.en]\na = "b"', "read alike"),
         ('labels = ["a", "b"]\n[label_words.en]\na = " "', "entry of the task .* is ' '"),
+        ('labels = ["a", "b"]\n[label_descriptions.en]\nc = "x"', r"\[label_descriptions.en\].*describes 'c'"),
+        ('labels = ["a", "b"]\n[label_descriptions.zh]\na = "x"', r"\[label_descriptions\].*language 'zh'"),
+        ('labels = ["a", "b"]\n[label_descriptions.en]\na = "x\\ny"', "'a': the description is 'x.*expected words"),
+        ('labels = ["a", "b"]\n[label_descriptions.en]\na = ""', "'a': the description is ''; expected words"),
+        (f'labels = ["a", "b"]\n[label_descriptions.en]\na = "{"x" * 1001}"', "has 1,001 characters; at most 1,000"),
+        ('labels = ["a", "b"]\n[label_descriptions]\na = "x"', r"label_descriptions.a is 'x'"),
         ('labels = ["a", "b"]\n[label_words.en]\na = "x\\ny"', "expected words without white space"),
         ('labels = ["a", "b"]\n[label_words.en]\nc = "x"', "'c', which is not a label"),
         ('labels = ["a", "b"]\n[label_words.zh]\na = "x"', "language 'zh', which is not one"),
@@ -143,6 +149,18 @@ def test_every_label_has_words_of_its_own(labels: list[str]) -> None:
     assert len({normalise_text(word) for word in words.values()}) == len(labels)
 
 
+def test_descriptions_stay_with_their_labels() -> None:
+    told = {"en": {"b": "the second", "a": "the first", "c": "the third"}}
+    task = Task(name="t", labels=("a", "b"), optional_labels=("c",), label_descriptions=told)
+    assert list(task.descriptions("en").items()) == [("a", "the first"), ("b", "the second")]
+    assert task.with_optional("c").descriptions("en")["c"] == "the third"
+    fewer = task.with_labels(["b", "d"], descriptions={"d": "the fourth"})
+    assert fewer.descriptions("en") == {"b": "the second", "d": "the fourth"}
+    assert Task(**fewer.model_dump(mode="json")) == fewer
+    with pytest.raises(TaskError, match="Label descriptions are given for 'x', which is not a label"):
+        task.with_labels(["a", "b"], descriptions={"x": "nothing"})
+
+
 def test_task_is_frozen_and_can_be_pickled() -> None:
     task = load_task("review-sentiment")
     assert pickle.loads(pickle.dumps(task)) == task
@@ -185,3 +203,13 @@ def test_detect_language(texts: list[str], language: str) -> None:
 def test_detect_language_stays_within_what_is_offered() -> None:
     assert detect_language(["good"], ("zh",)) == "zh"
     assert detect_language(["好"], ("en", "de")) == "en"
+
+
+def test_examples_belong_to_labels() -> None:
+    task = Task(name="t", labels=("a", "b", "c"), examples={"a": ("one", "two"), "c": ("three",)})
+    assert task.with_labels(["b", "c"]).examples == {"c": ("three",)}
+    assert Task(**task.model_dump(mode="json")) == task
+    with pytest.raises(TaskError, match=r"\[examples\].*has texts for 'd', which is not a label"):
+        Task(name="t", labels=("a", "b"), examples={"d": ("one",)})
+    with pytest.raises(TaskError, match=r"\[examples\].*'a' has an empty text, or none"):
+        Task(name="t", labels=("a", "b"), examples={"a": ("one", " ")})

@@ -256,6 +256,7 @@ def test_rendering_is_not_slower_than_in_an_unbounded_sandbox(capsys: pytest.Cap
             names = {
                 "instruction": "Do it.",
                 "labels": ("good", "bad"),
+                "descriptions": {"good": "the customer is pleased"},
                 "language": language,
                 "demonstrations": [{"example": example, "answer": "good"}] * 50,
                 "query": example,

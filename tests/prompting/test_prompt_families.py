@@ -41,7 +41,7 @@ def _text(task: Task, words: str) -> dict[str, str]:
 
 
 def rendered(task: Task, language: str, version: int, demonstrations: list[Fields], query: Fields) -> tuple[Frame, str]:
-    facts = TemplateContext(task.instruction[language], tuple(task.words(language).values()), language)
+    facts = TemplateContext.of(task, language)
     template = load_template(task, language, version)
     return template.frame(facts, demonstrations, query), template.item(facts, query).before
 
@@ -128,3 +128,30 @@ def test_optional_labels_have_words_and_are_named_in_the_prompt(family: str) -> 
         version = max(v for f, spoken, v in templates() if (f, spoken) == (family, language))
         lead = rendered(wider, language, version, [], filled(wider, "asked"))[0].lead
         assert all(words in lead for words in wider.words(language).values())
+
+
+CLASSIFICATIONS = [family for family in FAMILIES if load_task(family).kind == "classification"]
+LANGUAGES = [(family, language) for family in CLASSIFICATIONS for language in load_task(family).languages]
+
+
+@pytest.mark.parametrize(("family", "language"), LANGUAGES)
+@pytest.mark.parametrize("shown", [0, 2])
+def test_second_version_is_the_first_one_where_nothing_is_described(family: str, language: str, shown: int) -> None:
+    task = ready(load_task(family))
+    rows, query = [filled(task, f"row {number}") for number in range(shown)], filled(task, "asked")
+    assert rendered(task, language, 2, rows, query) == rendered(task, language, 1, rows, query)
+
+
+@pytest.mark.parametrize(("family", "language"), LANGUAGES)
+def test_second_version_lists_labels_with_their_descriptions(family: str, language: str) -> None:
+    task = ready(load_task(family))
+    task = task.with_labels(task.labels, descriptions={task.labels[0]: "what it means"})
+    words = list(task.words(language).values())
+    colon = "：" if language == "zh" else ": "
+    row, query = filled(task, "first"), filled(task, "asked")
+    told, item = rendered(task, language, 2, [row], query)
+    plain = rendered(task, language, 1, [row], query)
+    listed = "\n".join([f"{words[0]}{colon}what it means", *words[1:]])
+    opening, _, first = plain[0].befores[0].partition("\n\n")
+    assert told.befores == (f"{opening}\n{listed}\n\n{first}",)
+    assert (told.lead, told.closing, item) == (plain[0].lead, plain[0].closing, plain[1])

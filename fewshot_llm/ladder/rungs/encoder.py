@@ -23,8 +23,9 @@ from fewshot_llm.types import FloatArray, IntArray, Text
 __all__ = ["EncoderHead", "EncoderNames", "LargeEncoderHead", "LargeEncoderNames", "names_head"]
 
 STRENGTH = 10.0
-SURENESS = 10.0
-"""Nats that lie between a text that points as a label's words do, and one that points across, where no row tells."""
+SURENESS = 20.0
+"""Nats that lie between a text that points as a label's words do, and one that points across, where no row tells and
+labels are many. Two labels point away from each other, so that half of it lies between them."""
 
 SHARES = (0.0, 0.25, 1.0)
 """See `heads`."""
@@ -102,8 +103,9 @@ def names_head(encoder: Encoder, words: FloatArray) -> tuple[EncoderFeatures, Li
         encoder: gives the vectors.
         words: of each label's words, of length 1, shape [labels, width].
     """
-    features = EncoderFeatures(encoder, words.mean(axis=0))
-    return features, LinearHead(SURENESS * features.centred(words), np.zeros(len(words)))
+    features, labels = EncoderFeatures(encoder, words.mean(axis=0)), len(words)
+    sureness = SURENESS * (labels - 1) / labels
+    return features, LinearHead(sureness * features.centred(words), np.zeros(labels))
 
 
 def _fit(

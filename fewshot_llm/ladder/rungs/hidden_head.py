@@ -38,7 +38,7 @@ class HiddenHead(Rung):
         before = time.perf_counter()
         states = one_word_states(model, language, [row.text for row in climb.support], layers)
         seconds = time.perf_counter() - before
-        named = one_word_states(model, language, list(problem.words.values()), layers)
+        named = one_word_states(model, language, list(problem.described.values()), layers)
         variants = [
             HeadVariant(
                 {"layer": layer, "layers_tried": layers, "label_words": share},

@@ -78,7 +78,7 @@ def _no_model() -> NoReturn:
 def _counted(problem: Problem, learn: tuple[int, ...]) -> tuple[WordFeatures, Matrix, Matrix]:
     """Terms of some rows and of the labels' words, and both counted by them."""
     rows = [problem.support[row] for row in learn]
-    named = [Example.of(words) for words in problem.words.values()]
+    named = [Example.of(words) for words in problem.described.values()]
     features = WordFeatures.fit(TERMS, [*rows, *named])
     return features, features.matrix(rows), features.matrix(named)
 
