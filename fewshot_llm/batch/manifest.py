@@ -482,12 +482,15 @@ def total(counts: Any) -> Counter[str]:
 
 def _whole_lines(data: bytes) -> list[bytes]:
     lines = data.splitlines(keepends=True)
-    if lines and not (lines[-1].endswith(b"\n") and _is_json(lines[-1])):
+    if lines and not _is_written_whole(lines[-1]):
         lines.pop()
     return lines
 
 
-def _is_json(line: bytes) -> bool:
+def _is_written_whole(line: bytes) -> bool:
+    """Whether it is JSON and a line break; with anything between the two it is no line that was written here."""
+    if not line.endswith(b"}\n"):
+        return False
     try:
         json.loads(line)
     except ValueError:

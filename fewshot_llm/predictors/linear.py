@@ -233,8 +233,8 @@ def fit_head(
         row_weights: how much each row counts, shape [rows]; all alike by default.
 
     >>> head = fit_head(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 2]), 3, 1.0)
-    >>> head.scores(np.array([[1.0, 0.0]])).argmax()
-    0
+    >>> head.scores(np.array([[1.0, 0.0]])).argmax(axis=1).tolist()
+    [0]
     """
     seen = np.unique(targets)
     weights, intercepts = np.zeros((labels, matrix.shape[1])), np.full(labels, ABSENT)

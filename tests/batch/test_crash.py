@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from fewshot_llm.batch import ERRORS, JOURNAL, Disk, FileSource, Journal, Output, Settings, run_batch
 from fewshot_llm.errors import BatchError
@@ -124,6 +124,7 @@ def test_any_run_of_faults_ends_in_the_same_bytes(
 
 
 @given(st.integers(0, 2000), st.binary(max_size=40))
+@example(1, b" \n")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_torn_journal_resumes_or_is_refused(
     undisturbed: Undisturbed,

@@ -172,9 +172,9 @@ def test_the_prefix_is_the_one_that_the_folder_tells(e5_folder, tmp_path):
 @pytest.mark.real_model
 @pytest.mark.parametrize("name", ["e5-small", "embeddinggemma-300m"])
 def test_an_embedded_encoder_knows_what_belongs_together(name):
-    """A complaint in Chinese is nearer to the same one in English than to praise."""
+    """A complaint in Chinese is nearer to the same one in English than to praise in English."""
     if read_record(model_folder(EMBEDDED[name])) is None:
         pytest.skip(f"{name} is not in the cache; run: fewshot-llm models pull {name}")
     encoder = load_encoder(name, device="cpu")
-    vectors = encoder.vectors(["包裹破损，想退款", "The parcel is broken, I want my money back", "颜色漂亮，很喜欢"])
+    vectors = encoder.vectors(["包裹破损，想退款", "The parcel is broken, I want my money back", "I love its colour"])
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.02
