@@ -205,7 +205,7 @@ def test_another_language_than_english_is_tried_beside_english(chinese, inferenc
     assert {s.shots for s in found if s.language == "en"} == {s.shots for s in found if s.language is None}
     assert languages_to_try(inference) == [None], "English prompts are asked in English only"
     asked = with_setting(chinese, found[2]).builder
-    assert (asked.language, asked.template.name) == ("en", "review-sentiment/en.v1")
+    assert (asked.language, asked.template.name) == ("en", "review-sentiment/en.v2")
     prompt = asked.build(Example.of("物流快"), chinese.support)
     assert prompt.text.endswith("Review: 物流快\nSentiment: ")
     assert prompt.answers == ("positive", "negative")
