@@ -373,7 +373,7 @@ def policy_summary(policy: FittedPolicy, reasons: dict[str, int]) -> dict[str, A
 
 
 def say_decision(decision: Decision | None, *, whole: bool = False) -> None:
-    """What answers, and what could not be measured, on standard error.
+    """What answers, how well, and what words alone would reach, on standard error.
 
     Args:
         decision: the ladder's; None where none was climbed.

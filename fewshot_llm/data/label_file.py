@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fewshot_llm.data.task import Task, read_task_file
+from fewshot_llm.data.task import Task, misfit, read_task_file
 from fewshot_llm.errors import TaskError, nearest
 
 __all__ = ["with_label_file"]
@@ -57,9 +57,7 @@ def with_label_file(task: Task, path: str | os.PathLike[str]) -> Task:
         }
         return Task(**(chosen.model_dump() | changes))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise TaskError(f"{file}: {where} is {first['input']!r}. {first['msg']}.") from None
+        raise misfit(file, error) from None
     except TaskError as error:
         raise TaskError(f"{file}: {error}") from None
 

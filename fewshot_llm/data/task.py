@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from fewshot_llm.data.language import JOINED, detect_language, normalise_text, readable_label
 from fewshot_llm.errors import TaskError, nearest
 
-__all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "prompts_folder", "read_task_file"]
+__all__ = ["Kind", "Task", "detect_language", "list_tasks", "load_task", "misfit", "prompts_folder", "read_task_file"]
 
 MOST_BYTES = 4_000_000
 """Of a task's file: far more than thousands of labels in several languages need."""
@@ -317,11 +317,16 @@ def _read_task(file: Path) -> Task:
     try:
         return Task(**table, folder=file.absolute().parent)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise TaskError(f"{file}: {key} is {first['input']!r}. {first['msg']}.") from error
+        raise misfit(file, error) from error
     except TaskError as error:
         raise TaskError(f"{file}: {error}") from error
+
+
+def misfit(file: Path, error: ValidationError) -> TaskError:
+    """The first value of a file that a task cannot have, as an error to raise."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return TaskError(f"{file}: {key} is {first['input']!r}. {first['msg']}.")
 
 
 def read_task_file(file: Path) -> str:

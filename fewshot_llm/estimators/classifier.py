@@ -61,6 +61,7 @@ from fewshot_llm.predictors.prompted import (
 from fewshot_llm.prompting.chat import Layout
 from fewshot_llm.prompting.defence import Defence, DefenceName
 from fewshot_llm.prompting.selection import Selection
+from fewshot_llm.scoring.base import local_model
 from fewshot_llm.stats.calibration import Calibration, CalibrationMethod, OutOfFold
 from fewshot_llm.types import FloatArray, Progress
 
@@ -293,7 +294,7 @@ class FewShotClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         if self.ladder != "auto":
             return False
         # Of an adapter's training rows nothing can be held out.
-        loaded = self.model if isinstance(self.model, LanguageModel) else getattr(self.model, "language_model", None)
+        loaded = self.model if isinstance(self.model, LanguageModel) else local_model(self.model)
         adapter = self.adapter or getattr(loaded, "adapter", None) or None
         given = (self.shots, self.selection, self.calibration, self.template, adapter)
         plain = (self.normalisation, self.layout, self.permutations, self.defence) == ("sum", "auto", 1, "none")

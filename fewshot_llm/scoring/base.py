@@ -142,7 +142,7 @@ def prompt_limits(scorer: Scorer) -> PromptLimits | None:
     return scorer.prompt_limits if isinstance(scorer, LimitedScorer) else None
 
 
-def local_model(scorer: Scorer) -> LanguageModel | None:
+def local_model(scorer: object) -> LanguageModel | None:
     """The model behind a scorer; None where it runs elsewhere, or the scorer has none."""
     return scorer.language_model if isinstance(scorer, LocalScorer) else None
 
